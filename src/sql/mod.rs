@@ -1,0 +1,5 @@
+//! Floors 4 to 6: SQL. Nouns that stages hand to each other (`ast`, `expr`, `logical`), and the stages.
+
+pub mod ast;
+pub mod expr;
+pub mod logical;

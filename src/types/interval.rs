@@ -1,0 +1,12 @@
+//! `interval`: months, days and microseconds, kept apart as PostgreSQL does.
+
+/// An interval. PostgreSQL 17 and later encode ±infinity as all fields at their minimum or maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Interval {
+    /// Years and months.
+    pub months: i32,
+    /// Days.
+    pub days: i32,
+    /// The rest, in microseconds.
+    pub micros: i64,
+}
