@@ -40,7 +40,14 @@ pub enum LogicalPlan {
     /// New columns.
     Project { input: Box<LogicalPlan>, exprs: Vec<Expr>, fields: Vec<Field> },
     /// A join; `on` sees left then right columns. When `lateral`, expressions in `right` see the left row as `Outer { depth: 1 }`.
-    Join { kind: JoinKind, lateral: bool, left: Box<LogicalPlan>, right: Box<LogicalPlan>, on: Option<Expr>, fields: Vec<Field> },
+    Join {
+        kind: JoinKind,
+        lateral: bool,
+        left: Box<LogicalPlan>,
+        right: Box<LogicalPlan>,
+        on: Option<Expr>,
+        fields: Vec<Field>,
+    },
     /// Grouping: output is group keys, then aggregates, then one int4 per `grouping_calls` item. With no keys and `sets` empty: exactly one row.
     Aggregate(Aggregate),
     /// Window functions over one specification: output is input columns, then one column per call.

@@ -1,6 +1,8 @@
 //! PostgreSQL arrays: any number of dimensions, each with its own lower bound.
 
-use crate::types::{Datum, Oid};
+use crate::error::{Error, Result};
+use crate::types::io::IoContext;
+use crate::types::{Datum, Oid, SqlType};
 
 /// An array value; `items` in row-major order.
 #[derive(Clone, Debug)]
@@ -32,4 +34,119 @@ impl ArrayValue {
         };
         Self { element, dims, items }
     }
+}
+
+/// The element type of a built-in array type (`int2vector` and `oidvector` included); `None` for anything else.
+#[must_use]
+pub fn builtin_element(oid: Oid) -> Option<Oid> {
+    Some(match oid {
+        Oid::INT2VECTOR => Oid::INT2,
+        Oid::OIDVECTOR => Oid::OID,
+        Oid::XML_ARRAY => Oid::XML,
+        Oid::JSON_ARRAY => Oid::JSON,
+        Oid::XID8_ARRAY => Oid::XID8,
+        Oid::CIDR_ARRAY => Oid::CIDR,
+        Oid::MONEY_ARRAY => Oid::MONEY,
+        Oid::BOOL_ARRAY => Oid::BOOL,
+        Oid::BYTEA_ARRAY => Oid::BYTEA,
+        Oid::INTERNAL_CHAR_ARRAY => Oid::INTERNAL_CHAR,
+        Oid::NAME_ARRAY => Oid::NAME,
+        Oid::INT2_ARRAY => Oid::INT2,
+        Oid::INT2VECTOR_ARRAY => Oid::INT2VECTOR,
+        Oid::INT4_ARRAY => Oid::INT4,
+        Oid::REGPROC_ARRAY => Oid::REGPROC,
+        Oid::TEXT_ARRAY => Oid::TEXT,
+        Oid::TID_ARRAY => Oid::TID,
+        Oid::XID_ARRAY => Oid::XID,
+        Oid::CID_ARRAY => Oid::CID,
+        Oid::OIDVECTOR_ARRAY => Oid::OIDVECTOR,
+        Oid::BPCHAR_ARRAY => Oid::BPCHAR,
+        Oid::VARCHAR_ARRAY => Oid::VARCHAR,
+        Oid::INT8_ARRAY => Oid::INT8,
+        Oid::POINT_ARRAY => Oid::POINT,
+        Oid::FLOAT4_ARRAY => Oid::FLOAT4,
+        Oid::FLOAT8_ARRAY => Oid::FLOAT8,
+        Oid::OID_ARRAY => Oid::OID,
+        Oid::ACLITEM_ARRAY => Oid::ACLITEM,
+        Oid::MACADDR_ARRAY => Oid::MACADDR,
+        Oid::INET_ARRAY => Oid::INET,
+        Oid::TIMESTAMP_ARRAY => Oid::TIMESTAMP,
+        Oid::DATE_ARRAY => Oid::DATE,
+        Oid::TIME_ARRAY => Oid::TIME,
+        Oid::TIMESTAMPTZ_ARRAY => Oid::TIMESTAMPTZ,
+        Oid::INTERVAL_ARRAY => Oid::INTERVAL,
+        Oid::NUMERIC_ARRAY => Oid::NUMERIC,
+        Oid::CSTRING_ARRAY => Oid::CSTRING,
+        Oid::TIMETZ_ARRAY => Oid::TIMETZ,
+        Oid::BIT_ARRAY => Oid::BIT,
+        Oid::VARBIT_ARRAY => Oid::VARBIT,
+        Oid::REFCURSOR_ARRAY => Oid::REFCURSOR,
+        Oid::REGPROCEDURE_ARRAY => Oid::REGPROCEDURE,
+        Oid::REGOPER_ARRAY => Oid::REGOPER,
+        Oid::REGOPERATOR_ARRAY => Oid::REGOPERATOR,
+        Oid::REGCLASS_ARRAY => Oid::REGCLASS,
+        Oid::REGTYPE_ARRAY => Oid::REGTYPE,
+        Oid::RECORD_ARRAY => Oid::RECORD,
+        Oid::UUID_ARRAY => Oid::UUID,
+        Oid::PG_LSN_ARRAY => Oid::PG_LSN,
+        Oid::TSVECTOR_ARRAY => Oid::TSVECTOR,
+        Oid::TSQUERY_ARRAY => Oid::TSQUERY,
+        Oid::REGCONFIG_ARRAY => Oid::REGCONFIG,
+        Oid::REGDICTIONARY_ARRAY => Oid::REGDICTIONARY,
+        Oid::JSONB_ARRAY => Oid::JSONB,
+        Oid::INT4RANGE_ARRAY => Oid::INT4RANGE,
+        Oid::NUMRANGE_ARRAY => Oid::NUMRANGE,
+        Oid::TSRANGE_ARRAY => Oid::TSRANGE,
+        Oid::TSTZRANGE_ARRAY => Oid::TSTZRANGE,
+        Oid::DATERANGE_ARRAY => Oid::DATERANGE,
+        Oid::INT8RANGE_ARRAY => Oid::INT8RANGE,
+        Oid::JSONPATH_ARRAY => Oid::JSONPATH,
+        Oid::REGNAMESPACE_ARRAY => Oid::REGNAMESPACE,
+        Oid::REGROLE_ARRAY => Oid::REGROLE,
+        Oid::REGCOLLATION_ARRAY => Oid::REGCOLLATION,
+        Oid::VECTOR_ARRAY => Oid::VECTOR,
+        Oid::HALFVEC_ARRAY => Oid::HALFVEC,
+        Oid::SPARSEVEC_ARRAY => Oid::SPARSEVEC,
+        _ => return None,
+    })
+}
+
+/// Reads `{1,2,{...}}`, with optional bounds before it.
+///
+/// # Errors
+/// `22P02` for malformed text; the element type's own errors.
+pub fn input(_text: &str, _element: SqlType, _ctx: &IoContext<'_>) -> Result<Datum> {
+    Err(Error::unsupported("array input"))
+}
+
+/// Reads `int2vector` and `oidvector`: numbers between blanks, lower bound 0.
+///
+/// # Errors
+/// The element type's own errors.
+pub fn input_int_vector(_text: &str, _element: Oid) -> Result<Datum> {
+    Err(Error::unsupported("array input"))
+}
+
+/// Appends the text form of a value of array type `oid` (`int2vector` and `oidvector` print without braces).
+///
+/// # Errors
+/// The element type's own errors.
+pub fn output(_value: &ArrayValue, _oid: Oid, _ctx: &IoContext<'_>, _out: &mut String) -> Result<()> {
+    Err(Error::unsupported("array output"))
+}
+
+/// Reads the binary form as a value of array type `oid`.
+///
+/// # Errors
+/// `22P03` and `42804` for bytes that are not such an array; the element type's own errors.
+pub fn recv(_bytes: &[u8], _oid: Oid, _element: SqlType, _ctx: &IoContext<'_>) -> Result<Datum> {
+    Err(Error::unsupported("array binary input"))
+}
+
+/// Appends the binary form.
+///
+/// # Errors
+/// The element type's own errors.
+pub fn send(_value: &ArrayValue, _ctx: &IoContext<'_>, _out: &mut Vec<u8>) -> Result<()> {
+    Err(Error::unsupported("array binary output"))
 }

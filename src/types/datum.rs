@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use half::f16;
 
+use crate::types::Oid;
 use crate::types::array::ArrayValue;
 use crate::types::bit::BitString;
 use crate::types::interval::Interval;
 use crate::types::json::JsonValue;
 use crate::types::numeric::Numeric;
 use crate::types::sparsevec::SparseVec;
-use crate::types::Oid;
 
 /// One SQL value or NULL.
 #[derive(Clone, Debug)]
