@@ -1,5 +1,6 @@
 //! OmenDB: a PostgreSQL-wire database for vectors.
 
+pub mod bench;
 pub mod catalog;
 pub mod error;
 pub mod sql;

@@ -270,9 +270,9 @@ fn dangerous_things_stay_where_they_belong() {
         let path = source.path.to_string_lossy().into_owned();
         for (needle, homes) in rules {
             let code = production(&source.code);
-            let hit = code.match_indices(needle).any(|(at, _)| {
-                !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
-            });
+            let hit = code
+                .match_indices(needle)
+                .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'));
             if hit && !is_test_file(&source.path) && !homes.iter().any(|home| path.starts_with(home)) {
                 wrong.push(format!("{path}: `{needle}` is not for this place"));
             }
@@ -312,7 +312,8 @@ fn files_are_documented_and_short() {
         if lines > FILE_LINES_MAX {
             wrong.push(format!("{}: {lines} lines, at most {FILE_LINES_MAX}", source.path.display()));
         }
-        if source.code.contains("use super::*") && !source.code.contains("#[cfg(test)]") && !is_test_file(&source.path) {
+        if source.code.contains("use super::*") && !source.code.contains("#[cfg(test)]") && !is_test_file(&source.path)
+        {
             wrong.push(format!("{}: glob import", source.path.display()));
         }
     }
