@@ -3,5 +3,6 @@
 pub mod bench;
 pub mod catalog;
 pub mod error;
+pub mod index;
 pub mod sql;
 pub mod types;
