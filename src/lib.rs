@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod catalog;
+pub mod common;
 pub mod error;
 pub mod index;
 pub mod sql;

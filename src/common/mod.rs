@@ -1,0 +1,7 @@
+//! Floor 0a: what every floor may use: cancelling.
+//!
+//! * [`cancel`]: the flag that long work polls.
+
+pub mod cancel;
+
+pub use cancel::{CancelFlag, CancelReason};
