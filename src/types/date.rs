@@ -4,7 +4,7 @@ use crate::bail;
 use crate::error::Result;
 use crate::types::datetime::calendar::{MAX_DATE, MIN_DATE};
 use crate::types::datetime::{
-    Civil, DATE_INFINITY, DATE_NEG_INFINITY, Decoded, Special, civil_from_days, decode_datetime, days_from_civil,
+    Civil, DATE_INFINITY, DATE_NEG_INFINITY, Decoded, Special, civil_from_days, days_from_civil, decode_datetime,
 };
 use crate::types::io::{DateFormat, DateOrder, FormatSettings, IoContext};
 use crate::types::timestamp::{write_number, write_year};

@@ -224,8 +224,7 @@ fn interval_typmod(modifiers: &[&str]) -> Result<i32> {
     if precision < 0 {
         bail!(INVALID_PARAMETER_VALUE, "INTERVAL({precision}) precision must not be negative");
     }
-    let precision =
-        if precision == INTERVAL_FULL_PRECISION { precision } else { precision.min(MAX_SECONDS_PRECISION) };
+    let precision = if precision == INTERVAL_FULL_PRECISION { precision } else { precision.min(MAX_SECONDS_PRECISION) };
     Ok((range << 16) | precision)
 }
 

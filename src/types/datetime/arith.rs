@@ -8,8 +8,7 @@ use crate::types::timezone::Zone;
 
 use super::calendar::{
     Civil, DATE_INFINITY, DATE_NEG_INFINITY, MAX_DATE, MIN_DATE, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY,
-    USECS_PER_DAY, USECS_PER_HOUR, USECS_PER_MINUTE, USECS_PER_SEC, civil_from_days, days_in_month,
-    in_timestamp_range,
+    USECS_PER_DAY, USECS_PER_HOUR, USECS_PER_MINUTE, USECS_PER_SEC, civil_from_days, days_in_month, in_timestamp_range,
 };
 
 /// The error of a timestamp beyond its range.
@@ -44,11 +43,7 @@ fn infinite_sum(value: i64, span: &Interval) -> Option<Result<i64>> {
         return (!timestamp_is_finite(value)).then_some(Ok(value));
     }
     let infinity = if *span == Interval::INFINITY { TIMESTAMP_INFINITY } else { TIMESTAMP_NEG_INFINITY };
-    if timestamp_is_finite(value) || value == infinity {
-        Some(Ok(infinity))
-    } else {
-        Some(timestamp_out_of_range())
-    }
+    if timestamp_is_finite(value) || value == infinity { Some(Ok(infinity)) } else { Some(timestamp_out_of_range()) }
 }
 
 /// Adds months to a civil date; the day is cut to the month's length.
@@ -278,11 +273,7 @@ fn age_of_civil(left: &Civil, right: &Civil, reversed: bool) -> Result<Interval>
     }
     while days < 0 {
         // PostgreSQL borrows the length of the earlier date's month.
-        days += if reversed {
-            days_in_month(left.year, left.month)
-        } else {
-            days_in_month(right.year, right.month)
-        };
+        days += if reversed { days_in_month(left.year, left.month) } else { days_in_month(right.year, right.month) };
         months -= 1;
     }
     while months < 0 {

@@ -7,9 +7,7 @@ use crate::error::Error;
 use crate::types::io::{DateOrder, IoContext};
 use crate::types::timezone::Zone;
 
-use super::calendar::{
-    Civil, EPOCH_JULIAN, USECS_PER_DAY, civil_from_days, days_from_civil, days_in_month,
-};
+use super::calendar::{Civil, EPOCH_JULIAN, USECS_PER_DAY, civil_from_days, days_from_civil, days_in_month};
 use super::fields::decode_offset;
 use super::lexer::{Field, FieldKind, split};
 use super::words::{Word, lookup};
@@ -35,13 +33,10 @@ impl Fault {
             Self::Range => {
                 crate::error!(DATETIME_FIELD_OVERFLOW, "date/time field value out of range: \"{text}\"")
             }
-            Self::MonthDay => Self::Range
-                .error(kind, text)
-                .hint("Perhaps you need a different \"DateStyle\" setting."),
-            Self::Displacement => crate::error!(
-                INVALID_TIME_ZONE_DISPLACEMENT_VALUE,
-                "time zone displacement out of range: \"{text}\""
-            ),
+            Self::MonthDay => Self::Range.error(kind, text).hint("Perhaps you need a different \"DateStyle\" setting."),
+            Self::Displacement => {
+                crate::error!(INVALID_TIME_ZONE_DISPLACEMENT_VALUE, "time zone displacement out of range: \"{text}\"")
+            }
             Self::Zone(name) => {
                 crate::error!(INVALID_PARAMETER_VALUE, "time zone \"{name}\" not recognized")
             }

@@ -204,9 +204,7 @@ fn moment_part(field: Field, value: i64, civil: &Civil) -> Part {
     match field {
         Field::Epoch => Part::Decimal(value.saturating_sub(UNIX_EPOCH), 6),
         Field::Julian => Part::Julian(civil.days() + i64::from(EPOCH_JULIAN), civil.time_of_day()),
-        Field::Unit(unit) if clock_part(unit, civil).is_some() => {
-            clock_part(unit, civil).expect("just asked")
-        }
+        Field::Unit(unit) if clock_part(unit, civil).is_some() => clock_part(unit, civil).expect("just asked"),
         other => date_part_of(other, civil).expect("all other fields are parts of a date"),
     }
 }
@@ -283,7 +281,9 @@ pub fn interval_part(name: &str, value: &Interval) -> Result<Option<Part>> {
     if !value.is_finite() {
         let infinity = if *value == Interval::INFINITY { Part::Infinity } else { Part::NegInfinity };
         return match field {
-            Field::Unit(Unit::Hour | Unit::Day | Unit::Week | Unit::Year | Unit::Decade | Unit::Century | Unit::Millennium)
+            Field::Unit(
+                Unit::Hour | Unit::Day | Unit::Week | Unit::Year | Unit::Decade | Unit::Century | Unit::Millennium,
+            )
             | Field::Epoch => Ok(Some(infinity)),
             Field::Unit(_) => Ok(None),
             _ => unsupported(name, "interval"),
@@ -335,7 +335,11 @@ fn trunc_unit(name: &str, kind: &str) -> Result<Unit> {
 fn truncate(civil: &mut Civil, unit: Unit) {
     // Years of decades and larger begin at 1 (or 0 for decades), as PostgreSQL counts them.
     let first_of = |size: i32, year: i32| {
-        if year > 0 { (year + size - 1) / size * size - (size - 1) } else { -((size - 1 - (year - 1)) / size) * size + 1 }
+        if year > 0 {
+            (year + size - 1) / size * size - (size - 1)
+        } else {
+            -((size - 1 - (year - 1)) / size) * size + 1
+        }
     };
     match unit {
         Unit::Millennium => civil.year = first_of(1000, civil.year),

@@ -142,6 +142,8 @@ fn letters(cursor: &mut Cursor<'_>, text: &mut String) -> FieldKind {
     if !joined {
         return FieldKind::Word;
     }
-    cursor.take_while(text, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'/' | b'_' | b'.' | b':'));
+    cursor.take_while(text, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'/' | b'_' | b'.' | b':')
+    });
     FieldKind::Date
 }

@@ -13,9 +13,9 @@ mod time_only;
 mod words;
 
 pub use calendar::{
-    Civil, DATE_INFINITY, DATE_NEG_INFINITY, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY, USECS_PER_DAY,
-    USECS_PER_HOUR, USECS_PER_MINUTE, USECS_PER_SEC, check_date, check_timestamp, civil_from_days, days_from_civil,
-    days_in_month, is_leap_year, round_micros,
+    Civil, DATE_INFINITY, DATE_NEG_INFINITY, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY, USECS_PER_DAY, USECS_PER_HOUR,
+    USECS_PER_MINUTE, USECS_PER_SEC, check_date, check_timestamp, civil_from_days, days_from_civil, days_in_month,
+    is_leap_year, round_micros,
 };
 pub(crate) use decode::{Decoded, Special, decode_datetime};
 pub(crate) use fields::decode_offset;

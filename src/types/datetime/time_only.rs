@@ -30,13 +30,11 @@ pub(crate) fn decode_time_only(text: &str, ctx: &IoContext<'_>) -> Result<(Civil
         Some(ZoneText::Named(zone)) => {
             let mut local = state.civil;
             if !state.mask.has_all(Mask::DATE) {
+                // Only a zone whose offset never changes says what a time without a date means.
                 if !zone.is_fixed() {
-                    // Daylight saving needs a date, and today's is as good as any.
-                    let today = state.now().0;
-                    (local.year, local.month, local.day) = (today.year, today.month, today.day);
-                } else {
-                    (local.year, local.month, local.day) = (2000, 1, 1);
+                    return Err(Fault::Format);
                 }
+                (local.year, local.month, local.day) = (2000, 1, 1);
             }
             Some(zone.offset_of_local(&local))
         }
@@ -73,7 +71,7 @@ fn one_field(state: &mut State<'_>, fields: &[Field], index: usize, field: &Fiel
                     return Err(Fault::Format);
                 }
             }
-            None if text.len() > 4 => state.decode_number_field(text, state.mask.with(Mask::DATE))?,
+            None if text.len() >= 4 => state.decode_number_field(text, state.mask.with(Mask::DATE))?,
             _ => state.decode_number(text, false, state.mask)?,
         },
         FieldKind::Word if text == "t" => {

@@ -144,8 +144,7 @@ fn verbose(parts: &Parts, out: &mut String) {
 fn sql_standard(parts: &Parts, out: &mut String) {
     let year_month = parts.years != 0 || parts.months != 0;
     let day_time = parts.days != 0 || parts.has_time();
-    let negative =
-        parts.years < 0 || parts.months < 0 || parts.days < 0 || parts.time_is_negative();
+    let negative = parts.years < 0 || parts.months < 0 || parts.days < 0 || parts.time_is_negative();
     let positive = parts.years > 0
         || parts.months > 0
         || parts.days > 0

@@ -57,12 +57,16 @@ pub(crate) fn unit_of(word: &str) -> Option<Unit> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Format,
+    /// A field out of range.
     Range,
+    /// The fields together out of range.
+    Total,
 }
 
 /// Fields with the width that sums need before they are checked.
 #[derive(Default)]
 struct Sums {
+    years: i64,
     months: i64,
     days: i64,
     micros: i64,
@@ -93,9 +97,10 @@ impl Sums {
             sums.fraction_of_micros(fraction, size)
         };
         let years = |sums: &mut Self, scale: i64| {
-            let months = whole.checked_mul(12 * scale).ok_or(Fault::Range)?;
+            let years = whole.checked_mul(scale).and_then(|years| years.checked_add(sums.years));
+            sums.years = years.filter(|years| i32::try_from(*years).is_ok()).ok_or(Fault::Range)?;
             let part = (fraction * (12 * scale) as f64).round_ties_even() as i64;
-            sums.months = sums.months.checked_add(months + part).ok_or(Fault::Range)?;
+            sums.months = sums.months.checked_add(part).ok_or(Fault::Range)?;
             Ok(())
         };
         match unit {
@@ -135,8 +140,10 @@ impl Sums {
 
     fn finish(self, negate: bool) -> Result<Interval, Fault> {
         let sign = if negate { -1 } else { 1 };
-        let months = i32::try_from(self.months * sign).map_err(|_| Fault::Range)?;
-        let days = i32::try_from(self.days * sign).map_err(|_| Fault::Range)?;
+        let months = i32::try_from(self.months).map_err(|_| Fault::Range)?;
+        let days = i32::try_from(self.days).map_err(|_| Fault::Range)?;
+        let months = i32::try_from((self.years * 12 + i64::from(months)) * sign).map_err(|_| Fault::Total)?;
+        let days = days.checked_mul(sign as i32).ok_or(Fault::Range)?;
         let micros = self.micros.checked_mul(sign).ok_or(Fault::Range)?;
         Ok(Interval { months, days, micros })
     }
@@ -164,6 +171,7 @@ fn error(fault: Fault, text: &str) -> Error {
         Fault::Range => {
             crate::error!(INTERVAL_FIELD_OVERFLOW, "interval field value out of range: \"{text}\"")
         }
+        Fault::Total => crate::error!(DATETIME_FIELD_OVERFLOW, "interval out of range"),
     }
 }
 
@@ -326,11 +334,8 @@ fn take_number(sums: &mut Sums, text: &str, unit: Unit, all_negative: bool) -> R
     sums.add(unit, whole, fraction)?;
     sums.claim(unit)?;
     if unit == Unit::Second && fraction != 0.0 {
-        for smaller in [Unit::Millisecond, Unit::Microsecond] {
-            if !sums.seen.contains(&smaller) {
-                sums.seen.push(smaller);
-            }
-        }
+        sums.claim(Unit::Millisecond)?;
+        sums.claim(Unit::Microsecond)?;
     }
     Ok(if unit == Unit::Hour { Unit::Day } else { unit })
 }
@@ -354,7 +359,9 @@ fn decode_iso(text: &str) -> Result<Interval, Fault> {
         let end = rest
             .bytes()
             .enumerate()
-            .position(|(index, byte)| !(byte.is_ascii_digit() || byte == b'.' || (index == 0 && (byte == b'-' || byte == b'+'))))
+            .position(|(index, byte)| {
+                !(byte.is_ascii_digit() || byte == b'.' || (index == 0 && (byte == b'-' || byte == b'+')))
+            })
             .unwrap_or(rest.len());
         let digits = &rest[..end];
         let Number { whole, fraction, .. } = number(digits)?;
