@@ -3,3 +3,4 @@
 pub mod ast;
 pub mod expr;
 pub mod logical;
+pub mod parser;
