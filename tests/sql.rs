@@ -68,9 +68,7 @@ fn cell(value: Option<&str>) -> String {
     match value {
         None => "NULL".into(),
         Some("") => "(empty)".into(),
-        Some(text) => {
-            text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t")
-        }
+        Some(text) => text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t"),
     }
 }
 
@@ -131,7 +129,9 @@ fn run_file(server: &Server, path: &Path, known: &Mutex<HashSet<String>>) -> Res
         let listed = known.lock().expect("lock").contains(&key);
         match outcome {
             Ok(()) if listed => failures.push(format!("{key}\n     passes: remove it from known_differences.txt")),
-            Err(why) if !listed => failures.push(format!("{path}:{}: {}\n     {why}", record.line, record.sql, path = path.display())),
+            Err(why) if !listed => {
+                failures.push(format!("{path}:{}: {}\n     {why}", record.line, record.sql, path = path.display()))
+            }
             _ => {}
         }
     }
@@ -142,7 +142,8 @@ fn run_file(server: &Server, path: &Path, known: &Mutex<HashSet<String>>) -> Res
 }
 
 fn files(dir: &Path, out: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(dir).expect("slt folder").map(|e| e.expect("entry").path()).collect();
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(dir).expect("slt folder").map(|e| e.expect("entry").path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {

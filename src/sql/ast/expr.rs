@@ -22,7 +22,10 @@ pub enum ExprKind {
     /// A string literal: type unknown.
     String(String),
     /// `B'01'` (false) or `X'1F'` (true): digits.
-    BitString { digits: String, hex: bool },
+    BitString {
+        digits: String,
+        hex: bool,
+    },
     /// `$1`.
     Param(usize),
     /// `a`, `t.a`, `s.t.a`.
@@ -30,41 +33,108 @@ pub enum ExprKind {
     /// `*` or `t.*` as a target or argument.
     Star(Option<Name>),
     /// `(expr).name`.
-    Field { base: Box<Expr>, name: String },
+    Field {
+        base: Box<Expr>,
+        name: String,
+    },
     /// `(expr).*`.
     FieldStar(Box<Expr>),
     /// `base[i]`, `base[a:b]`.
-    Subscript { base: Box<Expr>, subscripts: Vec<Subscript> },
+    Subscript {
+        base: Box<Expr>,
+        subscripts: Vec<Subscript>,
+    },
     /// Prefix operator.
-    Unary { op: OpName, arg: Box<Expr> },
+    Unary {
+        op: OpName,
+        arg: Box<Expr>,
+    },
     /// Infix operator.
-    Binary { op: OpName, left: Box<Expr>, right: Box<Expr> },
+    Binary {
+        op: OpName,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     And(Box<Expr>, Box<Expr>),
     Or(Box<Expr>, Box<Expr>),
     Not(Box<Expr>),
-    IsNull { arg: Box<Expr>, negated: bool },
+    IsNull {
+        arg: Box<Expr>,
+        negated: bool,
+    },
     /// `value` None is UNKNOWN.
-    IsBool { arg: Box<Expr>, value: Option<bool>, negated: bool },
-    IsDistinct { left: Box<Expr>, right: Box<Expr>, negated: bool },
-    Between { arg: Box<Expr>, low: Box<Expr>, high: Box<Expr>, symmetric: bool, negated: bool },
-    InList { arg: Box<Expr>, list: Vec<Expr>, negated: bool },
-    InQuery { arg: Box<Expr>, query: Box<Query>, negated: bool },
+    IsBool {
+        arg: Box<Expr>,
+        value: Option<bool>,
+        negated: bool,
+    },
+    IsDistinct {
+        left: Box<Expr>,
+        right: Box<Expr>,
+        negated: bool,
+    },
+    Between {
+        arg: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+        symmetric: bool,
+        negated: bool,
+    },
+    InList {
+        arg: Box<Expr>,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    InQuery {
+        arg: Box<Expr>,
+        query: Box<Query>,
+        negated: bool,
+    },
     /// LIKE, ILIKE, SIMILAR TO.
-    Like { kind: LikeKind, arg: Box<Expr>, pattern: Box<Expr>, escape: Option<Box<Expr>>, negated: bool },
+    Like {
+        kind: LikeKind,
+        arg: Box<Expr>,
+        pattern: Box<Expr>,
+        escape: Option<Box<Expr>>,
+        negated: bool,
+    },
     /// `left op ANY (right)`; right an array expression.
-    AnyArray { op: OpName, left: Box<Expr>, right: Box<Expr>, any: bool },
+    AnyArray {
+        op: OpName,
+        left: Box<Expr>,
+        right: Box<Expr>,
+        any: bool,
+    },
     /// `left op ANY (select)`.
-    AnyQuery { op: OpName, left: Box<Expr>, query: Box<Query>, any: bool },
+    AnyQuery {
+        op: OpName,
+        left: Box<Expr>,
+        query: Box<Query>,
+        any: bool,
+    },
     Exists(Box<Query>),
     ScalarQuery(Box<Query>),
     ArrayQuery(Box<Query>),
     Array(Vec<Expr>),
     /// `ROW(...)` or `(a, b)`.
     Row(Vec<Expr>),
-    Case { operand: Option<Box<Expr>>, arms: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
-    Cast { arg: Box<Expr>, ty: TypeName },
-    Collate { arg: Box<Expr>, collation: Name },
-    AtTimeZone { arg: Box<Expr>, zone: Option<Box<Expr>> },
+    Case {
+        operand: Option<Box<Expr>>,
+        arms: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
+    Cast {
+        arg: Box<Expr>,
+        ty: TypeName,
+    },
+    Collate {
+        arg: Box<Expr>,
+        collation: Name,
+    },
+    AtTimeZone {
+        arg: Box<Expr>,
+        zone: Option<Box<Expr>>,
+    },
     Coalesce(Vec<Expr>),
     NullIf(Box<Expr>, Box<Expr>),
     Greatest(Vec<Expr>),
@@ -72,13 +142,22 @@ pub enum ExprKind {
     Grouping(Vec<Expr>),
     Call(Box<FuncCall>),
     /// `CURRENT_DATE`, `CURRENT_TIMESTAMP(p)`, `CURRENT_USER` ..., upper case, with the precision.
-    SqlValue { name: &'static str, precision: Option<i32> },
+    SqlValue {
+        name: &'static str,
+        precision: Option<i32>,
+    },
     /// DEFAULT in INSERT or UPDATE.
     Default,
     /// `name => value` or `name := value` as an argument.
-    NamedArg { name: String, value: Box<Expr> },
+    NamedArg {
+        name: String,
+        value: Box<Expr>,
+    },
     /// `(a, b) OVERLAPS (c, d)`.
-    Overlaps { left: Vec<Expr>, right: Vec<Expr> },
+    Overlaps {
+        left: Vec<Expr>,
+        right: Vec<Expr>,
+    },
 }
 
 /// An operator's name, qualified when written `OPERATOR(schema.op)`.

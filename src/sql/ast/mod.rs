@@ -80,12 +80,21 @@ pub enum Statement {
     CreateDomain(CreateDomain),
     CreateView(Box<CreateView>),
     CreateExtension(CreateExtension),
-    AlterExtension { name: String },
-    CreateDatabase { name: String, options: Vec<(String, String)> },
+    AlterExtension {
+        name: String,
+    },
+    CreateDatabase {
+        name: String,
+        options: Vec<(String, String)>,
+    },
     CreateRole(CreateRole),
     AlterRole(CreateRole),
     /// ALTER ROLE/DATABASE name SET/RESET.
-    AlterSetting { role: Option<String>, database: Option<String>, setting: SetStatement },
+    AlterSetting {
+        role: Option<String>,
+        database: Option<String>,
+        setting: SetStatement,
+    },
     Rename(Rename),
     Drop(Drop),
     Truncate(Truncate),
@@ -93,22 +102,56 @@ pub enum Statement {
     Grant(Grant),
     Transaction(TransactionStatement),
     Set(SetStatement),
-    Show { name: String },
+    Show {
+        name: String,
+    },
     Discard(DiscardTarget),
-    Prepare { name: String, types: Vec<TypeName>, statement: Box<Statement> },
-    Execute { name: String, args: Vec<Expr> },
-    Deallocate { name: Option<String> },
+    Prepare {
+        name: String,
+        types: Vec<TypeName>,
+        statement: Box<Statement>,
+    },
+    Execute {
+        name: String,
+        args: Vec<Expr>,
+    },
+    Deallocate {
+        name: Option<String>,
+    },
     DeclareCursor(Box<DeclareCursor>),
     Fetch(Fetch),
-    CloseCursor { name: Option<String> },
-    LockTable { tables: Vec<Name>, mode: String, nowait: bool },
-    Listen { channel: String },
-    Unlisten { channel: Option<String> },
-    Notify { channel: String, payload: String },
-    Vacuum { tables: Vec<Name>, analyze_only: bool },
-    Reindex { kind: String, name: Option<Name> },
+    CloseCursor {
+        name: Option<String>,
+    },
+    LockTable {
+        tables: Vec<Name>,
+        mode: String,
+        nowait: bool,
+    },
+    Listen {
+        channel: String,
+    },
+    Unlisten {
+        channel: Option<String>,
+    },
+    Notify {
+        channel: String,
+        payload: String,
+    },
+    Vacuum {
+        tables: Vec<Name>,
+        analyze_only: bool,
+    },
+    Reindex {
+        kind: String,
+        name: Option<Name>,
+    },
     Checkpoint,
-    Cluster { table: Option<Name> },
+    Cluster {
+        table: Option<Name>,
+    },
     /// Understood as PostgreSQL, not done by OmenDB: the name of the feature.
-    Unsupported { feature: String },
+    Unsupported {
+        feature: String,
+    },
 }

@@ -28,7 +28,12 @@ pub struct LimitClause {
 pub enum QueryBody {
     Select(Box<Select>),
     Values(Vec<Vec<Expr>>),
-    SetOp { op: SetOp, all: bool, left: Box<Query>, right: Box<Query> },
+    SetOp {
+        op: SetOp,
+        all: bool,
+        left: Box<Query>,
+        right: Box<Query>,
+    },
     /// A parenthesised query with clauses of its own.
     Nested(Box<Query>),
 }
@@ -118,10 +123,33 @@ pub enum GroupItem {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum FromItem {
-    Table { name: Name, only: bool, alias: Option<Alias>, sample: bool },
-    Query { query: Box<Query>, lateral: bool, alias: Option<Alias>, position: u32 },
-    Function { calls: Vec<TableFunction>, rows_from: bool, ordinality: bool, lateral: bool, alias: Option<Alias>, position: u32 },
-    Join { kind: JoinKind, left: Box<FromItem>, right: Box<FromItem>, condition: JoinCondition, alias: Option<Alias> },
+    Table {
+        name: Name,
+        only: bool,
+        alias: Option<Alias>,
+        sample: bool,
+    },
+    Query {
+        query: Box<Query>,
+        lateral: bool,
+        alias: Option<Alias>,
+        position: u32,
+    },
+    Function {
+        calls: Vec<TableFunction>,
+        rows_from: bool,
+        ordinality: bool,
+        lateral: bool,
+        alias: Option<Alias>,
+        position: u32,
+    },
+    Join {
+        kind: JoinKind,
+        left: Box<FromItem>,
+        right: Box<FromItem>,
+        condition: JoinCondition,
+        alias: Option<Alias>,
+    },
 }
 
 /// A function in FROM with its column definitions.
@@ -268,9 +296,15 @@ pub enum ConflictTarget {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Assignment {
-    One { target: AssignTarget, value: Expr },
+    One {
+        target: AssignTarget,
+        value: Expr,
+    },
     /// `(a, b) = ...`.
-    Many { targets: Vec<AssignTarget>, value: Expr },
+    Many {
+        targets: Vec<AssignTarget>,
+        value: Expr,
+    },
 }
 
 /// UPDATE.

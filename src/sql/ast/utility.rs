@@ -7,8 +7,12 @@ use super::{Expr, Name, Query, Statement};
 #[allow(missing_docs)]
 pub enum TransactionStatement {
     Begin(TransactionModes),
-    Commit { chain: bool },
-    Rollback { chain: bool },
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
     Savepoint(String),
     Release(String),
     RollbackTo(String),

@@ -2,8 +2,8 @@
 
 use super::keywords::{Category, lookup};
 use super::lexer::{Token, TokenKind, tokenize};
-use crate::error::{Error, Result};
 use crate::error;
+use crate::error::{Error, Result};
 use crate::sql::ast::Name;
 
 /// Deepest nesting of expressions and queries; far below what the stack holds.

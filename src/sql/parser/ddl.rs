@@ -4,9 +4,9 @@ use super::cursor::Parser;
 use super::lexer::TokenKind;
 use crate::error::{Error, Result};
 use crate::sql::ast::{
-    Action, AlterAction, AlterTable, ColumnConstraint, ColumnConstraintKind, ColumnDef, CreateIndex, CreateTable, CreateTableAs,
-    IndexElement, Name, ObjectKind, OrderItem, References, Rename, RenamePart, Statement, TableConstraint, TableConstraintKind,
-    Timing,
+    Action, AlterAction, AlterTable, ColumnConstraint, ColumnConstraintKind, ColumnDef, CreateIndex, CreateTable,
+    CreateTableAs, IndexElement, Name, ObjectKind, OrderItem, References, Rename, RenamePart, Statement,
+    TableConstraint, TableConstraintKind, Timing,
 };
 
 impl Parser<'_> {
@@ -96,7 +96,14 @@ impl Parser<'_> {
         }
         let query = self.query()?;
         let with_data = self.with_data()?;
-        Ok(Statement::CreateTableAs(Box::new(CreateTableAs { name, if_not_exists, temporary, columns, query, with_data })))
+        Ok(Statement::CreateTableAs(Box::new(CreateTableAs {
+            name,
+            if_not_exists,
+            temporary,
+            columns,
+            query,
+            with_data,
+        })))
     }
 
     /// WITH [NO] DATA; true by default.
@@ -261,7 +268,10 @@ impl Parser<'_> {
     fn timing(&mut self) -> Result<Timing> {
         let mut timing = Timing::default();
         loop {
-            if self.eat_words(&["not", "deferrable"]) || self.eat_words(&["initially", "immediate"]) || self.eat_word("enforced") {
+            if self.eat_words(&["not", "deferrable"])
+                || self.eat_words(&["initially", "immediate"])
+                || self.eat_word("enforced")
+            {
             } else if self.eat_word("deferrable") {
                 timing.deferrable = true;
             } else if self.eat_words(&["initially", "deferred"]) {
@@ -492,7 +502,9 @@ impl Parser<'_> {
         }
         if self.eat_words(&["add", "generated"]) {
             return match self.generated()? {
-                ColumnConstraintKind::Identity { always, options } => Ok(AlterAction::AddIdentity { column, always, options }),
+                ColumnConstraintKind::Identity { always, options } => {
+                    Ok(AlterAction::AddIdentity { column, always, options })
+                }
                 _ => Err(self.unexpected()),
             };
         }
@@ -562,7 +574,8 @@ impl Parser<'_> {
             self.primary_only()?
         };
         let collation = if self.eat_word("collate") { Some(self.name()?) } else { None };
-        let opclass = if self.at_identifier() && !self.is_word("asc") && !self.is_word("desc") && !self.is_word("nulls") {
+        let opclass = if self.at_identifier() && !self.is_word("asc") && !self.is_word("desc") && !self.is_word("nulls")
+        {
             let name = self.name()?;
             if self.is_punct("(") {
                 self.storage_options()?;

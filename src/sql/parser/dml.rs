@@ -1,10 +1,9 @@
 //! INSERT, UPDATE, DELETE.
 
 use super::cursor::Parser;
-use super::expr::make;
 use crate::error::Result;
 use crate::sql::ast::{
-    AssignTarget, Assignment, ConflictTarget, Delete, Expr, ExprKind, Insert, OnConflict, Target, Update, With,
+    AssignTarget, Assignment, ConflictTarget, Delete, Expr, Insert, OnConflict, Target, Update, With,
 };
 
 impl Parser<'_> {
@@ -145,10 +144,5 @@ impl Parser<'_> {
         let using = if self.eat_word("using") { self.comma_list(Self::from_item)? } else { Vec::new() };
         let filter = self.where_or_current()?;
         Ok(Delete { with, table, alias, using, filter, returning: self.returning()? })
-    }
-
-    /// A literal `true`, for clauses that may be left out.
-    pub(super) fn literal_true(&self) -> Expr {
-        make(ExprKind::Bool(true), self.position())
     }
 }

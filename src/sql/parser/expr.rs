@@ -111,7 +111,9 @@ impl Parser<'_> {
                 "between" | "in" | "like" | "ilike" => Some(IN),
                 "similar" if self.word_at(1, "to") => Some(IN),
                 "not" => match self.ahead(1) {
-                    TokenKind::Word { text, .. } if matches!(text.as_str(), "between" | "in" | "like" | "ilike" | "similar") => {
+                    TokenKind::Word { text, .. }
+                        if matches!(text.as_str(), "between" | "in" | "like" | "ilike" | "similar") =>
+                    {
                         Some(IN)
                     }
                     _ => None,
@@ -430,12 +432,7 @@ impl Parser<'_> {
         }
         if let (TokenKind::String(text), 1) = (self.ahead(0).clone(), name.parts.len()) {
             self.advance();
-            let ty = crate::sql::ast::TypeName {
-                name,
-                modifiers: Vec::new(),
-                array_dims: 0,
-                interval_typmod: None,
-            };
+            let ty = crate::sql::ast::TypeName { name, modifiers: Vec::new(), array_dims: 0, interval_typmod: None };
             let arg = boxed(make(ExprKind::String(text), position));
             return Ok(make(ExprKind::Cast { arg, ty }, position));
         }

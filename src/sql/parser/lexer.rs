@@ -146,7 +146,9 @@ impl Lexer<'_> {
                     other => Ok(other),
                 }
             }
-            b'u' | b'U' if self.peek(1) == b'&' && (self.peek(2) == b'\'' || self.peek(2) == b'"') => self.unicode_form(),
+            b'u' | b'U' if self.peek(1) == b'&' && (self.peek(2) == b'\'' || self.peek(2) == b'"') => {
+                self.unicode_form()
+            }
             b'$' => self.dollar(),
             b'0'..=b'9' => self.number(),
             b'.' if self.peek(1).is_ascii_digit() => self.number(),
@@ -403,13 +405,21 @@ impl Lexer<'_> {
             }
             let digits = &self.text[start + 2..self.at];
             if digits.is_empty() || digits.chars().any(|c| c != '_' && c.to_digit(radix).is_none()) {
-                let kind = ["hexadecimal", "octal", "binary"][match radix { 16 => 0, 8 => 1, _ => 2 }];
+                let kind = ["hexadecimal", "octal", "binary"][match radix {
+                    16 => 0,
+                    8 => 1,
+                    _ => 2,
+                }];
                 bail!(SYNTAX_ERROR, "invalid {kind} integer at or near \"{}\"", &self.text[start..self.at]);
             }
         }
         if matches!(self.peek(0), b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..=0xff) {
             let junk = self.text[self.at..].chars().next().map_or(0, char::len_utf8);
-            bail!(SYNTAX_ERROR, "trailing junk after numeric literal at or near \"{}\"", &self.text[start..self.at + junk]);
+            bail!(
+                SYNTAX_ERROR,
+                "trailing junk after numeric literal at or near \"{}\"",
+                &self.text[start..self.at + junk]
+            );
         }
         Ok(TokenKind::Number(self.text[start..self.at].to_string()))
     }
@@ -497,8 +507,9 @@ fn decode_unicode_escapes(raw: &str, escape: char) -> Result<String> {
         }
         let (digits, skip) = if rest.starts_with('+') { (6, 1) } else { (4, 0) };
         let Some(code) = rest.get(skip..skip + digits).and_then(|hex| u32::from_str_radix(hex, 16).ok()) else {
-            return Err(error!(SYNTAX_ERROR, "invalid Unicode escape")
-                .hint("Unicode escapes must be \\XXXX or \\+XXXXXX."));
+            return Err(
+                error!(SYNTAX_ERROR, "invalid Unicode escape").hint("Unicode escapes must be \\XXXX or \\+XXXXXX.")
+            );
         };
         rest = &rest[skip + digits..];
         push_code_point(code, &mut out)?;

@@ -70,7 +70,7 @@ pub fn parse_type(text: &str) -> Result<TypeName> {
     whole(text, Parser::type_name)
 }
 
-fn whole<T>(text: &str, parse: impl FnOnce(&mut Parser<'_>) -> Result<T>) -> Result<T> {
+fn whole<'a, T>(text: &'a str, parse: impl FnOnce(&mut Parser<'a>) -> Result<T>) -> Result<T> {
     let mut parser = Parser::new(text)?;
     let value = parse(&mut parser)?;
     if parser.at_end() { Ok(value) } else { Err(parser.unexpected()) }

@@ -4,8 +4,9 @@ use super::cursor::Parser;
 use super::lexer::TokenKind;
 use crate::error::Result;
 use crate::sql::ast::{
-    AlterSequence, AlterType, Comment, CreateDomain, CreateExtension, CreateRole, CreateSchema, CreateSequence, CreateType,
-    CreateTypeKind, CreateView, Drop, Grant, Name, ObjectKind, RoleOption, SequenceOption, Statement, Truncate,
+    AlterSequence, AlterType, Comment, CreateDomain, CreateExtension, CreateRole, CreateSchema, CreateSequence,
+    CreateType, CreateTypeKind, CreateView, Drop, Grant, Name, ObjectKind, RoleOption, SequenceOption, Statement,
+    Truncate,
 };
 
 impl Parser<'_> {
@@ -63,11 +64,10 @@ impl Parser<'_> {
                 }
                 Ok(Statement::CreateRole(role))
             }
-            "function" | "procedure" | "trigger" | "rule" | "aggregate" | "operator" | "cast" | "collation" | "conversion"
-            | "policy" | "publication" | "subscription" | "server" | "foreign" | "statistics" | "language" | "event"
-            | "transform" | "access" | "tablespace" | "text" | "constraint" | "trusted" | "procedural" => {
-                self.unsupported(&format!("CREATE {}", text.to_uppercase()))
-            }
+            "function" | "procedure" | "trigger" | "rule" | "aggregate" | "operator" | "cast" | "collation"
+            | "conversion" | "policy" | "publication" | "subscription" | "server" | "foreign" | "statistics"
+            | "language" | "event" | "transform" | "access" | "tablespace" | "text" | "constraint" | "trusted"
+            | "procedural" => self.unsupported(&format!("CREATE {}", text.to_uppercase())),
             _ => Err(self.unexpected()),
         }
     }
@@ -226,7 +226,11 @@ impl Parser<'_> {
                 SequenceOption::Start(self.integer()?)
             } else if self.eat_word("restart") {
                 self.eat_word("with");
-                let value = if matches!(self.ahead(0), TokenKind::Number(_) | TokenKind::Op(_)) { Some(self.integer()?) } else { None };
+                let value = if matches!(self.ahead(0), TokenKind::Number(_) | TokenKind::Op(_)) {
+                    Some(self.integer()?)
+                } else {
+                    None
+                };
                 SequenceOption::Restart(value)
             } else if self.eat_word("cache") {
                 SequenceOption::Cache(self.integer()?)

@@ -5,8 +5,9 @@ use super::expr::make;
 use super::lexer::TokenKind;
 use crate::error::Result;
 use crate::sql::ast::{
-    Alias, CommonTable, CteBody, Distinct, Expr, ExprKind, FromItem, GroupItem, IntoTable, JoinCondition, JoinKind, LimitClause,
-    LockClause, LockStrength, LockWait, Query, QueryBody, Select, SetOp, TableFunction, Target, TypeName, With,
+    Alias, CommonTable, CteBody, Distinct, Expr, ExprKind, FromItem, GroupItem, IntoTable, JoinCondition, JoinKind,
+    LimitClause, LockClause, LockStrength, LockWait, Query, QueryBody, Select, SetOp, TableFunction, Target, TypeName,
+    With,
 };
 
 impl Parser<'_> {
@@ -189,11 +190,8 @@ impl Parser<'_> {
         self.expect_word("select")?;
         let mut select = Select::default();
         if self.eat_word("distinct") {
-            select.distinct = if self.eat_word("on") {
-                Distinct::On(self.paren_list(Self::expr)?)
-            } else {
-                Distinct::Distinct
-            };
+            select.distinct =
+                if self.eat_word("on") { Distinct::On(self.paren_list(Self::expr)?) } else { Distinct::Distinct };
         } else {
             self.eat_word("all");
         }
@@ -235,8 +233,20 @@ impl Parser<'_> {
     /// After SELECT: nothing to select.
     fn at_select_end(&self) -> bool {
         const WORDS: &[&str] = &[
-            "from", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit", "offset", "fetch",
-            "into", "for",
+            "from",
+            "where",
+            "group",
+            "having",
+            "window",
+            "union",
+            "intersect",
+            "except",
+            "order",
+            "limit",
+            "offset",
+            "fetch",
+            "into",
+            "for",
         ];
         self.at_statement_end() || self.is_punct(")") || WORDS.iter().any(|w| self.is_word(w))
     }
@@ -398,9 +408,17 @@ impl Parser<'_> {
             }
             offset += 2;
         }
-        ["current_date", "current_timestamp", "current_user", "current_catalog", "current_schema", "session_user", "current_role"]
-            .iter()
-            .any(|w| self.is_word(w))
+        [
+            "current_date",
+            "current_timestamp",
+            "current_user",
+            "current_catalog",
+            "current_schema",
+            "session_user",
+            "current_role",
+        ]
+        .iter()
+        .any(|w| self.is_word(w))
     }
 
     fn table_call(&mut self) -> Result<Expr> {
@@ -425,7 +443,10 @@ impl Parser<'_> {
                 let name = self.identifier()?;
                 let mut columns = Vec::new();
                 if self.is_punct("(") {
-                    if matches!(self.ahead(1), TokenKind::Word { .. }) && !self.punct_at(2, ",") && !self.punct_at(2, ")") {
+                    if matches!(self.ahead(1), TokenKind::Word { .. })
+                        && !self.punct_at(2, ",")
+                        && !self.punct_at(2, ")")
+                    {
                         calls[0].columns = self.column_defs()?;
                     } else {
                         columns = self.column_list()?;

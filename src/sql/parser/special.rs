@@ -4,9 +4,7 @@ use super::cursor::Parser;
 use super::expr::{PRIMARY, make};
 use super::lexer::TokenKind;
 use crate::error::Result;
-use crate::sql::ast::{
-    Expr, ExprKind, Frame, FrameBound, FrameExclude, FrameUnits, FuncCall, Name, OpName, Over, WindowSpec,
-};
+use crate::sql::ast::{Expr, ExprKind, Frame, FrameBound, FrameExclude, FrameUnits, FuncCall, Name, Over, WindowSpec};
 
 /// Functions without parentheses.
 const SQL_VALUES: &[(&str, &str)] = &[
@@ -348,11 +346,8 @@ impl Parser<'_> {
         }
         if self.is_word("over") && (self.punct_at(1, "(") || matches!(self.ahead(1), TokenKind::Word { .. })) {
             self.advance();
-            call.over = Some(if self.is_punct("(") {
-                Over::Spec(self.window_spec()?)
-            } else {
-                Over::Name(self.identifier()?)
-            });
+            call.over =
+                Some(if self.is_punct("(") { Over::Spec(self.window_spec()?) } else { Over::Name(self.identifier()?) });
         }
         Ok(())
     }
@@ -420,14 +415,6 @@ impl Parser<'_> {
             Some("preceding") => Ok(FrameBound::Preceding(offset)),
             Some(_) => Ok(FrameBound::Following(offset)),
             None => Err(self.unexpected()),
-        }
-    }
-
-    /// An operator by name only, as in `op ANY`; used by tests of the grammar's corners.
-    pub(super) fn operator_name(&mut self) -> Result<OpName> {
-        match self.advance() {
-            TokenKind::Op(symbol) => Ok(OpName::plain(symbol)),
-            _ => Err(self.unexpected()),
         }
     }
 

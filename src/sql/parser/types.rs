@@ -8,8 +8,26 @@ use crate::sql::ast::{Expr, ExprKind, Name, TypeName};
 
 /// Words that begin a type in SQL's own spelling.
 const TYPE_WORDS: &[&str] = &[
-    "double", "character", "char", "varchar", "nchar", "national", "bit", "timestamp", "time", "interval", "int", "integer",
-    "smallint", "bigint", "real", "float", "decimal", "dec", "numeric", "boolean",
+    "double",
+    "character",
+    "char",
+    "varchar",
+    "nchar",
+    "national",
+    "bit",
+    "timestamp",
+    "time",
+    "interval",
+    "int",
+    "integer",
+    "smallint",
+    "bigint",
+    "real",
+    "float",
+    "decimal",
+    "dec",
+    "numeric",
+    "boolean",
 ];
 
 /// PostgreSQL's bit numbers of interval fields.
@@ -165,7 +183,8 @@ impl Parser<'_> {
         if let Some(precision) = self.precision()? {
             return Ok(Some((FULL_RANGE << 16) | precision.clamp(0, 6)));
         }
-        let fields = [("year", YEAR), ("month", MONTH), ("day", DAY), ("hour", HOUR), ("minute", MINUTE), ("second", SECOND)];
+        let fields =
+            [("year", YEAR), ("month", MONTH), ("day", DAY), ("hour", HOUR), ("minute", MINUTE), ("second", SECOND)];
         let Some(from) = fields.iter().position(|(word, _)| self.eat_word(word)) else { return Ok(None) };
         let mut to = from;
         if self.eat_word("to") {
@@ -175,7 +194,8 @@ impl Parser<'_> {
             }
         }
         let mask = fields[from..=to].iter().fold(0, |mask, (_, bit)| mask | bit);
-        let precision = if to == 5 { self.precision()?.map_or(FULL_PRECISION, |p| p.clamp(0, 6)) } else { FULL_PRECISION };
+        let precision =
+            if to == 5 { self.precision()?.map_or(FULL_PRECISION, |p| p.clamp(0, 6)) } else { FULL_PRECISION };
         Ok(Some((mask << 16) | precision))
     }
 
@@ -200,7 +220,10 @@ impl Parser<'_> {
         if text == "interval" && ty.interval_typmod.is_none() {
             ty.interval_typmod = self.interval_typmod()?;
         }
-        if matches!(text.as_str(), "char" | "character" | "bit") && ty.modifiers.len() == 1 && ty.modifiers[0].position == position {
+        if matches!(text.as_str(), "char" | "character" | "bit")
+            && ty.modifiers.len() == 1
+            && ty.modifiers[0].position == position
+        {
             // CHAR 'abc' is not cut to one character: the implied length applies to columns and casts only.
             ty.modifiers.clear();
         }

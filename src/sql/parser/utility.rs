@@ -4,8 +4,8 @@ use super::cursor::Parser;
 use super::lexer::TokenKind;
 use crate::error::Result;
 use crate::sql::ast::{
-    Copy, CopySource, CopyTarget, CopyValue, DeclareCursor, DiscardTarget, Explain, Fetch, FetchDirection, SetStatement, SetValue,
-    Statement, TransactionModes, TransactionStatement,
+    Copy, CopySource, CopyTarget, CopyValue, DeclareCursor, DiscardTarget, Explain, Fetch, FetchDirection,
+    SetStatement, SetValue, Statement, TransactionModes, TransactionStatement,
 };
 
 impl Parser<'_> {
@@ -135,7 +135,8 @@ impl Parser<'_> {
             return Ok(Statement::Set(SetStatement { name: "timezone".into(), value, local }));
         }
         if self.eat_word("names") {
-            let value = if self.at_statement_end() { SetValue::Default } else { SetValue::Values(vec![self.option_value()?]) };
+            let value =
+                if self.at_statement_end() { SetValue::Default } else { SetValue::Values(vec![self.option_value()?]) };
             return Ok(Statement::Set(SetStatement { name: "client_encoding".into(), value, local }));
         }
         if self.eat_word("schema") {
@@ -265,7 +266,8 @@ impl Parser<'_> {
     pub(super) fn declare(&mut self) -> Result<Statement> {
         self.expect_word("declare")?;
         let name = self.identifier()?;
-        let mut cursor = DeclareCursor { name, binary: false, scroll: None, hold: false, query: crate::sql::ast::Query::default() };
+        let mut cursor =
+            DeclareCursor { name, binary: false, scroll: None, hold: false, query: crate::sql::ast::Query::default() };
         loop {
             if self.eat_word("binary") {
                 cursor.binary = true;
@@ -303,7 +305,8 @@ impl Parser<'_> {
             }
             if matches!(p.ahead(0), TokenKind::Number(_) | TokenKind::Op(_)) { p.integer() } else { Ok(1) }
         };
-        let direction = self.eat_any(&["next", "prior", "first", "last", "absolute", "relative", "forward", "backward", "all"]);
+        let direction =
+            self.eat_any(&["next", "prior", "first", "last", "absolute", "relative", "forward", "backward", "all"]);
         Ok(match direction {
             Some("prior") => FetchDirection::Backward(1),
             Some("first") => FetchDirection::Absolute(1),
@@ -385,7 +388,9 @@ impl Parser<'_> {
         if self.is_punct("(") {
             self.storage_options()?;
         }
-        let Some(kind) = self.eat_any(&["index", "table", "schema", "database", "system"]) else { return Err(self.unexpected()) };
+        let Some(kind) = self.eat_any(&["index", "table", "schema", "database", "system"]) else {
+            return Err(self.unexpected());
+        };
         self.eat_word("concurrently");
         let name = if self.at_statement_end() { None } else { Some(self.name()?) };
         Ok(Statement::Reindex { kind: kind.into(), name })
@@ -439,7 +444,9 @@ impl Parser<'_> {
             "buffers" => explain.buffers = on,
             "settings" | "wal" | "generic_plan" | "memory" | "serialize" => {}
             "format" if value == "text" || value == "json" => explain.format = value,
-            "format" if value == "xml" || value == "yaml" => return Err(crate::error::Error::unsupported(format!("EXPLAIN FORMAT {value}"))),
+            "format" if value == "xml" || value == "yaml" => {
+                return Err(crate::error::Error::unsupported(format!("EXPLAIN FORMAT {value}")));
+            }
             _ => {
                 return Err(crate::error!(SYNTAX_ERROR, "unrecognized EXPLAIN option \"{name}\"").at(position));
             }
@@ -541,7 +548,8 @@ impl Parser<'_> {
                 options.push(("freeze".into(), CopyValue::None));
             } else if self.eat_word("header") {
                 options.push(("header".into(), CopyValue::None));
-            } else if let Some(word) = self.eat_any(&["delimiter", "delimiters", "null", "quote", "escape", "encoding"]) {
+            } else if let Some(word) = self.eat_any(&["delimiter", "delimiters", "null", "quote", "escape", "encoding"])
+            {
                 self.eat_word("as");
                 let name = if word == "delimiters" { "delimiter" } else { word };
                 options.push((name.into(), CopyValue::Text(self.string()?)));
@@ -554,7 +562,11 @@ impl Parser<'_> {
                     self.expect_word("null")?;
                     "force_null"
                 };
-                let value = if self.eat_op("*") { CopyValue::Star } else { CopyValue::Columns(self.comma_list(Self::identifier)?) };
+                let value = if self.eat_op("*") {
+                    CopyValue::Star
+                } else {
+                    CopyValue::Columns(self.comma_list(Self::identifier)?)
+                };
                 options.push((name.into(), value));
             } else {
                 return Ok(());
