@@ -6,4 +6,5 @@ pub mod common;
 pub mod error;
 pub mod index;
 pub mod sql;
+pub mod storage;
 pub mod types;

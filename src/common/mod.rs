@@ -3,5 +3,7 @@
 //! * [`cancel`]: the flag that long work polls.
 
 pub mod cancel;
+pub mod clock;
+pub mod rng;
 
 pub use cancel::{CancelFlag, CancelReason};

@@ -1,0 +1,100 @@
+//! Key layouts. All integers are big-endian, so that byte order is number order; the first byte is a tag.
+//!
+//! | family | key | value |
+//! | --- | --- | --- |
+//! | rows | `R` storage u32, row id u32 | header, row body |
+//! | rows | `I` storage u32, key bytes, row id u32 | empty |
+//! | versions | storage u32, row id u32, !begin_ts u64 | end_ts u64, flags u8, row body |
+//! | default | `C` object | catalog |
+//! | default | `S` oid u32 | sequence state |
+//! | default | `M` name | marks: format version, newest commit timestamp |
+//! | default | `P` transaction u64 | commit timestamp of a transaction that wrote rows ahead of its commit |
+//! | users | role name | verifier |
+
+/// The on-disk format this binary reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+const ROW_TAG: u8 = b'R';
+const ENTRY_TAG: u8 = b'I';
+
+/// Key of a row.
+#[must_use]
+pub fn row_key(storage: u32, row: u32) -> [u8; 9] {
+    let mut key = [0; 9];
+    key[0] = ROW_TAG;
+    key[1..5].copy_from_slice(&storage.to_be_bytes());
+    key[5..9].copy_from_slice(&row.to_be_bytes());
+    key
+}
+
+/// The key after a storage's last row.
+#[must_use]
+pub fn rows_end(storage: u32) -> [u8; 5] {
+    let mut key = [0; 5];
+    key[0] = ROW_TAG;
+    key[1..5].copy_from_slice(&(storage + 1).to_be_bytes());
+    key
+}
+
+/// The row id in a row key.
+///
+/// # Panics
+/// On a key of another shape: only row keys are scanned with row bounds.
+#[must_use]
+pub fn row_of_key(key: &[u8]) -> u32 {
+    assert!(key.len() == 9 && key[0] == ROW_TAG, "a row key has nine bytes");
+    u32::from_be_bytes([key[5], key[6], key[7], key[8]])
+}
+
+/// Key of a superseded version.
+#[must_use]
+pub fn version_key(storage: u32, row: u32, begin_ts: u64) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[0..4].copy_from_slice(&storage.to_be_bytes());
+    key[4..8].copy_from_slice(&row.to_be_bytes());
+    key[8..16].copy_from_slice(&(!begin_ts).to_be_bytes());
+    key
+}
+
+/// Prefix of an index's entries.
+#[must_use]
+pub fn entry_prefix(storage: u32) -> Vec<u8> {
+    let mut key = vec![ENTRY_TAG];
+    key.extend_from_slice(&storage.to_be_bytes());
+    key
+}
+
+/// Key of an index entry.
+#[must_use]
+pub fn entry_key(storage: u32, key_bytes: &[u8], row: u32) -> Vec<u8> {
+    let mut key = Vec::with_capacity(9 + key_bytes.len());
+    key.push(ENTRY_TAG);
+    key.extend_from_slice(&storage.to_be_bytes());
+    key.extend_from_slice(key_bytes);
+    key.extend_from_slice(&row.to_be_bytes());
+    key
+}
+
+/// Key of a sequence's state.
+#[must_use]
+pub fn sequence_key(oid: u32) -> Vec<u8> {
+    let mut key = vec![b'S'];
+    key.extend_from_slice(&oid.to_be_bytes());
+    key
+}
+
+/// Key of a mark.
+#[must_use]
+pub fn mark_key(name: &str) -> Vec<u8> {
+    let mut key = vec![b'M'];
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// Key of an early writer's commit record.
+#[must_use]
+pub fn pending_key(transaction: u64) -> Vec<u8> {
+    let mut key = vec![b'P'];
+    key.extend_from_slice(&transaction.to_be_bytes());
+    key
+}

@@ -1,0 +1,14 @@
+//! Floor 0b: bytes on disk.
+//!
+//! One ordered key-value store with four column families behind the trait [`Kv`]; RocksDB is the real one, a `BTreeMap` the
+//! one for tests. What is durable when: a [`WriteBatch`] is atomic across families; with `sync` it is on disk when `write`
+//! returns, and so is everything written before it. Key layouts are in [`keyspace`] and byte-exact in docs/FORMAT.md.
+
+pub mod keyspace;
+mod kv;
+mod memory;
+mod rocksdb;
+
+pub use kv::{Cf, Kv, Visit, WriteBatch, WriteOp};
+pub use memory::MemoryKv;
+pub use rocksdb::{RocksKv, RocksOptions};

@@ -1,0 +1,177 @@
+//! RocksDB behind the store contract: the only file that knows it.
+//!
+//! Options follow three rules: an acknowledged write survives (one synced WAL for all families, recovery to the last
+//! consistent point), memory is bounded (one block cache for data, index and filter blocks; bounded memtables), and a
+//! failed durable write ends the process, because after a failed fsync nobody knows what is on disk.
+
+use std::path::Path;
+
+use rocksdb::{
+    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
+    Options, ReadOptions,
+};
+
+use super::kv::{Cf, Kv, Visit, WriteBatch, WriteOp};
+use crate::error::{Error, Result};
+use crate::error;
+
+type Database = rocksdb::DBWithThreadMode<rocksdb::MultiThreaded>;
+
+/// Sizes of a RocksDB store.
+#[derive(Clone, Copy, Debug)]
+pub struct RocksOptions {
+    /// Block cache, bytes, shared by all families.
+    pub block_cache_bytes: usize,
+    /// One memtable, bytes.
+    pub memtable_bytes: usize,
+}
+
+impl Default for RocksOptions {
+    fn default() -> Self {
+        Self { block_cache_bytes: 512 << 20, memtable_bytes: 64 << 20 }
+    }
+}
+
+/// A RocksDB database.
+pub struct RocksKv {
+    db: Database,
+}
+
+fn family_options(cf: Cf, options: &RocksOptions, cache: &Cache) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_block_size(8 << 10);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    blocks.set_format_version(6);
+    if cf != Cf::Default {
+        blocks.set_ribbon_filter(10.0);
+    }
+    let mut family = Options::default();
+    family.set_block_based_table_factory(&blocks);
+    family.set_write_buffer_size(options.memtable_bytes);
+    family.set_max_write_buffer_number(3);
+    family.set_compression_type(DBCompressionType::Lz4);
+    family.set_level_compaction_dynamic_level_bytes(true);
+    family
+}
+
+impl RocksKv {
+    /// Opens or creates the database in a directory.
+    ///
+    /// # Errors
+    /// `55006` when another process has it open, `58030` or `XX001` when it cannot be read.
+    pub fn open(path: &Path, options: &RocksOptions) -> Result<Self> {
+        let cache = Cache::new_lru_cache(options.block_cache_bytes);
+        let mut db_options = Options::default();
+        db_options.create_if_missing(true);
+        db_options.create_missing_column_families(true);
+        db_options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        db_options.set_max_background_jobs(2);
+        db_options.set_max_open_files(512);
+        db_options.set_keep_log_file_num(4);
+        db_options.set_max_total_wal_size(512 << 20);
+        db_options.set_bytes_per_sync(1 << 20);
+        db_options.set_enable_pipelined_write(false);
+        let families = Cf::ALL.map(|cf| ColumnFamilyDescriptor::new(cf.name(), family_options(cf, options, &cache)));
+        let db = Database::open_cf_descriptors(&db_options, path, families).map_err(|e| {
+            let text = e.to_string();
+            if text.contains("lock") || text.contains("LOCK") {
+                return error!(OBJECT_IN_USE, "data directory \"{}\" is in use by another server", path.display())
+                    .hint("Stop the other server first, or choose another directory with --data.");
+            }
+            Error::corrupt(format!("could not open data directory \"{}\": {text}", path.display()))
+        })?;
+        Ok(Self { db })
+    }
+
+    fn family(&self, cf: Cf) -> std::sync::Arc<BoundColumnFamily<'_>> {
+        self.db.cf_handle(cf.name()).expect("all families are opened")
+    }
+
+    fn iterate(&self, cf: Cf, start: &[u8], end: &[u8], back: bool, visit: &mut Visit<'_>) -> Result<()> {
+        if start >= end {
+            return Ok(());
+        }
+        let mut read = ReadOptions::default();
+        read.set_iterate_lower_bound(start.to_vec());
+        read.set_iterate_upper_bound(end.to_vec());
+        read.set_readahead_size(256 << 10);
+        let mut cursor = self.db.raw_iterator_cf_opt(&self.family(cf), read);
+        if back {
+            cursor.seek_to_last();
+        } else {
+            cursor.seek_to_first();
+        }
+        while let Some((key, value)) = cursor.item() {
+            if !visit(key, value)? {
+                return Ok(());
+            }
+            if back {
+                cursor.prev();
+            } else {
+                cursor.next();
+            }
+        }
+        cursor.status().map_err(read_error)
+    }
+}
+
+fn read_error(error: rocksdb::Error) -> Error {
+    let text = error.to_string();
+    match error.kind() {
+        rocksdb::ErrorKind::Corruption => Error::corrupt(format!("stored data is damaged: {text}")),
+        _ => error!(IO_ERROR, "could not read stored data: {text}"),
+    }
+}
+
+impl Kv for RocksKv {
+    fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.db.get_cf(&self.family(cf), key).map_err(read_error)
+    }
+
+    fn get_with(&self, cf: Cf, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+        match self.db.get_pinned_cf(&self.family(cf), key).map_err(read_error)? {
+            Some(value) => visit(&value).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn scan(&self, cf: Cf, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+        self.iterate(cf, start, end, false, visit)
+    }
+
+    fn scan_back(&self, cf: Cf, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+        self.iterate(cf, start, end, true, visit)
+    }
+
+    fn write(&self, batch: WriteBatch, sync: bool) {
+        let families = Cf::ALL.map(|cf| self.family(cf));
+        let mut native = rocksdb::WriteBatch::default();
+        for op in &batch.ops {
+            match op {
+                WriteOp::Put(cf, key, value) => native.put_cf(&families[*cf as usize], key, value),
+                WriteOp::Delete(cf, key) => native.delete_cf(&families[*cf as usize], key),
+                WriteOp::DeleteRange(cf, start, end) => native.delete_range_cf(&families[*cf as usize], start, end),
+            }
+        }
+        let mut options = rocksdb::WriteOptions::default();
+        options.set_sync(sync);
+        if let Err(error) = self.db.write_opt(native, &options) {
+            tracing::error!(%error, "a durable write failed; stopping so that nothing unwritten is acknowledged");
+            std::process::abort();
+        }
+    }
+
+    fn approximate_size(&self, cf: Cf, start: &[u8], end: &[u8]) -> u64 {
+        self.db.get_approximate_sizes_cf(&self.family(cf), &[rocksdb::Range::new(start, end)])[0]
+    }
+
+    fn flush(&self) {
+        for cf in Cf::ALL {
+            if let Err(error) = self.db.flush_cf(&self.family(cf)) {
+                tracing::warn!(%error, "could not flush memtables; the write-ahead log still has them");
+            }
+        }
+    }
+}
