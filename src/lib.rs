@@ -7,4 +7,6 @@ pub mod error;
 pub mod index;
 pub mod sql;
 pub mod storage;
+pub mod table;
+pub mod txn;
 pub mod types;

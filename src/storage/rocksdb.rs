@@ -7,13 +7,13 @@
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
-    Options, ReadOptions,
+    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, Options,
+    ReadOptions,
 };
 
 use super::kv::{Cf, Kv, Visit, WriteBatch, WriteOp};
-use crate::error::{Error, Result};
 use crate::error;
+use crate::error::{Error, Result};
 
 type Database = rocksdb::DBWithThreadMode<rocksdb::MultiThreaded>;
 

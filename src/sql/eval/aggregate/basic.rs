@@ -1,0 +1,323 @@
+//! count, sum, avg, min, max, the boolean aggregates and any_value.
+//!
+//! Sums of integers are exact in 128 bits and become numeric or bigint at the end, so a window frame can take values
+//! back; sums of floats add in input order as PostgreSQL does. All of these skip NULL; without a value the result is NULL,
+//! except count's.
+
+use crate::bail;
+use crate::error::Result;
+use crate::sql::eval::aggregate::{AggregateInfo, AggregateState};
+use crate::sql::eval::context::EvalContext;
+use crate::types::compare::compare_typed;
+use crate::types::interval::Interval;
+use crate::types::numeric::Numeric;
+use crate::types::{Datum, Oid};
+
+/// `count(*)` and `count(x)`.
+pub fn count(_: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
+    Ok(Box::new(Count(0)))
+}
+
+struct Count(i64);
+
+impl AggregateState for Count {
+    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
+        self.0 += i64::from(!args.first().is_some_and(Datum::is_null));
+        Ok(())
+    }
+
+    fn retract(&mut self, args: &[Datum], _: &EvalContext) -> Result<bool> {
+        self.0 -= i64::from(!args.first().is_some_and(Datum::is_null));
+        Ok(true)
+    }
+
+    fn finish(&self, _: &EvalContext) -> Result<Datum> {
+        Ok(Datum::Int8(self.0))
+    }
+}
+
+/// `sum`.
+pub fn sum(info: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
+    adder(info, false)
+}
+
+/// `avg`.
+pub fn avg(info: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
+    adder(info, true)
+}
+
+fn adder(info: &AggregateInfo, average: bool) -> Result<Box<dyn AggregateState>> {
+    Ok(match info.args[0].oid {
+        Oid::INT2 | Oid::INT4 | Oid::INT8 | Oid::MONEY => {
+            Box::new(IntegerSum { total: 0, count: 0, average, result: info.result.oid })
+        }
+        Oid::FLOAT4 if !average => Box::new(Float4Sum { total: 0.0, count: 0 }),
+        Oid::FLOAT4 | Oid::FLOAT8 => Box::new(FloatSum { total: 0.0, count: 0, average }),
+        Oid::NUMERIC => Box::new(NumericSum { total: Numeric::zero(), count: 0, average }),
+        Oid::INTERVAL => Box::new(IntervalSum { total: Interval { months: 0, days: 0, micros: 0 }, count: 0, average }),
+        other => bail!(FEATURE_NOT_SUPPORTED, "aggregate {} of type {other} is not supported yet", info.function.name),
+    })
+}
+
+struct IntegerSum {
+    total: i128,
+    count: i64,
+    average: bool,
+    result: Oid,
+}
+
+/// The result of an integer sum in the aggregate's result type.
+pub(super) fn integer_sum(total: i128, result: Oid) -> Result<Datum> {
+    match result {
+        Oid::NUMERIC => Ok(Datum::Numeric(Numeric::from_i128(total))),
+        Oid::MONEY => match i64::try_from(total) {
+            Ok(total) => Ok(Datum::Int8(total)),
+            Err(_) => bail!(NUMERIC_VALUE_OUT_OF_RANGE, "money out of range"),
+        },
+        _ => match i64::try_from(total) {
+            Ok(total) => Ok(Datum::Int8(total)),
+            Err(_) => bail!(NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range"),
+        },
+    }
+}
+
+/// The average of integers.
+pub(super) fn integer_average(total: i128, count: i64) -> Result<Datum> {
+    Numeric::from_i128(total).div(&Numeric::from_i64(count)).map(Datum::Numeric)
+}
+
+impl AggregateState for IntegerSum {
+    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
+        if let Some(value) = args[0].as_i64() {
+            self.total += i128::from(value);
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    fn retract(&mut self, args: &[Datum], _: &EvalContext) -> Result<bool> {
+        if let Some(value) = args[0].as_i64() {
+            self.total -= i128::from(value);
+            self.count -= 1;
+        }
+        Ok(true)
+    }
+
+    fn finish(&self, _: &EvalContext) -> Result<Datum> {
+        match (self.count, self.average) {
+            (0, _) => Ok(Datum::Null),
+            (count, true) => integer_average(self.total, count),
+            (_, false) => integer_sum(self.total, self.result),
+        }
+    }
+}
+
+struct Float4Sum {
+    total: f32,
+    count: i64,
+}
+
+impl AggregateState for Float4Sum {
+    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
+        if let Datum::Float4(value) = args[0] {
+            // The first value is taken as it is, so that the sum of one -0 is -0.
+            let total = if self.count == 0 { value } else { self.total + value };
+            if total.is_infinite() && self.total.is_finite() && value.is_finite() {
+                bail!(NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow");
+            }
+            self.total = total;
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, _: &EvalContext) -> Result<Datum> {
+        Ok(if self.count == 0 { Datum::Null } else { Datum::Float4(self.total) })
+    }
+}
+
+struct FloatSum {
+    total: f64,
+    count: i64,
+    average: bool,
+}
+
+/// Adds with PostgreSQL's overflow check.
+pub(super) fn add_floats(total: f64, value: f64) -> Result<f64> {
+    let sum = total + value;
+    if sum.is_infinite() && total.is_finite() && value.is_finite() {
+        bail!(NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow");
+    }
+    Ok(sum)
+}
+
+impl AggregateState for FloatSum {
+    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
+        let value = match args[0] {
+            Datum::Float4(value) => f64::from(value),
+            Datum::Float8(value) => value,
+            _ => return Ok(()),
+        };
+        self.total = if self.count == 0 { value } else { add_floats(self.total, value)? };
+        self.count += 1;
+        Ok(())
+    }
+
+    fn finish(&self, _: &EvalContext) -> Result<Datum> {
+        Ok(match (self.count, self.average) {
+            (0, _) => Datum::Null,
+            (count, true) => Datum::Float8(self.total / count as f64),
+            (_, false) => Datum::Float8(self.total),
+        })
+    }
+}
+
+struct NumericSum {
+    total: Numeric,
+    count: i64,
+    average: bool,
+}
+
+impl AggregateState for NumericSum {
+    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
+        if let Datum::Numeric(value) = &args[0] {
+            self.total = self.total.add(value)?;
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, _: &EvalContext) -> Result<Datum> {
+        match (self.count, self.average) {
+            (0, _) => Ok(Datum::Null),
+            (count, true) => self.total.div(&Numeric::from_i64(count)).map(Datum::Numeric),
+            (_, false) => Ok(Datum::Numeric(self.total.clone())),
+        }
+    }
+}
+
+struct IntervalSum {
+    total: Interval,
+    count: i64,
+    average: bool,
+}
+
+impl AggregateState for IntervalSum {
+    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
+        if let Datum::Interval(value) = &args[0] {
+            self.total = if self.count == 0 { *value } else { self.total.add(value)? };
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, _: &EvalContext) -> Result<Datum> {
+        match (self.count, self.average) {
+            (0, _) => Ok(Datum::Null),
+            (count, true) => self.total.div(count as f64).map(Datum::Interval),
+            (_, false) => Ok(Datum::Interval(self.total)),
+        }
+    }
+}
+
+/// `min`.
+pub fn min(info: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
+    Ok(Box::new(Extreme { best: Datum::Null, greatest: false, oid: info.args[0].oid }))
+}
+
+/// `max`.
+pub fn max(info: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
+    Ok(Box::new(Extreme { best: Datum::Null, greatest: true, oid: info.args[0].oid }))
+}
+
+struct Extreme {
+    best: Datum,
+    greatest: bool,
+    oid: Oid,
+}
+
+impl AggregateState for Extreme {
+    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
+        if args[0].is_null() {
+            return Ok(());
+        }
+        let better = self.best.is_null() || {
+            let order = compare_typed(self.oid, &args[0], &self.best);
+            if self.greatest { order.is_gt() } else { order.is_lt() }
+        };
+        if better {
+            self.best = args[0].clone();
+        }
+        Ok(())
+    }
+
+    fn finish(&self, _: &EvalContext) -> Result<Datum> {
+        Ok(self.best.clone())
+    }
+}
+
+/// `bool_and` and `every`.
+pub fn bool_and(_: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
+    Ok(Box::new(BoolCount { wanted: 0, total: 0, and: true }))
+}
+
+/// `bool_or`.
+pub fn bool_or(_: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
+    Ok(Box::new(BoolCount { wanted: 0, total: 0, and: false }))
+}
+
+/// Counts the true values among all, so that values can be taken back.
+struct BoolCount {
+    wanted: i64,
+    total: i64,
+    and: bool,
+}
+
+impl BoolCount {
+    fn add(&mut self, args: &[Datum], step: i64) {
+        if let Some(value) = args[0].as_bool() {
+            self.total += step;
+            self.wanted += i64::from(value) * step;
+        }
+    }
+}
+
+impl AggregateState for BoolCount {
+    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
+        self.add(args, 1);
+        Ok(())
+    }
+
+    fn retract(&mut self, args: &[Datum], _: &EvalContext) -> Result<bool> {
+        self.add(args, -1);
+        Ok(true)
+    }
+
+    fn finish(&self, _: &EvalContext) -> Result<Datum> {
+        Ok(match (self.total, self.and) {
+            (0, _) => Datum::Null,
+            (total, true) => Datum::Bool(self.wanted == total),
+            (_, false) => Datum::Bool(self.wanted > 0),
+        })
+    }
+}
+
+/// `any_value`: the first value that is not NULL.
+pub fn any_value(_: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
+    Ok(Box::new(AnyValue(Datum::Null)))
+}
+
+struct AnyValue(Datum);
+
+impl AggregateState for AnyValue {
+    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
+        if self.0.is_null() {
+            self.0 = args[0].clone();
+        }
+        Ok(())
+    }
+
+    fn finish(&self, _: &EvalContext) -> Result<Datum> {
+        Ok(self.0.clone())
+    }
+}

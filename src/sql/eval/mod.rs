@@ -1,0 +1,22 @@
+//! Floor 5: computing expressions: scalar functions and operators, aggregates, and the session facts they read.
+//!
+//! The binder has chosen every function by its pg_proc OID; [`registry`] maps an OID to what computes it (found by
+//! `prosrc`, so that the catalog and the code cannot disagree). [`eval_row`] computes one value for one row.
+//!
+//! * [`context`]: what evaluation may read; the traits that the session and the executor implement for it.
+//! * [`registry`]: functions by OID.
+//! * [`row`]: one row at a time.
+//! * [`aggregate`]: aggregate states.
+//! * [`functions`]: the built-in functions, one file per area; each exports tables only.
+
+pub mod aggregate;
+pub mod context;
+pub mod functions;
+pub mod registry;
+pub mod row;
+mod row_nodes;
+
+pub use aggregate::{AggregateInfo, AggregateMaker, AggregateState};
+pub use context::{EvalContext, FnContext, OuterRow, SessionFacade, SubqueryRunner};
+pub use registry::{Body, CompareOp, Function, ScalarFn, SetFn, SetRows, Volatility, function};
+pub use row::{Row, call_function, eval_row};

@@ -1,0 +1,328 @@
+//! A table made ready for use: writing rows and keeping indexes in step.
+//!
+//! Writing is index-first only for claims: a row is made in-flight before its unique keys are claimed, so whoever meets the
+//! claim can see whose it is and wait. An error in the middle leaves the statement to be rolled back by the caller
+//! (statements run in an implicit savepoint or fail their transaction), which takes rows and entries back; claims left
+//! behind point to rows that are not there and are ignored and swept.
+
+use std::sync::Arc;
+
+use crate::catalog::descriptor::TableDesc;
+use crate::error::Result;
+use crate::table::keys::{self, IndexPlan};
+use crate::table::messages;
+use crate::table::registry::{IndexState, TableState, Tables};
+use crate::table::row::{self, RowReader};
+use crate::table::spec::{Conflict, InsertOutcome, LockedRow, RowId, RowIdRange, WriteContext};
+use crate::txn::{Locked, RowStore, Strength, Wait};
+use crate::types::{Datum, Oid};
+
+/// A table descriptor with its indexes resolved and its shared state at hand. Cheap to clone.
+#[derive(Clone)]
+pub struct Table(Arc<Open>);
+
+struct Open {
+    desc: Arc<TableDesc>,
+    state: Arc<TableState>,
+    plans: Vec<OpenIndex>,
+    not_null: Vec<usize>,
+    all: Vec<usize>,
+}
+
+/// An index with its state in memory, if it has any.
+#[derive(Clone)]
+pub(super) struct OpenIndex {
+    pub(super) plan: IndexPlan,
+    /// For primary and unique indexes.
+    pub(super) state: Option<Arc<IndexState>>,
+}
+
+impl Tables {
+    /// Makes a table ready for use. The first use after start rebuilds its primary index from its rows.
+    ///
+    /// # Errors
+    /// Storage errors; `XX001` when a row does not decode.
+    pub fn open(&self, txn: &dyn RowStore, desc: &Arc<TableDesc>) -> Result<Table> {
+        let open = |plan: IndexPlan| {
+            let state = (plan.desc.unique && plan.desc.valid).then(|| self.index_state(&plan));
+            OpenIndex { plan, state }
+        };
+        let plans = keys::plans(desc).into_iter().map(open).collect();
+        let not_null = (0..desc.columns.len()).filter(|position| desc.columns[*position].not_null).collect();
+        let all = (0..desc.columns.len()).collect();
+        let state = self.table_state(desc.storage);
+        let table = Table(Arc::new(Open { desc: Arc::clone(desc), state, plans, not_null, all }));
+        for index in table.indexes() {
+            table.ensure_built(txn, index)?;
+        }
+        Ok(table)
+    }
+}
+
+impl Table {
+    /// The descriptor.
+    #[must_use]
+    pub fn desc(&self) -> &Arc<TableDesc> {
+        &self.0.desc
+    }
+
+    pub(super) fn indexes(&self) -> &[OpenIndex] {
+        &self.0.plans
+    }
+
+    /// An index that is kept here, by OID.
+    pub(super) fn index(&self, oid: Oid) -> Result<&OpenIndex> {
+        let found = self.0.plans.iter().find(|index| index.plan.desc.oid == oid);
+        found.ok_or_else(|| crate::error!(INTERNAL_ERROR, "table \"{}\" has no ordered index {oid}", self.0.desc.name))
+    }
+
+    /// Positions of all columns.
+    pub(super) fn all_positions(&self) -> &[usize] {
+        &self.0.all
+    }
+
+    /// Every row id that may be in use.
+    pub(super) fn row_ids(&self, txn: &dyn RowStore) -> Result<RowIdRange> {
+        let end = match self.0.state.end() {
+            0 => txn.highest_row(self.0.desc.storage)?.saturating_add(1),
+            end => end,
+        };
+        Ok(1..end.max(1))
+    }
+
+    /// Adds a row, one value per live column in `columns` order, typmods and defaults already applied.
+    ///
+    /// # Errors
+    /// `23502`, `23505`, `54000`; those of waiting for another inserter of the same key.
+    pub fn insert(&self, txn: &dyn RowStore, write: &WriteContext<'_>, row: &[Datum]) -> Result<RowId> {
+        self.check_not_null(write, row)?;
+        let mut buffer = Vec::new();
+        let id = self.allocate(txn, 1)?;
+        self.insert_at(txn, write, id, row, &mut buffer)?;
+        Ok(id)
+    }
+
+    /// Adds rows in order; their ids ascend from the one returned.
+    ///
+    /// # Errors
+    /// As [`Table::insert`]; rows before the failing one are in.
+    pub fn insert_batch(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        rows: &[Vec<Datum>],
+    ) -> Result<RowIdRange> {
+        let count = u32::try_from(rows.len()).expect("batches are small");
+        let first = self.allocate(txn, count)?;
+        let mut buffer = Vec::new();
+        for (id, row) in (first..).zip(rows) {
+            self.check_not_null(write, row)?;
+            self.insert_at(txn, write, id, row, &mut buffer)?;
+        }
+        Ok(first..first + count)
+    }
+
+    /// Adds a row unless a row with the same key of one of `arbiters` (all unique indexes when empty) is there, committed or
+    /// this transaction's own. Waits for transactions that hold the key. A conflict in another index is an error.
+    ///
+    /// # Errors
+    /// As [`Table::insert`].
+    pub fn insert_unless_conflict(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        row: &[Datum],
+        arbiters: &[Oid],
+    ) -> Result<InsertOutcome> {
+        self.check_not_null(write, row)?;
+        loop {
+            if let Some(conflict) = self.conflict(txn, write, row, arbiters)? {
+                return Ok(InsertOutcome::Conflict(conflict));
+            }
+            let id = self.allocate(txn, 1)?;
+            let mut buffer = Vec::new();
+            row::encode(&self.0.desc, row, &mut buffer)?;
+            txn.insert(self.0.desc.storage, id, &buffer)?;
+            match self.claim_all(txn, write, id, row, |oid| arbiters.is_empty() || arbiters.contains(&oid))? {
+                None => {
+                    self.put_entries(txn, write, id, row)?;
+                    return Ok(InsertOutcome::Inserted(id));
+                }
+                // Someone was faster after all: take the row back and look at the winner.
+                Some(_) => txn.delete(self.0.desc.storage, id)?,
+            }
+        }
+    }
+
+    /// The row, if any, whose key of one of `arbiters` (all unique indexes when empty) equals that of `row`. Waits for
+    /// transactions that hold the key.
+    ///
+    /// # Errors
+    /// Those of waiting, of storage and of the evaluator.
+    pub fn conflict(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        row: &[Datum],
+        arbiters: &[Oid],
+    ) -> Result<Option<Conflict>> {
+        for index in self.unique_indexes(arbiters) {
+            let Some(key) = index.plan.key(row, write.evaluator)?.filter(|key| index.plan.constrains(key)) else {
+                continue;
+            };
+            if let Some(row) = self.holder(txn, write, index, &key, None)? {
+                return Ok(Some(Conflict { index: index.plan.desc.oid, row }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Locks a row before it is changed, deleted or returned by FOR UPDATE.
+    ///
+    /// # Errors
+    /// `40001` above READ COMMITTED when it has changed; `40P01`, `55P03`, `57014`.
+    pub fn lock(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        row: RowId,
+        strength: Strength,
+        wait: Wait,
+    ) -> Result<LockedRow> {
+        Ok(match txn.lock(self.0.desc.storage, row, strength, wait, write.cancel)? {
+            Locked::Same => LockedRow::Same,
+            Locked::Gone => LockedRow::Gone,
+            Locked::Skipped => LockedRow::Skipped,
+            Locked::Changed(values) => LockedRow::Changed(RowReader::open(&values)?.all(&self.0.desc)?),
+        })
+    }
+
+    /// Replaces a row that [`Table::lock`] locked; `old` is its newest version.
+    ///
+    /// # Errors
+    /// As [`Table::insert`].
+    pub fn update(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        id: RowId,
+        old: &[Datum],
+        new: &[Datum],
+    ) -> Result<()> {
+        self.check_not_null(write, new)?;
+        let mut buffer = Vec::new();
+        row::encode(&self.0.desc, new, &mut buffer)?;
+        txn.update(self.0.desc.storage, id, &buffer)?;
+        for index in self.indexes() {
+            let before = index.plan.key(old, write.evaluator)?;
+            let after = index.plan.key(new, write.evaluator)?;
+            let (before_bytes, after_bytes) =
+                (before.as_ref().map(|key| index.plan.encoded(key)), after.as_ref().map(|key| index.plan.encoded(key)));
+            if before_bytes == after_bytes {
+                continue;
+            }
+            if let Some(key) = &after {
+                self.claim(txn, write, index, key, id)?;
+            }
+            if index.plan.stored() {
+                if let Some(bytes) = after_bytes {
+                    txn.put_entry(index.plan.desc.storage, &bytes, id)?;
+                }
+                if let Some(bytes) = before_bytes {
+                    txn.retire_entry(index.plan.desc.storage, &bytes, id)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a row that [`Table::lock`] locked; `old` is its newest version.
+    ///
+    /// # Errors
+    /// Those of storage and of the evaluator.
+    pub fn delete(&self, txn: &dyn RowStore, write: &WriteContext<'_>, id: RowId, old: &[Datum]) -> Result<()> {
+        txn.delete(self.0.desc.storage, id)?;
+        for index in self.indexes().iter().filter(|index| index.plan.stored()) {
+            if let Some(key) = index.plan.key(old, write.evaluator)? {
+                txn.retire_entry(index.plan.desc.storage, &index.plan.encoded(&key), id)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_not_null(&self, write: &WriteContext<'_>, row: &[Datum]) -> Result<()> {
+        match self.0.not_null.iter().find(|position| row[**position].is_null()) {
+            Some(position) => Err(messages::null_value(&self.0.desc, *position, row, &write.io)),
+            None => Ok(()),
+        }
+    }
+
+    fn allocate(&self, txn: &dyn RowStore, count: u32) -> Result<RowId> {
+        self.0.state.allocate(count, || txn.highest_row(self.0.desc.storage))
+    }
+
+    fn insert_at(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        id: RowId,
+        row: &[Datum],
+        buffer: &mut Vec<u8>,
+    ) -> Result<()> {
+        buffer.clear();
+        row::encode(&self.0.desc, row, buffer)?;
+        txn.insert(self.0.desc.storage, id, buffer)?;
+        self.claim_all(txn, write, id, row, |_| false)?;
+        self.put_entries(txn, write, id, row)
+    }
+
+    fn put_entries(&self, txn: &dyn RowStore, write: &WriteContext<'_>, id: RowId, row: &[Datum]) -> Result<()> {
+        for index in self.indexes().iter().filter(|index| index.plan.stored()) {
+            if let Some(key) = index.plan.key(row, write.evaluator)? {
+                txn.put_entry(index.plan.desc.storage, &index.plan.encoded(&key), id)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unique_indexes<'a>(&'a self, arbiters: &'a [Oid]) -> impl Iterator<Item = &'a OpenIndex> {
+        let wanted = |index: &&OpenIndex| arbiters.is_empty() || arbiters.contains(&index.plan.desc.oid);
+        self.indexes().iter().filter(|index| index.state.is_some()).filter(wanted)
+    }
+
+    /// Claims the row's key in every unique index. A tolerated conflict is returned, any other is an error.
+    fn claim_all(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        id: RowId,
+        row: &[Datum],
+        tolerates: impl Fn(Oid) -> bool,
+    ) -> Result<Option<Conflict>> {
+        for index in self.unique_indexes(&[]) {
+            let Some(key) = index.plan.key(row, write.evaluator)? else { continue };
+            if let Some(row) = self.try_claim(txn, write, index, &key, id)? {
+                let oid = index.plan.desc.oid;
+                if tolerates(oid) {
+                    return Ok(Some(Conflict { index: oid, row }));
+                }
+                return Err(messages::duplicate_key(&self.0.desc, &index.plan.desc, &key, &write.io));
+            }
+        }
+        Ok(None)
+    }
+
+    fn claim(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        index: &OpenIndex,
+        key: &[Datum],
+        id: RowId,
+    ) -> Result<()> {
+        match self.try_claim(txn, write, index, key, id)? {
+            None => Ok(()),
+            Some(_) => Err(messages::duplicate_key(&self.0.desc, &index.plan.desc, key, &write.io)),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Floor 3: tables. Rows, their constraints, and every index kept in step with them.
+//!
+//! An index answers with candidates; this floor alone decides which of them a snapshot sees, and compares each candidate's
+//! row with the key before it believes an entry. Rows are ground state; the primary index (ALEX, key image to row id) is
+//! derived and rebuilt by a scan when a table is first used. NOT NULL and uniqueness are judged here; CHECK and foreign keys need
+//! expressions and are the executor's.
+//!
+//! * [`Tables`]: shared run-time state per storage; [`Tables::open`] gives a [`Table`], a descriptor made ready for use.
+//! * [`Table`]: insert, update, delete, lock, fetch, scan, index scan, conflicts, counts, index builds, checks.
+//! * [`row`]: how a row's values lie on disk. `keys`: index keys of rows. `unique`: who may insert a key.
+//! * [`IndexEvaluator`]: index expressions and predicates, evaluated by a floor above.
+
+pub mod access;
+mod keys;
+mod messages;
+mod registry;
+pub mod row;
+pub mod spec;
+mod unique;
+
+#[cfg(test)]
+pub(crate) mod test_support;
+
+pub use access::Table;
+pub use registry::Tables;
+pub use row::{RowColumns, RowReader};
+pub use spec::{
+    Conflict, IndexEvaluator, IndexScanSpec, InsertOutcome, KeyBound, LockedRow, NoEvaluator, Problem, RowId,
+    RowIdRange, ScanSpec, WriteContext,
+};

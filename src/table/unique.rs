@@ -1,0 +1,199 @@
+//! Uniqueness: who may hold a key.
+//!
+//! The entries of a primary index, and the claims of any other unique index, name the rows that may hold a key: rows of
+//! transactions in flight included. A claim looks for a holder and adds its own entry under one lock of the key's
+//! stripe, so of two inserters one sees the other's entry. A row in flight is waited for without the lock, and then everything is
+//! looked at again. Claims of a stored index are swept when their transaction is found settled: the order is look at the
+//! row's state first, at the stored entries second, so that a commit in between is seen in one or the other.
+
+use crate::error::Result;
+use crate::index::image::ImageKind;
+use crate::index::{OrderedIndex, Rid};
+use crate::table::access::{OpenIndex, Table};
+use crate::table::registry::IndexState;
+use crate::table::row::RowReader;
+use crate::table::spec::{RowId, WriteContext};
+use crate::txn::{RowState, RowStore};
+use crate::types::{Datum, keycode};
+
+/// What stands in the way of a key.
+enum Obstacle {
+    Nothing,
+    Row(RowId),
+    Transaction(u64),
+}
+
+/// A key under examination.
+struct Probe<'a> {
+    index: &'a OpenIndex,
+    state: &'a IndexState,
+    key: &'a [Datum],
+    bytes: Vec<u8>,
+    image: u64,
+    /// The row that wants the key; it is no obstacle to itself.
+    own: Option<RowId>,
+}
+
+impl Table {
+    /// Claims a key for a row of this transaction; the row that holds it already, if any. Keys that take no part in
+    /// uniqueness are entered without a question.
+    pub(super) fn try_claim(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        index: &OpenIndex,
+        key: &[Datum],
+        id: RowId,
+    ) -> Result<Option<RowId>> {
+        let Some(state) = index.state.as_deref() else { return Ok(None) };
+        if !index.plan.constrains(key) {
+            return Ok(None);
+        }
+        let probe = probe(index, state, key, Some(id));
+        loop {
+            let token = {
+                let _claiming = state.stripe(probe.image);
+                match self.obstacle(txn, write, &probe)? {
+                    Obstacle::Nothing => {
+                        state.entries.insert(probe.image, id);
+                        return Ok(None);
+                    }
+                    Obstacle::Row(row) => return Ok(Some(row)),
+                    Obstacle::Transaction(token) => token,
+                }
+            };
+            txn.wait_for(token, write.cancel)?;
+        }
+    }
+
+    /// The row that holds a key as of now, after waiting for transactions that may.
+    pub(super) fn holder(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        index: &OpenIndex,
+        key: &[Datum],
+        own: Option<RowId>,
+    ) -> Result<Option<RowId>> {
+        let state = index.state.as_deref().expect("a unique index has state");
+        let probe = probe(index, state, key, own);
+        loop {
+            match self.obstacle(txn, write, &probe)? {
+                Obstacle::Nothing => return Ok(None),
+                Obstacle::Row(row) => return Ok(Some(row)),
+                Obstacle::Transaction(token) => txn.wait_for(token, write.cancel)?,
+            }
+        }
+    }
+
+    fn obstacle(&self, txn: &dyn RowStore, write: &WriteContext<'_>, probe: &Probe<'_>) -> Result<Obstacle> {
+        let mut candidates: Vec<Rid> = Vec::new();
+        probe.state.entries.lookup(probe.image, &mut candidates);
+        let stored = probe.index.plan.image.is_none();
+        for row in candidates {
+            let settled = match self.judge(txn, write, probe, row)? {
+                (Obstacle::Nothing, settled) => settled,
+                (obstacle, _) => return Ok(obstacle),
+            };
+            if settled == Settled::Gone || (stored && settled == Settled::Live) {
+                probe.state.entries.remove(probe.image, row);
+            }
+        }
+        if !stored {
+            return Ok(Obstacle::Nothing);
+        }
+        let mut rows = Vec::new();
+        let end = keycode::successor(&probe.bytes);
+        txn.scan_entries(probe.index.plan.desc.storage, &probe.bytes, end.as_deref(), false, &mut |_, row| {
+            rows.push(row);
+            Ok(true)
+        })?;
+        for row in rows {
+            if let (obstacle @ (Obstacle::Row(_) | Obstacle::Transaction(_)), _) = self.judge(txn, write, probe, row)? {
+                return Ok(obstacle);
+            }
+        }
+        Ok(Obstacle::Nothing)
+    }
+
+    /// Whether a candidate row holds the key, and whether its entry may be swept.
+    fn judge(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        probe: &Probe<'_>,
+        row: RowId,
+    ) -> Result<(Obstacle, Settled)> {
+        if Some(row) == probe.own {
+            return Ok((Obstacle::Nothing, Settled::No));
+        }
+        let (values, settled) = match txn.state(self.desc().storage, row)? {
+            RowState::Nothing => return Ok((Obstacle::Nothing, Settled::Gone)),
+            RowState::Deleted | RowState::Own(None) => return Ok((Obstacle::Nothing, Settled::No)),
+            RowState::InFlight(token) => return Ok((Obstacle::Transaction(token), Settled::No)),
+            RowState::Own(Some(values)) => (values, Settled::No),
+            RowState::Live(values) => (values, Settled::Live),
+        };
+        match self.stored_key(write, probe.index, &values)? {
+            Some(key) if probe.index.plan.encoded(&key) == probe.bytes => Ok((Obstacle::Row(row), settled)),
+            _ => Ok((Obstacle::Nothing, settled)),
+        }
+    }
+
+    /// The key of a stored row; `None` when the index leaves the row out.
+    pub(super) fn stored_key(
+        &self,
+        write: &WriteContext<'_>,
+        index: &OpenIndex,
+        values: &[u8],
+    ) -> Result<Option<Vec<Datum>>> {
+        let reader = RowReader::open(values)?;
+        match index.plan.positions() {
+            Some(positions) if index.plan.is_plain() => reader.datums(self.desc(), &positions).map(Some),
+            _ => index.plan.key(&reader.all(self.desc())?, write.evaluator),
+        }
+    }
+
+    /// Fills a primary index from the rows in storage if that has not been done since start.
+    pub(super) fn ensure_built(&self, txn: &dyn RowStore, index: &OpenIndex) -> Result<()> {
+        let (Some(state), Some(_)) = (&index.state, index.plan.image) else { return Ok(()) };
+        if state.is_built() {
+            return Ok(());
+        }
+        let mut built = state.built.lock();
+        if *built {
+            return Ok(());
+        }
+        let positions = index.plan.positions().expect("a primary key has no expressions");
+        let mut entries = Vec::new();
+        txn.scan_newest(self.desc().storage, 1..RowId::MAX, &mut |row, _, values| {
+            let key = RowReader::open(values)?.datums(self.desc(), &positions)?;
+            // A NULL in a primary key can only be damage; the check reports it.
+            entries.extend(state.image(&index.plan, &key).map(|image| (image, row)));
+            Ok(true)
+        })?;
+        entries.sort_unstable();
+        state.entries.load(&mut entries.into_iter());
+        *built = true;
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    /// The entry is still needed.
+    No,
+    /// The row is committed: storage has its entries.
+    Live,
+    /// There is no such row and never will be.
+    Gone,
+}
+
+fn probe<'a>(index: &'a OpenIndex, state: &'a IndexState, key: &'a [Datum], own: Option<RowId>) -> Probe<'a> {
+    let bytes = index.plan.encoded(key);
+    let image = match index.plan.image {
+        Some(kind) if kind != ImageKind::Hash => state.image(&index.plan, key).expect("primary keys are not NULL"),
+        _ => state.image_of_bytes(&bytes),
+    };
+    Probe { index, state, key, bytes, image, own }
+}
