@@ -235,7 +235,7 @@ fn number(text: &str) -> u32 {
 /// Functions behind the operators of btree and hash operator classes, and their negators.
 fn comparisons() -> HashMap<u32, CompareOp> {
     let operators: HashMap<&str, (u32, &str)> =
-        rows(PG_OPERATOR).map(|row| (row[0], (number(row[10]), row[9]))).collect();
+        rows(PG_OPERATOR).map(|row| (row[0], (number(row[11]), row[10]))).collect();
     let mut found = HashMap::new();
     for row in rows(PG_AMOP) {
         let op = match (row[7], row[4]) {
