@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod common;
 pub mod error;
 pub mod index;
+pub mod pgwire;
 pub mod sql;
 pub mod storage;
 pub mod table;

@@ -1,0 +1,225 @@
+//! What a client sends after it has logged in, and the decoder for it.
+//!
+//! The framing (one type byte, a big-endian length that counts itself) is PostgreSQL's protocol 3; a message whose
+//! frame is wrong loses synchronisation and ends the connection (FATAL), a message whose inside is wrong becomes
+//! [`Frontend::Invalid`], which the session reports as it would report a failed statement. Invariant: any bytes give a
+//! message, an error or "more bytes are needed"; never a panic, never an allocation larger than what arrived.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::error::{Error, Result, SqlState};
+use crate::types::wire::text_from;
+use crate::{bail, error};
+
+/// Longest message with a body of any size (queries, parameters, COPY data), bytes.
+const LARGE_MESSAGE_MAX: usize = 0x3fff_fffe;
+/// Longest message of a kind that only carries a name or nothing, bytes.
+const SMALL_MESSAGE_MAX: usize = 10_000;
+/// Most parameters of one statement: the protocol counts them in 16 bits.
+pub const PARAMETERS_MAX: usize = 65_535;
+
+/// A message from a client in the normal phase of the protocol.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Frontend {
+    /// `Q`: one string of statements, simple protocol.
+    Query(String),
+    /// `P`: prepare a statement; a parameter type of 0 is unspecified.
+    Parse { name: String, query: String, param_types: Vec<u32> },
+    /// `B`: make a portal. Formats are as sent: none (all text), one (for all) or one each; see [`resolve_formats`](super::backend::resolve_formats).
+    Bind {
+        portal: String,
+        statement: String,
+        param_formats: Vec<i16>,
+        params: Vec<Option<Bytes>>,
+        result_formats: Vec<i16>,
+    },
+    /// `D`: describe a statement (or else a portal).
+    Describe { statement: bool, name: String },
+    /// `E`: run a portal; `max_rows` 0 means all rows.
+    Execute { portal: String, max_rows: u32 },
+    /// `C`: close a statement (or else a portal).
+    Close { statement: bool, name: String },
+    /// `S`: end of a unit of the extended protocol.
+    Sync,
+    /// `H`: send what is there.
+    Flush,
+    /// `d`: COPY data; the cuts between messages mean nothing.
+    CopyData(Bytes),
+    /// `c`: end of COPY data.
+    CopyDone,
+    /// `f`: the client gives up a COPY, with its reason.
+    CopyFail(String),
+    /// `F`: the function-call interface, which is not offered.
+    FunctionCall,
+    /// `X`: goodbye.
+    Terminate,
+    /// A well framed message with a bad inside. `extended` tells whether the session must now skip until Sync
+    /// (otherwise it answers the error with ReadyForQuery at once).
+    Invalid { error: Error, extended: bool },
+}
+
+impl Frontend {
+    /// Whether the message belongs to the extended protocol, so that after an error everything is skipped until Sync.
+    #[must_use]
+    pub fn is_extended(&self) -> bool {
+        matches!(
+            self,
+            Self::Parse { .. }
+                | Self::Bind { .. }
+                | Self::Describe { .. }
+                | Self::Execute { .. }
+                | Self::Close { .. }
+                | Self::Flush
+                | Self::Invalid { extended: true, .. }
+        )
+    }
+}
+
+/// Takes the next complete message off the front of `buffer`; `None` when more bytes are needed.
+///
+/// # Errors
+/// FATAL `08P01` when the frame is wrong: the connection cannot go on.
+pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frontend>> {
+    let Some((tag, length)) = frame(buffer)? else { return Ok(None) };
+    if buffer.len() < 1 + length {
+        return Ok(None);
+    }
+    let mut message = buffer.split_to(1 + length).freeze();
+    message.advance(5);
+    let mut body = Body(message);
+    let extended = matches!(tag, b'P' | b'B' | b'D' | b'E' | b'C' | b'H');
+    Ok(Some(match decode_body(tag, &mut body) {
+        Ok(message) => message,
+        Err(error) => Frontend::Invalid { error, extended },
+    }))
+}
+
+/// Type and length of the message at the front, checked; `None` when fewer than five bytes are there.
+fn frame(buffer: &BytesMut) -> Result<Option<(u8, usize)>> {
+    let Some(tag) = buffer.first().copied() else { return Ok(None) };
+    let most = match tag {
+        b'Q' | b'P' | b'B' | b'F' | b'd' => LARGE_MESSAGE_MAX,
+        b'D' | b'E' | b'C' | b'S' | b'H' | b'c' | b'f' | b'X' => SMALL_MESSAGE_MAX,
+        _ => return Err(Error::fatal(SqlState::PROTOCOL_VIOLATION, format!("invalid frontend message type {tag}"))),
+    };
+    let Some(length) = buffer.get(1..5) else { return Ok(None) };
+    let length = u32::from_be_bytes(length.try_into().expect("four bytes")) as usize;
+    if length < 4 || length > most {
+        return Err(Error::fatal(SqlState::PROTOCOL_VIOLATION, "invalid message length"));
+    }
+    Ok(Some((tag, length)))
+}
+
+/// Bytes that the message at the front of `buffer` has in all, once its frame is known; 0 before that.
+#[must_use]
+pub fn needed(buffer: &BytesMut) -> usize {
+    frame(buffer).ok().flatten().map_or(0, |(_, length)| length + 1)
+}
+
+fn decode_body(tag: u8, body: &mut Body) -> Result<Frontend> {
+    let message = match tag {
+        b'Q' => Frontend::Query(body.string()?),
+        b'P' => {
+            let (name, query) = (body.string()?, body.string()?);
+            let count = body.count()?;
+            let param_types = (0..count).map(|_| body.u32()).collect::<Result<_>>()?;
+            Frontend::Parse { name, query, param_types }
+        }
+        b'B' => decode_bind(body)?,
+        b'D' => {
+            let (statement, name) = target(body, "DESCRIBE")?;
+            Frontend::Describe { statement, name }
+        }
+        b'C' => {
+            let (statement, name) = target(body, "CLOSE")?;
+            Frontend::Close { statement, name }
+        }
+        b'E' => {
+            let portal = body.string()?;
+            let limit = i32::from_be_bytes(body.u32()?.to_be_bytes());
+            Frontend::Execute { portal, max_rows: u32::try_from(limit).unwrap_or(0) }
+        }
+        b'S' => Frontend::Sync,
+        b'H' => Frontend::Flush,
+        b'X' => return Ok(Frontend::Terminate),
+        b'd' => return Ok(Frontend::CopyData(std::mem::take(&mut body.0))),
+        b'c' => Frontend::CopyDone,
+        b'f' => Frontend::CopyFail(body.string()?),
+        _ => return Ok(Frontend::FunctionCall),
+    };
+    if !body.0.is_empty() {
+        bail!(PROTOCOL_VIOLATION, "invalid message format");
+    }
+    Ok(message)
+}
+
+fn decode_bind(body: &mut Body) -> Result<Frontend> {
+    let (portal, statement) = (body.string()?, body.string()?);
+    let param_formats = body.formats()?;
+    let count = body.count()?;
+    if param_formats.len() > 1 && param_formats.len() != count {
+        bail!(PROTOCOL_VIOLATION, "bind message has {} parameter formats but {count} parameters", param_formats.len());
+    }
+    let mut params = Vec::with_capacity(count.min(body.0.len() / 4));
+    for _ in 0..count {
+        params.push(match i32::from_be_bytes(body.u32()?.to_be_bytes()) {
+            -1 => None,
+            length => Some(body.take(usize::try_from(length).map_err(|_| short())?)?),
+        });
+    }
+    let result_formats = body.formats()?;
+    Ok(Frontend::Bind { portal, statement, param_formats, params, result_formats })
+}
+
+/// `S` or `P` and a name, as Describe and Close have them.
+fn target(body: &mut Body, what: &str) -> Result<(bool, String)> {
+    let kind = body.u8()?;
+    let name = body.string()?;
+    match kind {
+        b'S' => Ok((true, name)),
+        b'P' => Ok((false, name)),
+        _ => bail!(PROTOCOL_VIOLATION, "invalid {what} message subtype {kind}"),
+    }
+}
+
+fn short() -> Error {
+    error!(PROTOCOL_VIOLATION, "insufficient data left in message")
+}
+
+/// The rest of a message's body, read from the front.
+struct Body(Bytes);
+
+impl Body {
+    fn u8(&mut self) -> Result<u8> {
+        self.0.try_get_u8().map_err(|_| error!(PROTOCOL_VIOLATION, "no data left in message"))
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        self.0.try_get_u32().map_err(|_| short())
+    }
+
+    fn count(&mut self) -> Result<usize> {
+        self.0.try_get_u16().map(usize::from).map_err(|_| short())
+    }
+
+    fn formats(&mut self) -> Result<Vec<i16>> {
+        let count = self.count()?;
+        if self.0.len() < count * 2 {
+            return Err(short());
+        }
+        Ok((0..count).map(|_| self.0.get_i16()).collect())
+    }
+
+    fn take(&mut self, length: usize) -> Result<Bytes> {
+        if self.0.len() < length { Err(short()) } else { Ok(self.0.split_to(length)) }
+    }
+
+    /// A zero-terminated UTF-8 string.
+    fn string(&mut self) -> Result<String> {
+        let end = memchr::memchr(0, &self.0).ok_or_else(|| error!(PROTOCOL_VIOLATION, "invalid string in message"))?;
+        let text = text_from(&self.0[..end])?.to_owned();
+        self.0.advance(end + 1);
+        Ok(text)
+    }
+}
