@@ -1,3 +1,21 @@
-//! Floor 2: what exists. Descriptors, built-in catalog data, snapshots, system relations.
+//! Floor 2: the catalog: what objects there are, for the binder and for clients alike.
+//!
+//! Built-in rows are PostgreSQL's and pgvector's own ([`builtin`]); user objects are immutable descriptors
+//! ([`descriptor`]) in a [`Snapshot`] per database. DDL edits a transaction's private copy ([`Edit`]) and publishes it at
+//! commit through [`Catalog`], which keeps every object as one key of the default column family. One transaction at a time
+//! does DDL (the session takes a lock), so publishing never conflicts.
+//!
+//! * [`lookup`]: names with a search path, for `reg*` types and messages.
+//! * [`system`]: the columns of `pg_catalog` and `information_schema`.
 
+pub mod builtin;
 pub mod descriptor;
+pub mod lookup;
+pub mod snapshot;
+pub mod store;
+pub mod system;
+
+pub use builtin::builtin;
+pub use lookup::Names;
+pub use snapshot::{Relation, SearchPath, Snapshot, TypeRef};
+pub use store::{Catalog, Edit};
