@@ -15,6 +15,7 @@ mod keys;
 mod messages;
 mod registry;
 pub mod row;
+mod scan;
 pub mod spec;
 mod unique;
 
@@ -24,6 +25,7 @@ pub(crate) mod test_support;
 pub use access::Table;
 pub use registry::Tables;
 pub use row::{RowColumns, RowReader};
+pub use scan::{IndexScan, TableScan};
 pub use spec::{
     Conflict, IndexEvaluator, IndexScanSpec, InsertOutcome, KeyBound, LockedRow, NoEvaluator, Problem, RowId,
     RowIdRange, ScanSpec, WriteContext,
