@@ -25,6 +25,46 @@ fn trailing() -> Error {
     crate::error!(INVALID_BINARY_REPRESENTATION, "incorrect binary data format")
 }
 
+/// The unread rest of one binary value.
+pub(crate) struct Message<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Message<'a> {
+    /// The next `count` bytes; `08P01` when there are not so many.
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8]> {
+        let (head, tail) = self
+            .0
+            .split_at_checked(count)
+            .ok_or_else(|| crate::error!(PROTOCOL_VIOLATION, "insufficient data left in message"))?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        Ok(self.take(N)?.try_into().expect("take returns the count it was asked for"))
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    pub(crate) fn i32(&mut self) -> Result<i32> {
+        self.array().map(i32::from_be_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    pub(crate) fn f32(&mut self) -> Result<f32> {
+        self.array().map(f32::from_be_bytes)
+    }
+
+    /// Checks that nothing is left; `22P03` otherwise.
+    pub(crate) fn end(&self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(trailing()) }
+    }
+}
+
 /// Checks that bytes are text that PostgreSQL stores: UTF-8 without zero bytes.
 ///
 /// # Errors

@@ -1,8 +1,22 @@
-//! PostgreSQL arrays: any number of dimensions, each with its own lower bound.
+//! PostgreSQL arrays: up to six dimensions, each with its own lower bound.
+//!
+//! The number of items is the product of the dimensions' lengths and no dimension is empty: an array without items
+//! has no dimensions. [`text`] and [`binary`] keep that for what comes from outside.
 
-use crate::error::{Error, Result};
-use crate::types::io::IoContext;
-use crate::types::{Datum, Oid, SqlType};
+pub(crate) mod binary;
+mod text;
+
+use crate::bail;
+use crate::error::Result;
+use crate::types::{Datum, Oid};
+
+pub use binary::{recv, send};
+pub use text::{input, input_int_vector, output};
+
+/// The most dimensions of an array.
+pub const MAX_DIMENSIONS: usize = 6;
+/// The most items of an array.
+pub const MAX_ITEMS: usize = 134_217_727;
 
 /// An array value; `items` in row-major order.
 #[derive(Clone, Debug)]
@@ -34,6 +48,54 @@ impl ArrayValue {
         };
         Self { element, dims, items }
     }
+
+    /// Makes an array, without dimensions when it has no items.
+    ///
+    /// # Errors
+    /// `54000` beyond the limits of size and subscripts.
+    ///
+    /// # Panics
+    /// When the items are not as many as the dimensions say.
+    pub fn with_dims(element: Oid, dims: Vec<ArrayDim>, items: Vec<Datum>) -> Result<Self> {
+        if items.is_empty() {
+            return Ok(Self { element, dims: Vec::new(), items });
+        }
+        check_shape(&dims)?;
+        let product: i64 = dims.iter().map(|dim| i64::from(dim.length)).product();
+        assert_eq!(product, items.len() as i64, "an array has as many items as its shape says");
+        Ok(Self { element, dims, items })
+    }
+}
+
+/// Checks a shape's size and subscripts; returns the number of items.
+///
+/// # Errors
+/// `54000`.
+pub fn check_shape(dims: &[ArrayDim]) -> Result<usize> {
+    if dims.len() > MAX_DIMENSIONS {
+        let count = dims.len();
+        bail!(
+            PROGRAM_LIMIT_EXCEEDED,
+            "number of array dimensions ({count}) exceeds the maximum allowed ({MAX_DIMENSIONS})"
+        );
+    }
+    if dims.is_empty() {
+        return Ok(0);
+    }
+    let mut count = 1usize;
+    for dim in dims {
+        count = match usize::try_from(dim.length).ok().and_then(|length| count.checked_mul(length)) {
+            Some(count) if count <= MAX_ITEMS => count,
+            _ => bail!(PROGRAM_LIMIT_EXCEEDED, "array size exceeds the maximum allowed ({MAX_ITEMS})"),
+        };
+    }
+    for dim in dims {
+        if dim.lower_bound.checked_add(dim.length).is_none() {
+            let lower = dim.lower_bound;
+            bail!(PROGRAM_LIMIT_EXCEEDED, "array lower bound is too large: {lower}");
+        }
+    }
+    Ok(count)
 }
 
 /// The element type of a built-in array type (`int2vector` and `oidvector` included); `None` for anything else.
@@ -109,44 +171,4 @@ pub fn builtin_element(oid: Oid) -> Option<Oid> {
         Oid::SPARSEVEC_ARRAY => Oid::SPARSEVEC,
         _ => return None,
     })
-}
-
-/// Reads `{1,2,{...}}`, with optional bounds before it.
-///
-/// # Errors
-/// `22P02` for malformed text; the element type's own errors.
-pub fn input(_text: &str, _element: SqlType, _ctx: &IoContext<'_>) -> Result<Datum> {
-    Err(Error::unsupported("array input"))
-}
-
-/// Reads `int2vector` and `oidvector`: numbers between blanks, lower bound 0.
-///
-/// # Errors
-/// The element type's own errors.
-pub fn input_int_vector(_text: &str, _element: Oid) -> Result<Datum> {
-    Err(Error::unsupported("array input"))
-}
-
-/// Appends the text form of a value of array type `oid` (`int2vector` and `oidvector` print without braces).
-///
-/// # Errors
-/// The element type's own errors.
-pub fn output(_value: &ArrayValue, _oid: Oid, _ctx: &IoContext<'_>, _out: &mut String) -> Result<()> {
-    Err(Error::unsupported("array output"))
-}
-
-/// Reads the binary form as a value of array type `oid`.
-///
-/// # Errors
-/// `22P03` and `42804` for bytes that are not such an array; the element type's own errors.
-pub fn recv(_bytes: &[u8], _oid: Oid, _element: SqlType, _ctx: &IoContext<'_>) -> Result<Datum> {
-    Err(Error::unsupported("array binary input"))
-}
-
-/// Appends the binary form.
-///
-/// # Errors
-/// The element type's own errors.
-pub fn send(_value: &ArrayValue, _ctx: &IoContext<'_>, _out: &mut Vec<u8>) -> Result<()> {
-    Err(Error::unsupported("array binary output"))
 }
