@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
+use crate::error::Result;
 use crate::types::interval::Interval;
+use crate::types::io::IoContext;
 use crate::types::numeric::Numeric;
-use crate::types::{Datum, Oid};
+use crate::types::{Datum, Oid, io};
 
 fn wrong(wanted: &str, found: &Datum) -> ! {
     panic!("expected {wanted}, found {found:?}")
@@ -149,4 +151,21 @@ pub(super) fn uuid(datum: &Datum) -> &[u8; 16] {
 /// Text as a value.
 pub(super) fn to_text(value: impl Into<Arc<str>>) -> Datum {
     Datum::Text(value.into())
+}
+
+/// Bytes as a value.
+pub(super) fn to_bytea(value: impl Into<Arc<[u8]>>) -> Datum {
+    Datum::Bytea(value.into())
+}
+
+/// A value as `x::text` makes it, which differs from its output for booleans and blank-padded text.
+///
+/// # Errors
+/// As the type's output.
+pub(super) fn cast_to_text(datum: &Datum, oid: Oid, ctx: &IoContext<'_>) -> Result<String> {
+    match datum {
+        Datum::Bool(value) => Ok(if *value { "true" } else { "false" }.to_owned()),
+        Datum::Text(value) if oid == Oid::BPCHAR => Ok(value.trim_end_matches(' ').to_owned()),
+        other => io::to_text(other, oid, ctx),
+    }
 }

@@ -7,16 +7,33 @@
 use crate::sql::eval::aggregate::AggregateMaker;
 use crate::sql::eval::registry::{ScalarFn, SetFn};
 
+mod are;
 mod args;
+pub mod bytes;
 pub mod float;
 pub mod integer;
 pub mod math;
+pub mod patterns;
+pub mod quoting;
+pub mod regex;
+pub mod string_casts;
+pub mod strings;
 
 /// All scalar functions.
-pub const SCALARS: &[&[(&str, ScalarFn)]] = &[float::FUNCTIONS, integer::FUNCTIONS, math::FUNCTIONS];
+pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
+    bytes::FUNCTIONS,
+    float::FUNCTIONS,
+    integer::FUNCTIONS,
+    math::FUNCTIONS,
+    patterns::FUNCTIONS,
+    quoting::FUNCTIONS,
+    regex::FUNCTIONS,
+    string_casts::FUNCTIONS,
+    strings::FUNCTIONS,
+];
 
 /// All set-returning functions.
-pub const SETS: &[&[(&str, SetFn)]] = &[];
+pub const SETS: &[&[(&str, SetFn)]] = &[quoting::SET_FUNCTIONS, regex::SET_FUNCTIONS];
 
 /// All aggregates outside `sql/eval/aggregate`.
 pub const AGGREGATES: &[&[(&str, AggregateMaker)]] = &[];
