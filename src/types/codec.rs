@@ -256,7 +256,8 @@ pub fn encode_raw(datum: &Datum, out: &mut Vec<u8>) {
     }
 }
 
-fn encode_numeric(value: &Numeric, out: &mut Vec<u8>) {
+/// Appends the encoding of a numeric.
+pub(crate) fn encode_numeric(value: &Numeric, out: &mut Vec<u8>) {
     match value {
         Numeric::NaN => put_varint(NUMERIC_NAN, out),
         Numeric::Infinity => put_varint(NUMERIC_INFINITY, out),
