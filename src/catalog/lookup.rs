@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::bail;
 use crate::catalog::builtin::builtin;
-use crate::catalog::snapshot::{Relation, SearchPath, Snapshot, TypeRef};
+use crate::catalog::snapshot::{PG_CATALOG, PUBLIC, Relation, SearchPath, Snapshot, TypeRef};
 use crate::common::quote_ident;
 use crate::error::Result;
 use crate::types::io::{TypeLookup, UserType};
@@ -60,6 +60,14 @@ pub fn split_name(text: &str) -> Result<Vec<String>> {
 }
 
 impl Names {
+    /// How expressions stored in the catalog are written and read back: names in `public` are bare, those of other
+    /// schemas are qualified, whatever the session's path.
+    #[must_use]
+    pub fn stored(snapshot: Arc<Snapshot>) -> Self {
+        let path = SearchPath { schemas: vec![PG_CATALOG, PUBLIC], creation: Some(PUBLIC), temporary: None };
+        Self { snapshot, path }
+    }
+
     /// The relation that a name means.
     ///
     /// # Errors

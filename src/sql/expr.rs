@@ -96,6 +96,9 @@ pub enum CallForm {
     ExplicitCast,
     /// Added by the binder.
     ImplicitCast,
+    /// `CURRENT_DATE`, `CURRENT_TIMESTAMP` and their kin, spelt so, whatever function computes them; the precision if one
+    /// is written, -1 otherwise.
+    SqlValue(&'static str, i32),
 }
 
 /// Row comparison operators.

@@ -1,6 +1,7 @@
 //! Floors 4 to 6: SQL. Nouns that stages hand to each other (`ast`, `expr`, `logical`), and the stages.
 
 pub mod ast;
+pub mod deparse;
 pub mod eval;
 pub mod expr;
 pub mod logical;
