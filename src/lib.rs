@@ -6,6 +6,7 @@ pub mod common;
 pub mod error;
 pub mod index;
 pub mod pgwire;
+pub mod session;
 pub mod sql;
 pub mod storage;
 pub mod table;
