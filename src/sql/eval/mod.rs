@@ -17,6 +17,6 @@ pub mod row;
 mod row_nodes;
 
 pub use aggregate::{AggregateInfo, AggregateMaker, AggregateState};
-pub use context::{EvalContext, FnContext, OuterRow, SessionFacade, SubqueryRunner};
+pub use context::{ArgTypes, EvalContext, FnContext, OuterRow, SessionFacade, SubqueryRunner};
 pub use registry::{Body, CompareOp, Function, ScalarFn, SetFn, SetRows, Volatility, function};
 pub use row::{Row, call_function, eval_row};

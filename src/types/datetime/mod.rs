@@ -17,7 +17,7 @@ pub use calendar::{
     USECS_PER_MINUTE, USECS_PER_SEC, check_date, check_timestamp, civil_from_days, days_from_civil, days_in_month,
     is_leap_year, round_micros,
 };
-pub(crate) use decode::{Decoded, Special, decode_datetime};
+pub(crate) use decode::{Decoded, Fault, Special, decode_datetime};
 pub(crate) use fields::decode_offset;
 pub(crate) use lexer::{FieldKind, split};
 pub(crate) use time_only::decode_time_only;

@@ -10,18 +10,24 @@ use crate::sql::eval::registry::{ScalarFn, SetFn};
 mod are;
 mod args;
 pub mod bytes;
+pub mod datetime;
+pub mod datetime_parts;
 pub mod float;
 pub mod integer;
 pub mod math;
 pub mod patterns;
 pub mod quoting;
 pub mod regex;
+pub mod series;
 pub mod string_casts;
 pub mod strings;
+pub mod uuid;
 
 /// All scalar functions.
 pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     bytes::FUNCTIONS,
+    datetime::FUNCTIONS,
+    datetime_parts::FUNCTIONS,
     float::FUNCTIONS,
     integer::FUNCTIONS,
     math::FUNCTIONS,
@@ -30,10 +36,14 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     regex::FUNCTIONS,
     string_casts::FUNCTIONS,
     strings::FUNCTIONS,
+    uuid::FUNCTIONS,
 ];
 
 /// All set-returning functions.
-pub const SETS: &[&[(&str, SetFn)]] = &[quoting::SET_FUNCTIONS, regex::SET_FUNCTIONS];
+pub const SETS: &[&[(&str, SetFn)]] = &[quoting::SET_FUNCTIONS, regex::SET_FUNCTIONS, series::SET_FUNCTIONS];
 
 /// All aggregates outside `sql/eval/aggregate`.
 pub const AGGREGATES: &[&[(&str, AggregateMaker)]] = &[];
+
+#[cfg(test)]
+mod tests;

@@ -169,7 +169,7 @@ fn split_part(value: &str, separator: &str, number: i32) -> Result<Datum> {
 
 fn chr(code: i32) -> Result<Datum> {
     if code < 0 {
-        bail!(PROGRAM_LIMIT_EXCEEDED, "character number must be positive");
+        bail!(INVALID_PARAMETER_VALUE, "character number must be positive");
     }
     if code == 0 {
         bail!(PROGRAM_LIMIT_EXCEEDED, "null character not permitted");
