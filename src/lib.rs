@@ -7,6 +7,7 @@ pub mod error;
 pub mod index;
 pub mod pgwire;
 pub mod session;
+pub mod simd;
 pub mod sql;
 pub mod storage;
 pub mod table;
