@@ -6,17 +6,21 @@
 //! * [`context`]: what evaluation may read; the traits that the session and the executor implement for it.
 //! * [`registry`]: functions by OID.
 //! * [`row`]: one row at a time.
+//! * [`batch`]: a batch at a time.
 //! * [`aggregate`]: aggregate states.
 //! * [`functions`]: the built-in functions, one file per area; each exports tables only.
 
 pub mod aggregate;
+pub mod batch;
 pub mod context;
 pub mod functions;
+mod kernels;
 pub mod registry;
 pub mod row;
 mod row_nodes;
 
 pub use aggregate::{AggregateInfo, AggregateMaker, AggregateState};
+pub use batch::{eval_batch, eval_mask};
 pub use context::{ArgTypes, EvalContext, FnContext, OuterRow, SessionFacade, SubqueryRunner};
 pub use registry::{Body, CompareOp, Function, ScalarFn, SetFn, SetRows, Volatility, function};
 pub use row::{Row, call_function, eval_row};
