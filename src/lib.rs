@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod catalog;
 pub mod common;
+pub mod config;
 pub mod error;
 pub mod index;
 pub mod pgwire;

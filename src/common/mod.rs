@@ -1,6 +1,8 @@
 //! Floor 0a: what every floor may use.
 //!
 //! * [`cancel`]: the flag that long work polls.
+//! * [`verifier`]: what is stored of a password.
+//! * [`watchdog`]: raises cancel flags when their time is up.
 //! * [`clock`], [`rng`]: the only sources of time and randomness.
 //! * [`ident`]: quoting names and literals.
 
@@ -8,6 +10,9 @@ pub mod cancel;
 pub mod clock;
 pub mod ident;
 pub mod rng;
+pub mod verifier;
+pub mod watchdog;
 
 pub use cancel::{CancelFlag, CancelReason};
 pub use ident::{quote_ident, quote_literal};
+pub use watchdog::Watchdog;
