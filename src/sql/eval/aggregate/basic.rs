@@ -8,6 +8,7 @@ use crate::bail;
 use crate::error::Result;
 use crate::sql::eval::aggregate::{AggregateInfo, AggregateState};
 use crate::sql::eval::context::EvalContext;
+use crate::sql::eval::functions::vector_aggregates::vector_sum;
 use crate::types::compare::compare_typed;
 use crate::types::interval::Interval;
 use crate::types::numeric::Numeric;
@@ -55,6 +56,7 @@ fn adder(info: &AggregateInfo, average: bool) -> Result<Box<dyn AggregateState>>
         Oid::FLOAT4 | Oid::FLOAT8 => Box::new(FloatSum { total: 0.0, count: 0, average }),
         Oid::NUMERIC => Box::new(NumericSum { total: Numeric::zero(), count: 0, average }),
         Oid::INTERVAL => Box::new(IntervalSum { total: Interval { months: 0, days: 0, micros: 0 }, count: 0, average }),
+        Oid::VECTOR | Oid::HALFVEC => return vector_sum(info, average),
         other => bail!(FEATURE_NOT_SUPPORTED, "aggregate {} of type {other} is not supported yet", info.function.name),
     })
 }

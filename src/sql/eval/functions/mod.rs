@@ -9,6 +9,7 @@ use crate::sql::eval::registry::{ScalarFn, SetFn};
 
 mod are;
 mod args;
+pub mod bit;
 pub mod bytes;
 pub mod datetime;
 pub mod datetime_parts;
@@ -19,12 +20,17 @@ pub mod patterns;
 pub mod quoting;
 pub mod regex;
 pub mod series;
+pub mod sparsevec;
 pub mod string_casts;
 pub mod strings;
 pub mod uuid;
+pub mod vector;
+pub mod vector_aggregates;
+pub mod vector_casts;
 
 /// All scalar functions.
 pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
+    bit::FUNCTIONS,
     bytes::FUNCTIONS,
     datetime::FUNCTIONS,
     datetime_parts::FUNCTIONS,
@@ -36,7 +42,11 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     regex::FUNCTIONS,
     string_casts::FUNCTIONS,
     strings::FUNCTIONS,
+    sparsevec::FUNCTIONS,
     uuid::FUNCTIONS,
+    vector::FUNCTIONS,
+    vector_aggregates::FUNCTIONS,
+    vector_casts::FUNCTIONS,
 ];
 
 /// All set-returning functions.
