@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::sql::logical::LogicalPlan;
-use crate::types::{Datum, Oid, SqlType};
+use crate::types::{Datum, FieldNames, Oid, SqlType};
 
 /// A typed scalar expression over the columns of its input.
 #[derive(Clone, Debug)]
@@ -46,8 +46,8 @@ pub enum Expr {
     ArrayCompare { function: Oid, any: bool, left: Box<Expr>, array: Box<Expr> },
     /// `ARRAY[...]`; nested constructors make one multi-dimensional value. `element` is the element type.
     Array { element: Oid, items: Vec<Expr>, nested: bool, ty: SqlType },
-    /// `ROW(...)`.
-    Row { fields: Vec<Expr>, ty: SqlType },
+    /// `ROW(...)` and whole rows; `names` are the columns' where the fields have names, for JSON.
+    Row { fields: Vec<Expr>, names: Option<FieldNames>, ty: SqlType },
     /// `(record).field`, 0-based.
     Field { record: Box<Expr>, index: usize, ty: SqlType },
     /// `array[i]` or `array[i][j]`; NULL when out of range.

@@ -318,6 +318,9 @@ fn encode_record(value: &RecordValue, out: &mut Vec<u8>) {
             encode(field, out);
         }
     }
+    for name in value.names.iter().flat_map(|names| names.iter()) {
+        put_slice(name.as_bytes(), out);
+    }
 }
 
 /// Bytes that are consumed from the front.
@@ -588,5 +591,11 @@ fn read_record(reader: &mut Reader<'_>, depth: u32) -> Result<Datum> {
         let null = reader.byte()? != 0;
         fields.push((oid, if null { Datum::Null } else { read(oid, reader, depth + 1)? }));
     }
-    Ok(Datum::Record(Arc::new(RecordValue { type_oid, fields })))
+    // Names follow when the row has them: as many as fields.
+    let names = if reader.rest.is_empty() || count == 0 {
+        None
+    } else {
+        Some((0..count).map(|_| text(reader.slice()?)).collect::<Result<Arc<[Arc<str>]>>>()?)
+    };
+    Ok(Datum::Record(Arc::new(RecordValue { type_oid, fields, names })))
 }

@@ -83,7 +83,12 @@ pub struct RecordValue {
     pub type_oid: Oid,
     /// Field types and values in order.
     pub fields: Vec<(Oid, Datum)>,
+    /// Names of the fields of an anonymous row that has some (a row of a subquery); named types know theirs.
+    pub names: Option<FieldNames>,
 }
+
+/// The names of a record's fields.
+pub type FieldNames = Arc<[Arc<str>]>;
 
 /// A value of an enum type.
 #[derive(Clone, Debug)]

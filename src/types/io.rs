@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use crate::bail;
 use crate::error::{Error, Result};
 use crate::types::timezone::Zone;
-use crate::types::{Datum, EnumValue, Oid, SqlType};
+use crate::types::{Datum, EnumValue, FieldNames, Oid, SqlType};
 use crate::types::{
     array, bit, boolean, bytea, codec, date, float, halfvec, integer, interval, json, money, numeric, record, regtype,
     sparsevec, text, time, timestamp, uuid, vector,
@@ -143,6 +143,11 @@ pub trait TypeLookup {
 
     /// What kind of type an OID above the built-in ones is; `None` when there is no such type.
     fn user_type(&self, _oid: Oid) -> Option<UserType> {
+        None
+    }
+
+    /// The column names of a composite type, for JSON; `None` when there is no such type.
+    fn field_names(&self, _oid: Oid) -> Option<FieldNames> {
         None
     }
 

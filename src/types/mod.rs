@@ -36,5 +36,5 @@ pub mod uuid;
 pub mod vector;
 pub mod wire;
 
-pub use datum::{Datum, EnumValue, RecordValue};
+pub use datum::{Datum, EnumValue, FieldNames, RecordValue};
 pub use oid::{Oid, SqlType};

@@ -50,7 +50,7 @@ pub fn input(text: &str, type_oid: Oid, columns: &[SqlType], ctx: &IoContext<'_>
     if chars.next().is_some() {
         return Err(malformed(text, "Junk after right parenthesis."));
     }
-    Ok(Datum::Record(Arc::new(RecordValue { type_oid, fields })))
+    Ok(Datum::Record(Arc::new(RecordValue { type_oid, fields, names: None })))
 }
 
 /// One column's text, quotes and escapes resolved.
@@ -143,7 +143,7 @@ pub fn recv(bytes: &[u8], type_oid: Oid, columns: Option<&[SqlType]>, ctx: &IoCo
         fields.push((column.oid, crate::types::typmod::coerce(value, *column, false)?));
     }
     message.end()?;
-    Ok(Datum::Record(Arc::new(RecordValue { type_oid, fields })))
+    Ok(Datum::Record(Arc::new(RecordValue { type_oid, fields, names: None })))
 }
 
 /// Appends the binary form.

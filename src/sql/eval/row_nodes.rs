@@ -58,12 +58,12 @@ pub(super) fn eval(expr: &Expr, row: Row<'_>, ctx: &EvalContext) -> Result<Datum
             let values = items.iter().map(|item| eval_row(item, row, ctx)).collect::<Result<Vec<_>>>()?;
             if *nested { nested_array(*element, values) } else { Ok(array(*element, values)) }
         }
-        Expr::Row { fields, ty } => {
+        Expr::Row { fields, names, ty } => {
             let fields = fields
                 .iter()
                 .map(|field| Ok((field.ty().oid, eval_row(field, row, ctx)?)))
                 .collect::<Result<Vec<_>>>()?;
-            Ok(Datum::Record(Arc::new(RecordValue { type_oid: ty.oid, fields })))
+            Ok(Datum::Record(Arc::new(RecordValue { type_oid: ty.oid, fields, names: names.clone() })))
         }
         Expr::Field { record, index, .. } => Ok(match eval_row(record, row, ctx)? {
             Datum::Null => Datum::Null,
