@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn every_setting_is_documented() {
-        Config::defaults();
+        assert_eq!(Config::defaults().listen, "127.0.0.1:5433");
         let text = markdown();
         assert!(SETTINGS.iter().all(|setting| text.contains(&format!("OMENDB_{}", setting.name.to_uppercase()))));
     }

@@ -13,6 +13,9 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::common::{CancelFlag, CancelReason, clock};
 
+/// Deadlines that may pile up before disarmed ones are swept out.
+const SWEEP_MIN: usize = 1024;
+
 struct Deadline {
     at: Instant,
     sequence: u64,
@@ -45,6 +48,8 @@ impl Ord for Deadline {
 struct State {
     deadlines: BinaryHeap<Reverse<Deadline>>,
     sequence: u64,
+    /// The number of deadlines at which disarmed ones are swept out.
+    sweep_at: usize,
     started: bool,
     stopped: bool,
 }
@@ -83,6 +88,10 @@ impl Watchdog {
         let mut state = self.0.state.lock();
         state.sequence += 1;
         let sequence = state.sequence;
+        if state.deadlines.len() >= state.sweep_at {
+            state.deadlines.retain(|deadline| !deadline.0.disarmed.load(Ordering::Relaxed));
+            state.sweep_at = (state.deadlines.len() * 2).max(SWEEP_MIN);
+        }
         let earliest = state.deadlines.peek().is_none_or(|next| at < next.0.at);
         state.deadlines.push(Reverse(Deadline {
             at,

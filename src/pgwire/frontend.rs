@@ -223,3 +223,97 @@ impl Body {
         Ok(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use proptest::prelude::*;
+
+    use super::{Frontend, decode, needed};
+
+    fn message(tag: u8, body: &[u8]) -> BytesMut {
+        let mut bytes = BytesMut::from(&[tag][..]);
+        bytes.extend_from_slice(&u32::try_from(body.len() + 4).unwrap().to_be_bytes());
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    fn error_of(tag: u8, body: &[u8]) -> (String, bool) {
+        match decode(&mut message(tag, body)).unwrap().unwrap() {
+            Frontend::Invalid { error, extended } => {
+                (format!("{}: {}", error.sqlstate().as_str(), error.report().message), extended)
+            }
+            other => panic!("expected an invalid message, found {other:?}"),
+        }
+    }
+
+    #[test]
+    fn messages_decode() {
+        let mut bytes = message(b'Q', b"SELECT 1\0");
+        bytes.extend_from_slice(&message(b'P', b"s\0SELECT $1\0\0\x01\0\0\0\x17"));
+        bytes.extend_from_slice(&message(b'B', b"\0s\0\0\x01\0\x01\0\x02\0\0\0\x02ab\xff\xff\xff\xff\0\0"));
+        bytes.extend_from_slice(&message(b'E', b"\0\0\0\0\x05"));
+        bytes.extend_from_slice(&message(b'S', b""));
+        bytes.extend_from_slice(b"X");
+        assert!(matches!(decode(&mut bytes).unwrap(), Some(Frontend::Query(sql)) if sql == "SELECT 1"));
+        match decode(&mut bytes).unwrap() {
+            Some(Frontend::Parse { name, param_types, .. }) => {
+                assert_eq!((name.as_str(), &param_types[..]), ("s", &[23][..]))
+            }
+            other => panic!("{other:?}"),
+        }
+        match decode(&mut bytes).unwrap() {
+            Some(Frontend::Bind { params, param_formats, .. }) => {
+                assert_eq!(params, [Some(bytes::Bytes::from_static(b"ab")), None]);
+                assert_eq!(param_formats, [1]);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(decode(&mut bytes).unwrap(), Some(Frontend::Execute { max_rows: 5, .. })));
+        assert!(matches!(decode(&mut bytes).unwrap(), Some(Frontend::Sync)));
+        assert!(decode(&mut bytes).unwrap().is_none());
+        assert_eq!(needed(&message(b'Q', b"SELECT 1\0")), 14);
+    }
+
+    #[test]
+    fn bad_insides_are_reported_not_fatal() {
+        let table: [(u8, &[u8], &str, bool); 8] = [
+            (b'Q', b"SELECT 1", "08P01: invalid string in message", false),
+            (b'Q', b"\xff\0", "22021: invalid byte sequence for encoding \"UTF8\": 0xff", false),
+            (b'Q', b"a\0b", "08P01: invalid message format", false),
+            (b'D', b"Xa\0", "08P01: invalid DESCRIBE message subtype 88", true),
+            (b'C', b"", "08P01: no data left in message", true),
+            (b'B', b"\0\0\0\0\0\x01\0\0\0\x09ab", "08P01: insufficient data left in message", true),
+            (b'B', b"\0\0\0\x02\0\0\0\0\0\x01", "08P01: bind message has 2 parameter formats but 1 parameters", true),
+            (b'P', b"\0\0\xff\xff", "08P01: insufficient data left in message", true),
+        ];
+        for (tag, body, text, extended) in table {
+            assert_eq!(error_of(tag, body), (text.to_owned(), extended));
+        }
+    }
+
+    #[test]
+    fn bad_frames_are_fatal() {
+        for (bytes, text) in [
+            (&b"Q\0\0\0\x03"[..], "invalid message length"),
+            (b"S\0\0\x40\0", "invalid message length"),
+            (b"Q\x7f\xff\xff\xff", "invalid message length"),
+            (b"z", "invalid frontend message type 122"),
+        ] {
+            let error = decode(&mut BytesMut::from(bytes)).unwrap_err();
+            assert_eq!((error.report().message.as_str(), error.report().severity.as_str()), (text, "FATAL"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(
+            raw in proptest::collection::vec(any::<u8>(), 0..200),
+            tag in proptest::sample::select(b"QPBDECSHdcfFX".to_vec()),
+        ) {
+            let mut bytes = BytesMut::from(&raw[..]);
+            while let Ok(Some(_)) = decode(&mut bytes) {}
+            let _ = decode(&mut message(tag, &raw));
+        }
+    }
+}

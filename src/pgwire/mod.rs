@@ -8,7 +8,9 @@ pub mod backend;
 pub mod frontend;
 pub mod host;
 pub mod rows;
+pub mod scram;
 pub mod sink;
+pub mod startup;
 
 pub use backend::{ColumnDesc, Format};
 pub use frontend::Frontend;
