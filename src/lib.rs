@@ -1,6 +1,7 @@
 //! OmenDB: a PostgreSQL-wire database for vectors.
 
 pub mod bench;
+pub mod cache;
 pub mod catalog;
 pub mod common;
 pub mod config;

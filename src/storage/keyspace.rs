@@ -2,13 +2,14 @@
 //!
 //! | family | key | value |
 //! | --- | --- | --- |
-//! | rows | `R` storage u32, row id u32 | header, row body |
-//! | rows | `I` storage u32, key bytes, row id u32 | empty |
+//! | rows | `R` storage u32, row id u32 | header, row body (`txn/record.rs`) |
+//! | rows | `I` storage u32, key bytes, row id u32 | timestamp of the commit that put it, u64 little-endian |
 //! | versions | storage u32, row id u32, !begin_ts u64 | end_ts u64, flags u8, row body |
 //! | default | `C` object | catalog |
 //! | default | `S` oid u32 | sequence state |
 //! | default | `M` name | marks: format version, newest commit timestamp |
-//! | default | `P` transaction u64 | commit timestamp of a transaction that wrote rows ahead of its commit |
+//! | default | `P` transaction u64 | commit timestamp (0: not committed) and row ranges of a transaction that wrote ahead |
+//! | default | `G` commit_ts u64 | what a commit made useless: deleted rows, retired entries, dropped storages |
 //! | users | role name | verifier |
 
 /// The on-disk format this binary reads and writes.
@@ -56,6 +57,15 @@ pub fn version_key(storage: u32, row: u32, begin_ts: u64) -> [u8; 16] {
     key
 }
 
+/// The timestamp in the key of a superseded version.
+///
+/// # Panics
+/// On a key of another shape.
+#[must_use]
+pub fn version_begin(key: &[u8]) -> u64 {
+    !u64::from_be_bytes(key[8..].try_into().expect("a version's key has sixteen bytes"))
+}
+
 /// Prefix of an index's entries.
 #[must_use]
 pub fn entry_prefix(storage: u32) -> Vec<u8> {
@@ -72,6 +82,16 @@ pub fn entry_key(storage: u32, key_bytes: &[u8], row: u32) -> Vec<u8> {
     key.extend_from_slice(&storage.to_be_bytes());
     key.extend_from_slice(key_bytes);
     key.extend_from_slice(&row.to_be_bytes());
+    key
+}
+
+/// Key of an index entry given as the index's key bytes with the big-endian row id behind them.
+#[must_use]
+pub fn entry_key_of(storage: u32, key_and_row: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(5 + key_and_row.len());
+    key.push(ENTRY_TAG);
+    key.extend_from_slice(&storage.to_be_bytes());
+    key.extend_from_slice(key_and_row);
     key
 }
 
@@ -97,4 +117,30 @@ pub fn pending_key(transaction: u64) -> Vec<u8> {
     let mut key = vec![b'P'];
     key.extend_from_slice(&transaction.to_be_bytes());
     key
+}
+
+/// The transaction in the key of a commit record.
+#[must_use]
+pub fn transaction_of_key(key: &[u8]) -> Option<u64> {
+    key.get(1..9).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes)
+}
+
+/// Key of the garbage of a commit.
+#[must_use]
+pub fn garbage_key(commit_ts: u64) -> Vec<u8> {
+    let mut key = vec![b'G'];
+    key.extend_from_slice(&commit_ts.to_be_bytes());
+    key
+}
+
+/// The key behind the last one with a tag in the default family.
+#[must_use]
+pub fn tag_end(tag: u8) -> [u8; 1] {
+    [tag + 1]
+}
+
+/// Prefix of a storage's superseded versions.
+#[must_use]
+pub fn versions_prefix(storage: u32) -> [u8; 4] {
+    storage.to_be_bytes()
 }

@@ -1,6 +1,9 @@
-//! A store in memory, for tests and throw-away databases. Every write is at once as durable as it gets.
+//! A store in memory, for tests and throw-away databases. Every write is at once as durable as it gets. A scan holds on to
+//! the map that it started with; a write meanwhile works on a copy.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 
@@ -12,7 +15,7 @@ type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Four ordered maps.
 #[derive(Default)]
 pub struct MemoryKv {
-    maps: RwLock<[Map; 4]>,
+    maps: RwLock<[Arc<Map>; 4]>,
 }
 
 impl MemoryKv {
@@ -22,13 +25,15 @@ impl MemoryKv {
         Self::default()
     }
 
-    fn collect(&self, cf: Cf, start: &[u8], end: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-        if start >= end {
-            return Vec::new();
-        }
-        let maps = self.maps.read();
-        maps[cf as usize].range(start.to_vec()..end.to_vec()).map(|(k, v)| (k.clone(), v.clone())).collect()
+    fn map(&self, cf: Cf) -> Arc<Map> {
+        Arc::clone(&self.maps.read()[cf as usize])
     }
+}
+
+fn range<'a>(map: &'a Map, start: &[u8], end: &[u8]) -> impl DoubleEndedIterator<Item = (&'a Vec<u8>, &'a Vec<u8>)> {
+    // A range that ends before it starts would panic; it is empty.
+    let start = start.min(end);
+    map.range::<[u8], _>((Bound::Included(start), Bound::Excluded(end)))
 }
 
 impl Kv for MemoryKv {
@@ -37,15 +42,15 @@ impl Kv for MemoryKv {
     }
 
     fn get_with(&self, cf: Cf, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-        match self.get(cf, key)? {
-            Some(value) => visit(&value).map(|()| true),
+        match self.map(cf).get(key) {
+            Some(value) => visit(value).map(|()| true),
             None => Ok(false),
         }
     }
 
     fn scan(&self, cf: Cf, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<()> {
-        for (key, value) in self.collect(cf, start, end) {
-            if !visit(&key, &value)? {
+        for (key, value) in range(&self.map(cf), start, end) {
+            if !visit(key, value)? {
                 break;
             }
         }
@@ -53,8 +58,8 @@ impl Kv for MemoryKv {
     }
 
     fn scan_back(&self, cf: Cf, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<()> {
-        for (key, value) in self.collect(cf, start, end).into_iter().rev() {
-            if !visit(&key, &value)? {
+        for (key, value) in range(&self.map(cf), start, end).rev() {
+            if !visit(key, value)? {
                 break;
             }
         }
@@ -66,20 +71,20 @@ impl Kv for MemoryKv {
         for op in batch.ops {
             match op {
                 WriteOp::Put(cf, key, value) => {
-                    maps[cf as usize].insert(key, value);
+                    Arc::make_mut(&mut maps[cf as usize]).insert(key, value);
                 }
                 WriteOp::Delete(cf, key) => {
-                    maps[cf as usize].remove(&key);
+                    Arc::make_mut(&mut maps[cf as usize]).remove(&key);
                 }
                 WriteOp::DeleteRange(cf, start, end) => {
-                    maps[cf as usize].retain(|key, _| *key < start || *key >= end);
+                    Arc::make_mut(&mut maps[cf as usize]).retain(|key, _| *key < start || *key >= end);
                 }
             }
         }
     }
 
     fn approximate_size(&self, cf: Cf, start: &[u8], end: &[u8]) -> u64 {
-        self.collect(cf, start, end).iter().map(|(k, v)| (k.len() + v.len()) as u64).sum()
+        range(&self.map(cf), start, end).map(|(k, v)| (k.len() + v.len()) as u64).sum()
     }
 
     fn flush(&self) {}

@@ -96,7 +96,6 @@ impl RocksKv {
         let mut read = ReadOptions::default();
         read.set_iterate_lower_bound(start.to_vec());
         read.set_iterate_upper_bound(end.to_vec());
-        read.set_readahead_size(256 << 10);
         let mut cursor = self.db.raw_iterator_cf_opt(&self.family(cf), read);
         if back {
             cursor.seek_to_last();

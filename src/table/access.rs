@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::catalog::descriptor::TableDesc;
-use crate::error::Result;
+use crate::error::{Result, SqlState};
 use crate::table::keys::{self, IndexPlan};
 use crate::table::messages;
 use crate::table::registry::{IndexState, TableState, Tables};
@@ -189,9 +189,17 @@ impl Table {
         strength: Strength,
         wait: Wait,
     ) -> Result<LockedRow> {
-        Ok(match txn.lock(self.0.desc.storage, row, strength, wait, write.cancel)? {
+        let locked = txn.lock(self.0.desc.storage, row, strength, wait, write.cancel).map_err(|mut error| {
+            if wait == Wait::NoWait && error.sqlstate() == SqlState::LOCK_NOT_AVAILABLE {
+                error.report_mut().message =
+                    format!("could not obtain lock on row in relation \"{}\"", self.0.desc.name);
+            }
+            error
+        })?;
+        Ok(match locked {
             Locked::Same => LockedRow::Same,
             Locked::Gone => LockedRow::Gone,
+            Locked::Touched => LockedRow::Touched,
             Locked::Skipped => LockedRow::Skipped,
             Locked::Changed(values) => LockedRow::Changed(RowReader::open(&values)?.all(&self.0.desc)?),
         })

@@ -132,8 +132,11 @@ pub enum LockedRow {
     /// Another transaction changed it and committed: its newest values, one per live column. READ COMMITTED re-checks
     /// its condition on them.
     Changed(Vec<Datum>),
-    /// Another transaction deleted it and committed.
+    /// Another transaction deleted it and committed, or an earlier command of this one did.
     Gone,
+    /// The present command of this transaction has inserted, changed or deleted it: UPDATE and DELETE leave it alone, ON
+    /// CONFLICT DO UPDATE fails with `21000`.
+    Touched,
     /// SKIP LOCKED, and it is locked.
     Skipped,
 }

@@ -1,17 +1,44 @@
 //! Floor 2: transactions. Snapshots, row and table locks, savepoints, group commit, version GC.
+//!
+//! Multi-version concurrency over an ordered key-value store, with PostgreSQL's levels: READ COMMITTED takes a snapshot
+//! per statement and waits for concurrent writers, REPEATABLE READ fails with `40001` when a row changed since its
+//! snapshot, SERIALIZABLE also checks at commit what was read. Invariants: commit order is log order is the order
+//! of visibility; an acknowledged commit is on disk; a snapshot is one number; the newest committed version of a row is in `rows`, older
+//! ones are in `versions` until no snapshot needs them; everything in memory can be lost.
+//!
+//! * [`TxnManager`], [`Transaction`], [`View`]: what others use. [`RowStore`]: the part of it that tables use.
+//! * `snapshot`, `locks`, `waits`, `inflight`: who sees and holds what. `buffer`: what is not committed.
+//! * `access`, `writes`: reading and writing rows. `commit`, `serializable`: order. `gc`, `recovery`: cleaning up.
+//! * `sequences`, `counts`, `session_locks`: beside rows. `record`: bytes.
 
+mod access;
+mod buffer;
+mod commit;
+mod counts;
+mod gc;
+mod inflight;
 mod locks;
 mod manager;
 mod options;
+mod record;
+mod recovery;
 mod row_store;
 mod sequences;
+mod serializable;
 mod session_locks;
+mod snapshot;
 mod transaction;
+mod waits;
+mod writes;
+
+#[cfg(test)]
+mod tests;
 
 pub use locks::{AdvisoryKey, TableLock};
-pub use manager::TxnManager;
+pub use manager::{HeldLock, Sweeper, TxnManager};
 pub use options::{Isolation, LockTimeout, TxnOptions, TxnStats};
 pub use row_store::{EntryVisitor, Locked, RowId, RowIdRange, RowState, RowStore, RowVisitor, Strength, Wait};
 pub use sequences::{SequenceSpec, SequenceState};
 pub use session_locks::SessionLocks;
+pub use snapshot::{Snapshot, View};
 pub use transaction::{SavepointId, Transaction};

@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::catalog::descriptor::StorageId;
 use crate::common::CancelFlag;
 use crate::error::Result;
+use crate::txn::snapshot::View;
 
 /// Names a row of one table for good: dense from 1, kept by updates, not used again while any snapshot could see it.
 pub type RowId = u32;
@@ -32,7 +33,7 @@ pub enum RowState {
     Live(Vec<u8>),
     /// This transaction wrote it last; `None` when it deleted it.
     Own(Option<Vec<u8>>),
-    /// Another transaction, named by a token for [`Store::wait_for`], is inserting, changing or deleting it.
+    /// Another transaction, named by a token for [`RowStore::wait_for`], is inserting, changing or deleting it.
     InFlight(u64),
 }
 
@@ -64,40 +65,78 @@ pub enum Locked {
     Same,
     /// Locked; another transaction changed it since and committed these values.
     Changed(Vec<u8>),
-    /// Another transaction deleted it and committed.
+    /// Another transaction deleted it and committed, or an earlier command of this one did.
     Gone,
+    /// The present command of this transaction has inserted, changed or deleted it: an UPDATE leaves it alone, ON
+    /// CONFLICT DO UPDATE fails with `21000`.
+    Touched,
     /// Not locked: it is held by another, and the caller wanted to skip such rows.
     Skipped,
 }
 
 /// A transaction, as tables see it. `Snapshot` is the statement's or the transaction's, by isolation level.
 pub trait RowStore: Send + Sync {
-    /// The version of a row that the snapshot sees, the transaction's own writes included: commit timestamp and values.
+    /// What the present command sees; later commands do not change it.
+    fn view(&self) -> View;
+
+    /// Hands the version of a row that a view sees to `visit`, the transaction's own writes included; false when it
+    /// sees none.
+    ///
+    /// # Errors
+    /// Storage errors and those of `visit`.
+    fn get_at(
+        &self,
+        view: &View,
+        table: StorageId,
+        row: RowId,
+        visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
+    ) -> Result<bool>;
+
+    /// The version of a row that the present command sees: commit timestamp and values.
     ///
     /// # Errors
     /// Storage errors.
-    fn get(&self, table: StorageId, row: RowId) -> Result<Option<(u64, Vec<u8>)>>;
+    fn get(&self, table: StorageId, row: RowId) -> Result<Option<(u64, Vec<u8>)>> {
+        let mut found = None;
+        self.get_at(&self.view(), table, row, &mut |ts, values| {
+            found = Some((ts, values.to_vec()));
+            Ok(())
+        })?;
+        Ok(found)
+    }
 
     /// [`RowStore::get`] for many rows, in the order given; rows that are not seen are left out.
     ///
     /// # Errors
     /// Storage errors and those of `visit`.
     fn get_many(&self, table: StorageId, rows: &[RowId], visit: &mut RowVisitor<'_>) -> Result<()> {
+        let view = self.view();
         for row in rows {
-            if let Some((ts, values)) = self.get(table, *row)?
-                && !visit(*row, ts, &values)?
-            {
+            let mut more = true;
+            self.get_at(&view, table, *row, &mut |ts, values| {
+                more = visit(*row, ts, values)?;
+                Ok(())
+            })?;
+            if !more {
                 break;
             }
         }
         Ok(())
     }
 
-    /// The rows of a range that the snapshot sees, in row id order, own writes included.
+    /// The rows of a range that a view sees, in row id order, own writes included.
     ///
     /// # Errors
     /// Storage errors and those of `visit`.
-    fn scan(&self, table: StorageId, range: RowIdRange, visit: &mut RowVisitor<'_>) -> Result<()>;
+    fn scan_at(&self, view: &View, table: StorageId, range: RowIdRange, visit: &mut RowVisitor<'_>) -> Result<()>;
+
+    /// [`RowStore::scan_at`] for the present command.
+    ///
+    /// # Errors
+    /// As [`RowStore::scan_at`].
+    fn scan(&self, table: StorageId, range: RowIdRange, visit: &mut RowVisitor<'_>) -> Result<()> {
+        self.scan_at(&self.view(), table, range, visit)
+    }
 
     /// The newest committed version of every row of a range, deleted ones left out, whatever the snapshot.
     ///
@@ -175,7 +214,8 @@ pub trait RowStore: Send + Sync {
     fn retire_entry(&self, index: StorageId, key: &[u8], row: RowId) -> Result<()>;
 
     /// The entries, committed or this transaction's own, from `start` to before `end`, in key order then row id order, or
-    /// the reverse. Retired entries may be among them.
+    /// the reverse. The bounds are compared with key bytes that have the big-endian row id behind them, so a scan goes on
+    /// behind an entry. Retired entries may be among them.
     ///
     /// # Errors
     /// Storage errors and those of `visit`.
@@ -187,4 +227,10 @@ pub trait RowStore: Send + Sync {
         backward: bool,
         visit: &mut EntryVisitor<'_>,
     ) -> Result<()>;
+
+    /// Says that keys of an index that is kept in memory were looked up; matters at SERIALIZABLE.
+    fn note_key_read(&self, _index: StorageId, _start: &[u8], _end: Option<&[u8]>) {}
+
+    /// Says that a key of an index that is kept in memory was entered; matters to others at SERIALIZABLE.
+    fn note_key_write(&self, _index: StorageId, _key: &[u8]) {}
 }

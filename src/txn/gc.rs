@@ -1,0 +1,168 @@
+//! Garbage collection: removing what no snapshot needs.
+//!
+//! Every commit says what it made useless. Once the oldest snapshot has reached the commit, that goes: superseded versions,
+//! marks of deleted rows, retired index entries, dropped storages. A thing may have come back since (an entry that
+//! was put again), so each is looked at, and removed, while no commit is being ordered; a few hundred at a time, for
+//! commits wait meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::catalog::descriptor::StorageId;
+use crate::error::Result;
+use crate::storage::keyspace::{self, garbage_key, pending_key};
+use crate::storage::{Cf, Kv, WriteBatch};
+use crate::txn::manager::TxnManager;
+use crate::txn::record::{self, DELETED, FIRST, Garbage, PENDING, TS_AT};
+use crate::txn::row_store::{RowId, RowIdRange};
+
+/// Things removed per hold of the sequencer.
+const CHUNK: usize = 256;
+
+impl TxnManager {
+    /// Removes what no snapshot needs; for a background thread, a few times a second. Returns how many things went.
+    ///
+    /// # Errors
+    /// Storage errors; what was not removed is tried again after a restart.
+    pub fn collect_garbage(&self) -> Result<u64> {
+        let _collecting = self.collecting.lock();
+        let oldest = self.oldest_snapshot();
+        let mut collected = 0;
+        loop {
+            let next = {
+                let mut queue = self.garbage.lock();
+                if queue.front().is_none_or(|(ts, _)| *ts > oldest) {
+                    break;
+                }
+                queue.pop_front()
+            };
+            let Some((ts, items)) = next else { break };
+            for chunk in items.chunks(CHUNK) {
+                let _order = self.sequencer.order.lock();
+                let mut batch = WriteBatch::default();
+                for item in chunk {
+                    remove(&*self.kv, item, ts, &mut batch)?;
+                }
+                self.kv.write(batch, false);
+            }
+            self.sweep(&items)?;
+            let mut batch = WriteBatch::default();
+            batch.delete(Cf::Default, garbage_key(ts));
+            self.kv.write(batch, false);
+            collected += items.len() as u64;
+            self.counters.garbage.fetch_sub(items.len() as u64, Ordering::Relaxed);
+        }
+        self.counters.collected.fetch_add(collected, Ordering::Relaxed);
+        self.counts.fold(oldest);
+        self.resolve_next()?;
+        Ok(collected)
+    }
+
+    /// Tells the keeper of indexes in memory about retired entries.
+    fn sweep(&self, items: &[Garbage]) -> Result<()> {
+        let Some(sweeper) = self.sweeper.read().as_ref().map(Arc::clone) else { return Ok(()) };
+        for item in items {
+            match item {
+                Garbage::Entry { index, key } => {
+                    if let Some((key, row)) = key.split_last_chunk::<4>() {
+                        sweeper.sweep(self, *index, key, RowId::from_be_bytes(*row))?;
+                    }
+                }
+                Garbage::Storage(storage) => self.counts.forget(*storage),
+                Garbage::Version { .. } | Garbage::Tombstone { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Rewrites the pending rows of one committed transaction as ordinary ones.
+    fn resolve_next(&self) -> Result<()> {
+        let Some(txn) = self.unresolved.lock().pop() else { return Ok(()) };
+        let key = pending_key(txn);
+        let Some(value) = self.kv.get(Cf::Default, &key)? else { return Ok(()) };
+        let (ts, ranges) = record::decode_early(&value)?;
+        for (storage, range) in &ranges {
+            let mut next = range.start;
+            while next < range.end {
+                let _order = self.sequencer.order.lock();
+                next = resolve_chunk(&*self.kv, txn, ts, *storage, &(next..range.end))?;
+            }
+        }
+        let mut batch = WriteBatch::default();
+        batch.delete(Cf::Default, key);
+        self.kv.write(batch, false);
+        Ok(())
+    }
+
+    /// The newest committed version of a row, for sweepers; `None` when there is none or it is deleted.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn newest_row(&self, storage: StorageId, row: RowId) -> Result<Option<Vec<u8>>> {
+        Ok(self.newest(storage, row)?.and_then(|(_, values)| values))
+    }
+}
+
+/// Adds to the batch what removes a piece of garbage that a commit at `ts` left.
+pub(super) fn remove(kv: &dyn Kv, item: &Garbage, ts: u64, batch: &mut WriteBatch) -> Result<()> {
+    match item {
+        Garbage::Version { storage, row, begin } => {
+            batch.delete(Cf::Versions, keyspace::version_key(storage.0, *row, *begin).to_vec());
+        }
+        Garbage::Tombstone { storage, row } => {
+            let key = keyspace::row_key(storage.0, *row);
+            let mut useless = false;
+            kv.get_with(Cf::Rows, &key, &mut |value| {
+                let (head, _) = record::open_row(value)?;
+                useless = head.is(DELETED) && head.ts <= ts;
+                Ok(())
+            })?;
+            if useless {
+                batch.delete(Cf::Rows, key.to_vec());
+            }
+        }
+        Garbage::Entry { index, key } => {
+            let key = keyspace::entry_key_of(index.0, key);
+            let put = kv.get(Cf::Rows, &key)?.and_then(|value| record::u64_at(&value, 0));
+            if put.is_some_and(|put| put <= ts) {
+                batch.delete(Cf::Rows, key);
+            }
+        }
+        Garbage::Storage(storage) => {
+            let (rows, rows_end) = (keyspace::row_key(storage.0, 0).to_vec(), keyspace::rows_end(storage.0).to_vec());
+            batch.delete_range(Cf::Rows, rows, rows_end);
+            batch.delete_range(Cf::Rows, keyspace::entry_prefix(storage.0), keyspace::entry_prefix(storage.0 + 1));
+            let versions = |number: u32| keyspace::versions_prefix(number).to_vec();
+            batch.delete_range(Cf::Versions, versions(storage.0), versions(storage.0 + 1));
+        }
+    }
+    Ok(())
+}
+
+/// Rewrites, or without a timestamp removes, up to a thousand pending rows of a transaction; where to go on.
+pub(super) fn resolve_chunk(kv: &dyn Kv, txn: u64, ts: u64, storage: StorageId, range: &RowIdRange) -> Result<RowId> {
+    const ROWS: usize = 1000;
+    let (mut batch, mut next, mut seen) = (WriteBatch::default(), range.end, 0);
+    let (start, end) = (keyspace::row_key(storage.0, range.start), keyspace::row_key(storage.0, range.end));
+    kv.scan(Cf::Rows, &start, &end, &mut |key, value| {
+        if seen == ROWS {
+            next = keyspace::row_of_key(key);
+            return Ok(false);
+        }
+        seen += 1;
+        let (head, _) = record::open_row(value)?;
+        if head.is(PENDING) && head.ts == txn {
+            if ts == 0 {
+                batch.delete(Cf::Rows, key.to_vec());
+            } else {
+                let mut value = value.to_vec();
+                record::set_flags(&mut value, FIRST);
+                record::stamp(&mut value, TS_AT, ts);
+                batch.put(Cf::Rows, key.to_vec(), value);
+            }
+        }
+        Ok(true)
+    })?;
+    kv.write(batch, false);
+    Ok(next)
+}
