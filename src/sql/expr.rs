@@ -58,6 +58,10 @@ pub enum Expr {
     Relabel { arg: Box<Expr>, ty: SqlType },
     /// Cast through text output and input. For enum targets eval asks the catalog for labels.
     ViaIo { arg: Box<Expr>, ty: SqlType },
+    /// Applies the modifier of `ty` (length, precision, dimensions); `explicit` casts cut strings where others fail.
+    Typmod { arg: Box<Expr>, ty: SqlType, explicit: bool },
+    /// Checks a value against a domain: NOT NULL, then the named checks, which see it as their column 0.
+    Domain { arg: Box<Expr>, ty: SqlType, not_null: bool, checks: Arc<Vec<(String, Expr)>> },
     /// Applies `element` (an expression over column 0) to each element of an array.
     ArrayMap { array: Box<Expr>, element: Box<Expr>, ty: SqlType },
     /// A row comparison `(a, b) < (c, d)`.
@@ -216,6 +220,8 @@ impl Expr {
             | Self::Slice { ty, .. }
             | Self::Relabel { ty, .. }
             | Self::ViaIo { ty, .. }
+            | Self::Typmod { ty, .. }
+            | Self::Domain { ty, .. }
             | Self::ArrayMap { ty, .. } => *ty,
             Self::Call(call) => call.ty,
             Self::Subquery(subquery) => subquery.ty,

@@ -1,8 +1,10 @@
 //! Floors 4 to 6: SQL. Nouns that stages hand to each other (`ast`, `expr`, `logical`), and the stages.
 
 pub mod ast;
+pub mod binder;
 pub mod deparse;
 pub mod eval;
 pub mod expr;
 pub mod logical;
 pub mod parser;
+pub mod walk;

@@ -21,7 +21,9 @@ pub(super) fn is_simple(expr: &Expr, parent: &Expr) -> bool {
         | Expr::Grouping { .. }
         | Expr::Default => true,
         Expr::Field { .. } => !matches!(parent, Expr::Field { .. }),
-        Expr::Relabel { arg, .. } | Expr::ViaIo { arg, .. } => is_simple(arg, expr),
+        Expr::Relabel { arg, .. } | Expr::ViaIo { arg, .. } | Expr::Typmod { arg, .. } | Expr::Domain { arg, .. } => {
+            is_simple(arg, expr)
+        }
         Expr::ArrayMap { array, .. } => is_simple(array, expr),
         Expr::Call(call) => match call.form {
             CallForm::Operator(_) => operator_in(call, expr, parent),

@@ -11,7 +11,7 @@ use crate::sql::expr::{Expr, RowCompareOp, RowComparePair};
 use crate::types::array::{ArrayDim, ArrayValue};
 use crate::types::compare::compare_typed;
 use crate::types::datetime::arith;
-use crate::types::{Datum, Oid, RecordValue};
+use crate::types::{Datum, Oid, RecordValue, typmod};
 
 const ARRAY_DIMS_MAX: usize = 6;
 
@@ -86,11 +86,37 @@ pub(super) fn eval(expr: &Expr, row: Row<'_>, ctx: &EvalContext) -> Result<Datum
             let target = crate::types::io::array_element(ty.oid, &ctx.io()).unwrap_or_else(|| element.ty().oid);
             Ok(Datum::Array(Arc::new(ArrayValue { element: target, dims: source.dims.clone(), items })))
         }
+        Expr::Typmod { arg, ty, explicit } => typmod::coerce(eval_row(arg, row, ctx)?, *ty, *explicit),
+        Expr::Domain { arg, ty, not_null, checks } => {
+            let value = eval_row(arg, row, ctx)?;
+            check_domain(&value, *ty, *not_null, checks, ctx)?;
+            Ok(value)
+        }
         Expr::RowCompare { op, pairs } => row_compare(*op, pairs, row, ctx),
         Expr::Grouping { .. } => panic!("GROUPING is a column by the time it is evaluated"),
         Expr::Default => panic!("DEFAULT is replaced when a statement is bound"),
         _ => panic!("handled by eval_row"),
     }
+}
+
+/// NOT NULL and the checks of a domain; a check that is NULL passes.
+fn check_domain(
+    value: &Datum,
+    ty: crate::types::SqlType,
+    not_null: bool,
+    checks: &[(String, Expr)],
+    ctx: &EvalContext,
+) -> Result<()> {
+    let name = || ctx.lookup.type_name(ty.oid);
+    if not_null && value.is_null() {
+        bail!(NOT_NULL_VIOLATION, "domain {} does not allow null values", name());
+    }
+    for (check, expr) in checks {
+        if eval_row(expr, Row::Values(std::slice::from_ref(value)), ctx)?.as_bool() == Some(false) {
+            bail!(CHECK_VIOLATION, "value for domain {} violates check constraint \"{check}\"", name());
+        }
+    }
+    Ok(())
 }
 
 /// `IS [NOT] NULL`: a record is null when all its fields are, and not null when none is.

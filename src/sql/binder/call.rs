@@ -1,0 +1,544 @@
+//! Function calls: plain functions, casts by type name, aggregates, set-returning functions.
+
+use crate::catalog::builtin::{ProcRow, builtin};
+use crate::error::{Error, Result};
+use crate::sql::ast::{self, ExprKind};
+use crate::sql::expr::{AggregateCall, Call, CallForm, Expr, SortKey};
+use crate::sql::logical::{Field, FunctionCall};
+use crate::sql::parser;
+use crate::types::{Datum, Oid, SqlType};
+
+use super::coerce::CoercionContext;
+use super::context::{AGGREGATE_BASE, Binder, Place, SET_BASE};
+use super::overload::{self, Candidate, Choice, FunctionChoice};
+
+/// Defaults of trailing parameters, by `prosrc`; PostgreSQL keeps them as expression trees that mean nothing here.
+const DEFAULTS: &[(&str, &[&str])] = &[
+    ("jsonb_set", &["true"]),
+    ("jsonb_set_lax", &["true", "'use_json_null'"]),
+    ("jsonb_insert", &["false"]),
+    ("json_strip_nulls", &["false"]),
+    ("jsonb_strip_nulls", &["false"]),
+    ("parse_ident", &["true"]),
+    ("make_interval", &["0", "0", "0", "0", "0", "0", "0.0"]),
+    ("drandom_normal", &["0", "1"]),
+    ("unicode_normalize_func", &["'NFC'"]),
+    ("unicode_is_normalized", &["'NFC'"]),
+    ("pg_terminate_backend", &["0"]),
+];
+
+/// A call whose function is chosen and whose arguments are converted.
+pub(super) struct ChosenCall {
+    pub row: &'static ProcRow,
+    pub args: Vec<Expr>,
+    pub result: SqlType,
+}
+
+impl Binder<'_> {
+    /// Calls a built-in function with bound arguments.
+    ///
+    /// # Errors
+    /// `42883` when none fits.
+    pub(super) fn call_named(&mut self, name: &str, args: Vec<Expr>, position: u32) -> Result<Expr> {
+        let chosen = self.choose_function(&ast::Name::simple(name, position), args, &[], false, position)?;
+        Ok(plain_call(chosen, position))
+    }
+
+    /// Binds a call as written.
+    ///
+    /// # Errors
+    /// `42883`, `42725`, and what the clause does not allow.
+    pub(super) fn call(&mut self, call: &ast::FuncCall, place: Place, position: u32) -> Result<Expr> {
+        if let [ast::Expr { kind: ExprKind::Star(None), .. }] = call.args.as_slice() {
+            return self.star_call(call, place, position);
+        }
+        let is_aggregate = builtin().procs_named(call.name.last()).any(|row| row.kind == 'a') && call.over.is_none();
+        let argument_place = if is_aggregate { aggregate_place(place) } else { place };
+        if is_aggregate {
+            self.check_aggregate_allowed(place, call, position)?;
+        }
+        let (args, names) = self.arguments(&call.args, argument_place)?;
+        if call.within_group.is_empty()
+            && let Some(cast) = self.cast_by_name(call, &args, position)?
+        {
+            return Ok(cast);
+        }
+        if !call.within_group.is_empty() {
+            return self.ordered_set(call, args, place, position);
+        }
+        let chosen = self.choose_function(&call.name, args, &names, call.variadic, position)?;
+        if let Some(over) = &call.over {
+            return self.window_call(call, chosen, over, place, position);
+        }
+        match chosen.row.kind {
+            'a' => self.aggregate(call, chosen, place, position),
+            'w' => {
+                Err(crate::error!(WRONG_OBJECT_TYPE, "window function {} requires an OVER clause", call.name.last())
+                    .at(position))
+            }
+            _ => {
+                self.check_plain(call, position)?;
+                if chosen.row.returns_set {
+                    return self.set_call(chosen, place, position);
+                }
+                Ok(plain_call(chosen, position))
+            }
+        }
+    }
+
+    fn check_plain(&self, call: &ast::FuncCall, position: u32) -> Result<()> {
+        let name = call.name.last();
+        if call.distinct {
+            return Err(crate::error!(
+                WRONG_OBJECT_TYPE,
+                "DISTINCT specified, but {name} is not an aggregate function"
+            )
+            .at(position));
+        }
+        if !call.order_by.is_empty() {
+            return Err(crate::error!(
+                WRONG_OBJECT_TYPE,
+                "ORDER BY specified, but {name} is not an aggregate function"
+            )
+            .at(position));
+        }
+        if call.filter.is_some() {
+            return Err(crate::error!(WRONG_OBJECT_TYPE, "FILTER specified, but {name} is not an aggregate function")
+                .at(position));
+        }
+        Ok(())
+    }
+
+    /// Bound arguments and the names of the named ones.
+    fn arguments(&mut self, args: &[ast::Expr], place: Place) -> Result<(Vec<Expr>, Vec<Option<String>>)> {
+        let (mut bound, mut names) = (Vec::with_capacity(args.len()), Vec::new());
+        for arg in args {
+            match &arg.kind {
+                ExprKind::NamedArg { name, value } => {
+                    names.resize(bound.len(), None);
+                    names.push(Some(name.clone()));
+                    bound.push(self.expr(value, place)?);
+                }
+                _ if names.iter().any(Option::is_some) => {
+                    return Err(crate::error!(SYNTAX_ERROR, "positional argument cannot follow named argument")
+                        .at(arg.position));
+                }
+                _ => bound.push(self.expr(arg, place)?),
+            }
+        }
+        Ok((bound, names))
+    }
+
+    /// `int4('1')`, `text(x)`: a type's name called like a function is a cast, where PostgreSQL allows that.
+    fn cast_by_name(&mut self, call: &ast::FuncCall, args: &[Expr], position: u32) -> Result<Option<Expr>> {
+        let [arg] = args else { return Ok(None) };
+        let has_function = builtin().procs_named(call.name.last()).any(|row| row.args == [arg.ty().oid]);
+        if has_function || call.over.is_some() {
+            return Ok(None);
+        }
+        let Some(row) = builtin().types_named(call.name.last()).next() else { return Ok(None) };
+        let source = arg.ty().oid;
+        let snapshot = &self.names().snapshot;
+        let relabels = matches!(
+            super::coerce::find_path(source, row.oid, CoercionContext::Explicit, snapshot),
+            Some(super::coerce::Path::Relabel | super::coerce::Path::Io)
+        );
+        if source == Oid::UNKNOWN || relabels {
+            return self.cast(arg.clone(), SqlType::of(row.oid), position).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Chooses the function and converts the arguments.
+    ///
+    /// # Errors
+    /// `42883` and `42725` as PostgreSQL words them.
+    pub(super) fn choose_function(
+        &mut self,
+        name: &ast::Name,
+        args: Vec<Expr>,
+        arg_names: &[Option<String>],
+        variadic: bool,
+        position: u32,
+    ) -> Result<ChosenCall> {
+        let given: Vec<Oid> = args.iter().map(|arg| arg.ty().oid).collect();
+        let schema = name.schema();
+        let rows = builtin().procs_named(name.last()).filter(|row| schema.is_none_or(|schema| schema == row.namespace));
+        let named = arg_names.iter().any(Option::is_some);
+        let (candidates, args) = if named {
+            let row = rows.into_iter().find(|row| order_named(row, arg_names).is_some());
+            let Some(row) = row else { return Err(self.no_function(name, &given, arg_names).at(position)) };
+            return self.call_with_names(row, args, arg_names, position);
+        } else {
+            (overload::function_candidates(rows, given.len(), !variadic), args)
+        };
+        let snapshot = std::sync::Arc::clone(&self.names().snapshot);
+        let found = match overload::function(candidates, &given, &snapshot) {
+            Choice::One(found) => found,
+            Choice::None => return Err(self.no_function(name, &given, arg_names).at(position)),
+            Choice::Ambiguous => {
+                let signature = self.signature(name, &given, arg_names);
+                return Err(crate::error!(AMBIGUOUS_FUNCTION, "function {signature} is not unique")
+                    .hint("Could not choose a best candidate function. You might need to add explicit type casts.")
+                    .at(position));
+            }
+        };
+        self.finish_choice(found, args, &given, position)
+    }
+
+    fn finish_choice(
+        &mut self,
+        found: Candidate<FunctionChoice>,
+        args: Vec<Expr>,
+        given: &[Oid],
+        position: u32,
+    ) -> Result<ChosenCall> {
+        let row = found.item.row;
+        let snapshot = std::sync::Arc::clone(&self.names().snapshot);
+        let (wanted, result) = overload::polymorphic(&found.args, given, row.result, &snapshot)
+            .ok_or_else(|| undetermined(row).at(position))?;
+        let mut converted = Vec::with_capacity(args.len());
+        for (arg, want) in args.into_iter().zip(&wanted) {
+            // Functions that take "any" value see literals as text.
+            let want = if *want == Oid::ANY && arg.ty().oid == Oid::UNKNOWN { Oid::TEXT } else { *want };
+            converted.push(if want == Oid::ANY {
+                arg
+            } else {
+                self.coerce(arg, want, CoercionContext::Implicit, position)?
+            });
+        }
+        if let Some(from) = found.item.variadic_from.filter(|_| row.variadic != Oid::ANY) {
+            let items = converted.split_off(from);
+            let element = wanted[from];
+            let ty = SqlType::of(snapshot.array_type(element));
+            converted.push(Expr::Array { element, items, nested: false, ty });
+        }
+        for at in row.args.len() - found.item.defaults..row.args.len() {
+            converted.push(self.default_argument(row, at, position)?);
+        }
+        Ok(ChosenCall { row, args: converted, result: SqlType::of(result) })
+    }
+
+    fn call_with_names(
+        &mut self,
+        row: &'static ProcRow,
+        args: Vec<Expr>,
+        arg_names: &[Option<String>],
+        position: u32,
+    ) -> Result<ChosenCall> {
+        let order = order_named(row, arg_names).expect("the caller has looked");
+        let mut slots: Vec<Option<Expr>> = vec![None; row.args.len()];
+        for (arg, at) in args.into_iter().zip(order) {
+            slots[at] = Some(self.coerce(arg, row.args[at], CoercionContext::Implicit, position)?);
+        }
+        let mut converted = Vec::with_capacity(slots.len());
+        for (at, slot) in slots.into_iter().enumerate() {
+            converted.push(match slot {
+                Some(arg) => arg,
+                None => self.default_argument(row, at, position)?,
+            });
+        }
+        Ok(ChosenCall { row, args: converted, result: SqlType::of(row.result) })
+    }
+
+    fn default_argument(&mut self, row: &ProcRow, at: usize, position: u32) -> Result<Expr> {
+        let defaults = DEFAULTS.iter().find(|entry| entry.0 == row.source).map(|entry| entry.1);
+        let back = row.args.len() - at;
+        let text = defaults.and_then(|list| list.len().checked_sub(back).map(|index| list[index]));
+        let Some(text) = text else {
+            return Err(
+                Error::unsupported(format!("default argument {} of function {}()", at + 1, row.name)).at(position)
+            );
+        };
+        let parsed = parser::parse_expr(text)?;
+        let bound = self.expr(&parsed, Place::Other)?;
+        self.coerce(bound, row.args[at], CoercionContext::Assignment, position)
+    }
+
+    fn signature(&self, name: &ast::Name, given: &[Oid], arg_names: &[Option<String>]) -> String {
+        let args: Vec<String> = given
+            .iter()
+            .enumerate()
+            .map(|(at, oid)| match arg_names.get(at) {
+                Some(Some(name)) => format!("{name} => {}", self.type_text(*oid)),
+                _ => self.type_text(*oid),
+            })
+            .collect();
+        format!("{name}({})", args.join(", "))
+    }
+
+    fn no_function(&self, name: &ast::Name, given: &[Oid], arg_names: &[Option<String>]) -> Error {
+        let signature = self.signature(name, given, arg_names);
+        crate::error!(UNDEFINED_FUNCTION, "function {signature} does not exist")
+            .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+    }
+
+    fn star_call(&mut self, call: &ast::FuncCall, place: Place, position: u32) -> Result<Expr> {
+        let name = call.name.last();
+        let row = builtin().procs_named(name).find(|row| row.args.is_empty() && row.kind == 'a');
+        let Some(row) = row else {
+            return Err(crate::error!(
+                WRONG_OBJECT_TYPE,
+                "{name}(*) specified, but {name} is not an aggregate function"
+            )
+            .at(position));
+        };
+        let chosen = ChosenCall { row, args: Vec::new(), result: SqlType::of(row.result) };
+        match &call.over {
+            Some(over) => self.window_call(call, chosen, over, place, position),
+            None => {
+                self.check_aggregate_allowed(place, call, position)?;
+                self.aggregate(call, chosen, place, position)
+            }
+        }
+    }
+
+    fn check_aggregate_allowed(&self, place: Place, call: &ast::FuncCall, position: u32) -> Result<()> {
+        if place == Place::AggregateArgument {
+            return Err(crate::error!(GROUPING_ERROR, "aggregate function calls cannot be nested").at(position));
+        }
+        if !place.allows_aggregates() && builtin().procs_named(call.name.last()).all(|row| row.kind == 'a') {
+            return Err(
+                crate::error!(GROUPING_ERROR, "aggregate functions are not allowed in {}", place.name()).at(position)
+            );
+        }
+        Ok(())
+    }
+
+    fn aggregate(&mut self, call: &ast::FuncCall, chosen: ChosenCall, place: Place, position: u32) -> Result<Expr> {
+        if !place.allows_aggregates() {
+            return Err(
+                crate::error!(GROUPING_ERROR, "aggregate functions are not allowed in {}", place.name()).at(position)
+            );
+        }
+        if builtin().aggregate(chosen.row.oid).is_some_and(|row| row.kind != 'n') {
+            return Err(crate::error!(
+                WRONG_OBJECT_TYPE,
+                "WITHIN GROUP is required for ordered-set aggregate {}",
+                call.name.last()
+            )
+            .at(position));
+        }
+        let order_by = self.sort_items(&call.order_by)?;
+        if call.distinct {
+            for arg in &chosen.args {
+                self.check_groupable(arg.ty().oid, position)?;
+            }
+            for key in &order_by {
+                if !chosen.args.iter().any(|arg| crate::sql::walk::same(arg, &key.expr)) {
+                    return Err(crate::error!(
+                        INVALID_COLUMN_REFERENCE,
+                        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list"
+                    )
+                    .at(position));
+                }
+            }
+        }
+        let filter = match &call.filter {
+            Some(filter) => Some(self.condition(filter, Place::Filter, "FILTER")?),
+            None => None,
+        };
+        let result = chosen.result;
+        self.push_aggregate(AggregateCall {
+            function: chosen.row.oid,
+            args: chosen.args,
+            direct_args: 0,
+            distinct: call.distinct,
+            order_by,
+            filter,
+            ty: result,
+        })
+    }
+
+    fn push_aggregate(&mut self, call: AggregateCall) -> Result<Expr> {
+        let ty = call.ty;
+        let level = self.level();
+        let same = |other: &AggregateCall| {
+            other.function == call.function
+                && other.distinct == call.distinct
+                && other.filter.is_none()
+                && call.filter.is_none()
+                && other.order_by.is_empty()
+                && call.order_by.is_empty()
+                && other.args.len() == call.args.len()
+                && other.args.iter().zip(&call.args).all(|(a, b)| crate::sql::walk::same(a, b))
+        };
+        let at = level.aggregates.iter().position(same).unwrap_or_else(|| {
+            level.aggregates.push(call.clone());
+            level.aggregates.len() - 1
+        });
+        Ok(Expr::Column { index: AGGREGATE_BASE + at, ty })
+    }
+
+    fn sort_items(&mut self, items: &[ast::OrderItem]) -> Result<Vec<SortKey>> {
+        let mut keys = Vec::with_capacity(items.len());
+        for item in items {
+            let expr = self.known(&item.expr, Place::AggregateArgument)?;
+            keys.push(self.sort_key(expr, item)?);
+        }
+        Ok(keys)
+    }
+
+    /// One ORDER BY item over a bound expression.
+    ///
+    /// # Errors
+    /// `42883` for types without an order.
+    pub(super) fn sort_key(&mut self, expr: Expr, item: &ast::OrderItem) -> Result<SortKey> {
+        self.check_sortable(expr.ty().oid, item.expr.position)?;
+        let descending = match item.using.as_deref() {
+            Some(">" | ">=") => true,
+            Some("<" | "<=") | None => item.descending,
+            Some(other) => {
+                return Err(crate::error!(WRONG_OBJECT_TYPE, "operator {other} is not a valid ordering operator")
+                    .hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
+                    .at(item.expr.position));
+            }
+        };
+        Ok(SortKey { expr, descending, nulls_first: item.nulls_first.unwrap_or(descending) })
+    }
+
+    /// `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)`.
+    fn ordered_set(&mut self, call: &ast::FuncCall, direct: Vec<Expr>, place: Place, position: u32) -> Result<Expr> {
+        let name = call.name.last();
+        let order_by = self.sort_items(&call.within_group)?;
+        let direct_count = direct.len();
+        let mut args = direct;
+        args.extend(order_by.iter().map(|key| key.expr.clone()));
+        let hypothetical = builtin()
+            .procs_named(name)
+            .filter(|row| row.kind == 'a')
+            .any(|row| builtin().aggregate(row.oid).is_some_and(|aggregate| aggregate.kind == 'h'));
+        let chosen = if hypothetical {
+            let row = builtin()
+                .procs_named(name)
+                .find(|row| row.variadic == Oid::ANY)
+                .expect("hypothetical-set aggregates are variadic");
+            let mut converted = Vec::with_capacity(args.len());
+            for (at, arg) in args.into_iter().enumerate() {
+                let want = order_by.get(at).map(|key| key.expr.ty().oid);
+                converted.push(match want {
+                    Some(want) if at < direct_count => self.coerce(arg, want, CoercionContext::Implicit, position)?,
+                    _ => arg,
+                });
+            }
+            ChosenCall { row, args: converted, result: SqlType::of(row.result) }
+        } else {
+            self.choose_function(&call.name, args, &[], false, position)?
+        };
+        if builtin().aggregate(chosen.row.oid).is_none_or(|row| row.kind == 'n') {
+            return Err(crate::error!(
+                WRONG_OBJECT_TYPE,
+                "{name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP"
+            )
+            .at(position));
+        }
+        if !place.allows_aggregates() {
+            return Err(
+                crate::error!(GROUPING_ERROR, "aggregate functions are not allowed in {}", place.name()).at(position)
+            );
+        }
+        let filter = match &call.filter {
+            Some(filter) => Some(self.condition(filter, Place::Filter, "FILTER")?),
+            None => None,
+        };
+        let order_by = order_by
+            .into_iter()
+            .zip(&chosen.args[direct_count..])
+            .map(|(key, arg)| SortKey { expr: arg.clone(), ..key })
+            .collect();
+        self.push_aggregate(AggregateCall {
+            function: chosen.row.oid,
+            ty: chosen.result,
+            args: chosen.args,
+            direct_args: direct_count,
+            distinct: false,
+            order_by,
+            filter,
+        })
+    }
+
+    fn set_call(&mut self, chosen: ChosenCall, place: Place, position: u32) -> Result<Expr> {
+        if !place.allows_sets() {
+            let what =
+                if place == Place::FromFunction { "functions in FROM".to_owned() } else { place.name().to_owned() };
+            return Err(
+                crate::error!(FEATURE_NOT_SUPPORTED, "set-returning functions are not allowed in {what}").at(position)
+            );
+        }
+        let columns = self.function_columns(&chosen, chosen.row.name);
+        let ty = if columns.len() == 1 { columns[0].ty } else { SqlType::of(Oid::RECORD) };
+        let expr = plain_call(chosen, position);
+        let sets = &mut self.level().sets;
+        sets.push(FunctionCall { expr, columns });
+        Ok(Expr::Column { index: SET_BASE + sets.len() - 1, ty })
+    }
+
+    /// The columns of a function's rows: OUT parameters, or one column of its result type.
+    pub(super) fn function_columns(&self, chosen: &ChosenCall, name: &str) -> Vec<Field> {
+        let row = chosen.row;
+        let (Some(types), Some(modes)) = (&row.all_args, &row.modes) else {
+            if let Some(fields) = self.names().snapshot.composite_fields(chosen.result.oid) {
+                return fields.into_iter().map(|(name, ty)| Field { name, ty, origin: None }).collect();
+            }
+            return vec![Field { name: name.to_owned(), ty: chosen.result, origin: None }];
+        };
+        let names = row.arg_names.as_deref().unwrap_or_default();
+        let given: Vec<Oid> = chosen.args.iter().map(|arg| arg.ty().oid).collect();
+        let mut columns = Vec::new();
+        for (at, (oid, mode)) in types.iter().zip(modes).enumerate() {
+            if !matches!(mode, 'o' | 'b' | 't') {
+                continue;
+            }
+            let snapshot = &self.names().snapshot;
+            let ty = overload::polymorphic(&row.args, &given, *oid, snapshot).map_or(*oid, |found| found.1);
+            let name = names
+                .get(at)
+                .filter(|name| !name.is_empty())
+                .map_or_else(|| format!("column{}", at + 1), |name| (*name).to_owned());
+            columns.push(Field { name, ty: SqlType::of(ty), origin: None });
+        }
+        if columns.is_empty() {
+            columns.push(Field { name: name.to_owned(), ty: chosen.result, origin: None });
+        }
+        columns
+    }
+}
+
+/// The place of the arguments of an aggregate in `place`.
+fn aggregate_place(_place: Place) -> Place {
+    Place::AggregateArgument
+}
+
+/// A call of a chosen function.
+pub(super) fn plain_call(chosen: ChosenCall, position: u32) -> Expr {
+    Expr::Call(Call {
+        function: chosen.row.oid,
+        args: chosen.args,
+        ty: chosen.result,
+        form: CallForm::Function,
+        position,
+    })
+}
+
+/// Where each argument goes when some are named; `None` when the names do not fit the function.
+fn order_named(row: &ProcRow, arg_names: &[Option<String>]) -> Option<Vec<usize>> {
+    let names = row.arg_names.as_deref().unwrap_or_default();
+    let mut order = Vec::with_capacity(arg_names.len());
+    for (at, name) in arg_names.iter().enumerate() {
+        order.push(match name {
+            None => at,
+            Some(name) => names.iter().take(row.args.len()).position(|known| known == name)?,
+        });
+    }
+    let missing = (0..row.args.len()).filter(|at| !order.contains(at));
+    let fits =
+        order.iter().all(|at| *at < row.args.len()) && missing.clone().all(|at| at + row.defaults >= row.args.len());
+    fits.then_some(order)
+}
+
+fn undetermined(row: &ProcRow) -> Error {
+    let any = row.args.iter().any(|oid| matches!(*oid, Oid::ANYARRAY | Oid::ANYELEMENT | Oid::ANYNONARRAY));
+    let family = if any { "anyelement" } else { "anycompatible" };
+    let _ = Datum::Null;
+    crate::error!(DATATYPE_MISMATCH, "could not determine polymorphic type because input has type unknown ({family})")
+}
