@@ -2,9 +2,9 @@
 
 use crate::bail;
 use crate::error::Result;
-use crate::types::Oid;
 use crate::types::integer;
 use crate::types::io::IoContext;
+use crate::types::{Oid, SqlType, typmod};
 
 fn bad<T>(kind: &str, text: &str) -> Result<T> {
     bail!(INVALID_TEXT_REPRESENTATION, "invalid input syntax for type {kind}: \"{text}\"")
@@ -34,7 +34,8 @@ pub fn output(value: Oid, kind: Oid, ctx: &IoContext<'_>, out: &mut String) {
     } else if !value.is_some() {
         out.push('-');
     } else {
-        match ctx.lookup.reg_output(kind, value) {
+        let builtin = || typmod::format_type(SqlType::of(value)).filter(|_| kind == Oid::REGTYPE);
+        match ctx.lookup.reg_output(kind, value).or_else(builtin) {
             Some(name) => out.push_str(&name),
             None => out.push_str(itoa::Buffer::new().format(value.0)),
         }

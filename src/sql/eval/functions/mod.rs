@@ -11,15 +11,19 @@ mod are;
 mod args;
 pub mod bit;
 pub mod bytes;
+pub mod catalog_info;
 pub mod datetime;
 pub mod datetime_parts;
 pub mod float;
 pub mod integer;
 pub mod math;
 pub mod patterns;
+pub mod privileges;
 pub mod quoting;
 pub mod regex;
 pub mod series;
+pub mod session;
+pub mod sizes;
 pub mod sparsevec;
 pub mod string_casts;
 pub mod strings;
@@ -32,14 +36,27 @@ pub mod vector_casts;
 pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     bit::FUNCTIONS,
     bytes::FUNCTIONS,
+    catalog_info::FUNCTIONS,
     datetime::FUNCTIONS,
     datetime_parts::FUNCTIONS,
     float::FUNCTIONS,
     integer::FUNCTIONS,
     math::FUNCTIONS,
     patterns::FUNCTIONS,
+    privileges::TABLES,
+    privileges::SEQUENCES,
+    privileges::ANY_COLUMNS,
+    privileges::COLUMNS,
+    privileges::DATABASES,
+    privileges::SCHEMAS,
+    privileges::ROUTINES,
+    privileges::TYPES,
+    privileges::ROLES,
+    privileges::OTHERS,
     quoting::FUNCTIONS,
     regex::FUNCTIONS,
+    session::FUNCTIONS,
+    sizes::FUNCTIONS,
     string_casts::FUNCTIONS,
     strings::FUNCTIONS,
     sparsevec::FUNCTIONS,
@@ -50,7 +67,13 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
 ];
 
 /// All set-returning functions.
-pub const SETS: &[&[(&str, SetFn)]] = &[quoting::SET_FUNCTIONS, regex::SET_FUNCTIONS, series::SET_FUNCTIONS];
+pub const SETS: &[&[(&str, SetFn)]] = &[
+    catalog_info::SET_FUNCTIONS,
+    quoting::SET_FUNCTIONS,
+    regex::SET_FUNCTIONS,
+    series::SET_FUNCTIONS,
+    session::SET_FUNCTIONS,
+];
 
 /// All aggregates outside `sql/eval/aggregate`.
 pub const AGGREGATES: &[&[(&str, AggregateMaker)]] = &[];

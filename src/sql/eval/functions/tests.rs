@@ -122,3 +122,8 @@ fn bytea_functions_answer_as_postgres() {
 fn dates_and_times_answer_as_postgres() {
     check(include_str!("cases/datetime.txt"));
 }
+
+#[test]
+fn system_functions_answer_as_postgres() {
+    check(include_str!("cases/system.txt"));
+}
