@@ -170,7 +170,7 @@ fn input_error(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
         field(report.and_then(|report| report.hint.clone())),
         field(report.map(|report| report.sqlstate.as_str().to_owned())),
     ];
-    Ok(Datum::Record(Arc::new(RecordValue { type_oid: Oid::RECORD, fields })))
+    Ok(Datum::Record(Arc::new(RecordValue { type_oid: Oid::RECORD, fields, names: None })))
 }
 
 fn count_nulls(args: &[Datum], wanted: bool) -> Result<Datum> {
