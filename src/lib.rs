@@ -8,6 +8,7 @@ pub mod config;
 pub mod error;
 pub mod index;
 pub mod pgwire;
+pub mod server;
 pub mod session;
 pub mod simd;
 pub mod sql;
