@@ -26,7 +26,6 @@ struct Open {
     state: Arc<TableState>,
     plans: Vec<OpenIndex>,
     not_null: Vec<usize>,
-    all: Vec<usize>,
 }
 
 /// An index with its state in memory, if it has any.
@@ -37,6 +36,20 @@ pub(super) struct OpenIndex {
     pub(super) state: Option<Arc<IndexState>>,
 }
 
+impl OpenIndex {
+    /// Says that a row has left a key. An entry that is in memory only is named by its image.
+    fn retire(&self, txn: &dyn RowStore, key: &[Datum], bytes: &[u8], row: RowId) -> Result<()> {
+        let storage = self.plan.desc.storage;
+        if self.plan.stored() {
+            return txn.retire_entry(storage, bytes, row);
+        }
+        match self.image_of(key, bytes) {
+            Some(image) => txn.retire_entry(storage, &image.to_be_bytes(), row),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Tables {
     /// Makes a table ready for use. The first use after start rebuilds its primary index from its rows.
     ///
@@ -44,14 +57,13 @@ impl Tables {
     /// Storage errors; `XX001` when a row does not decode.
     pub fn open(&self, txn: &dyn RowStore, desc: &Arc<TableDesc>) -> Result<Table> {
         let open = |plan: IndexPlan| {
-            let state = (plan.desc.unique && plan.desc.valid).then(|| self.index_state(&plan));
+            let state = (plan.desc.unique && plan.desc.valid).then(|| self.index_state(desc, &plan));
             OpenIndex { plan, state }
         };
         let plans = keys::plans(desc).into_iter().map(open).collect();
         let not_null = (0..desc.columns.len()).filter(|position| desc.columns[*position].not_null).collect();
-        let all = (0..desc.columns.len()).collect();
         let state = self.table_state(desc.storage);
-        let table = Table(Arc::new(Open { desc: Arc::clone(desc), state, plans, not_null, all }));
+        let table = Table(Arc::new(Open { desc: Arc::clone(desc), state, plans, not_null }));
         for index in table.indexes() {
             table.ensure_built(txn, index)?;
         }
@@ -76,9 +88,12 @@ impl Table {
         found.ok_or_else(|| crate::error!(INTERNAL_ERROR, "table \"{}\" has no ordered index {oid}", self.0.desc.name))
     }
 
-    /// Positions of all columns.
-    pub(super) fn all_positions(&self) -> &[usize] {
-        &self.0.all
+    /// Row ids that this process knows to be in use, or simply all.
+    pub(super) fn known_rows(&self) -> RowIdRange {
+        match self.0.state.end() {
+            0 => 1..RowId::MAX,
+            end => 1..end,
+        }
     }
 
     /// Every row id that may be in use.
@@ -232,13 +247,11 @@ impl Table {
             if let Some(key) = &after {
                 self.claim(txn, write, index, key, id)?;
             }
-            if index.plan.stored() {
-                if let Some(bytes) = after_bytes {
-                    txn.put_entry(index.plan.desc.storage, &bytes, id)?;
-                }
-                if let Some(bytes) = before_bytes {
-                    txn.retire_entry(index.plan.desc.storage, &bytes, id)?;
-                }
+            if let (true, Some(bytes)) = (index.plan.stored(), &after_bytes) {
+                txn.put_entry(index.plan.desc.storage, bytes, id)?;
+            }
+            if let (Some(key), Some(bytes)) = (&before, &before_bytes) {
+                index.retire(txn, key, bytes, id)?;
             }
         }
         Ok(())
@@ -250,9 +263,9 @@ impl Table {
     /// Those of storage and of the evaluator.
     pub fn delete(&self, txn: &dyn RowStore, write: &WriteContext<'_>, id: RowId, old: &[Datum]) -> Result<()> {
         txn.delete(self.0.desc.storage, id)?;
-        for index in self.indexes().iter().filter(|index| index.plan.stored()) {
+        for index in self.indexes() {
             if let Some(key) = index.plan.key(old, write.evaluator)? {
-                txn.retire_entry(index.plan.desc.storage, &index.plan.encoded(&key), id)?;
+                index.retire(txn, &key, &index.plan.encoded(&key), id)?;
             }
         }
         Ok(())

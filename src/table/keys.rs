@@ -83,14 +83,6 @@ impl IndexPlan {
         self.desc.unique && (self.desc.nulls_not_distinct || !key.iter().any(Datum::is_null))
     }
 
-    /// Whether two keys are equal in the index's sense.
-    pub(super) fn same_key(&self, left: &[Datum], right: &[Datum]) -> bool {
-        let mut bytes = (Vec::new(), Vec::new());
-        self.encode(left, &mut bytes.0);
-        self.encode(right, &mut bytes.1);
-        bytes.0 == bytes.1
-    }
-
     /// Appends the ordered bytes of the first columns of a key.
     pub(super) fn encode(&self, key: &[Datum], out: &mut Vec<u8>) {
         for ((datum, part), oid) in key.iter().zip(&self.desc.keys).zip(&self.types) {

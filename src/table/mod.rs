@@ -11,6 +11,8 @@
 //! * [`IndexEvaluator`]: index expressions and predicates, evaluated by a floor above.
 
 pub mod access;
+mod build;
+mod index_scan;
 mod keys;
 mod messages;
 mod registry;
@@ -23,9 +25,10 @@ mod unique;
 pub(crate) mod test_support;
 
 pub use access::Table;
+pub use index_scan::IndexScan;
 pub use registry::Tables;
 pub use row::{RowColumns, RowReader};
-pub use scan::{IndexScan, TableScan};
+pub use scan::TableScan;
 pub use spec::{
     Conflict, IndexEvaluator, IndexScanSpec, InsertOutcome, KeyBound, LockedRow, NoEvaluator, Problem, RowId,
     RowIdRange, ScanSpec, WriteContext,

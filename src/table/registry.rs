@@ -5,7 +5,7 @@
 //! the whole registry loses nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -15,11 +15,15 @@ use crate::error::Result;
 use crate::index::image::{ImageKind, Imager};
 use crate::index::{Alex, OrderedIndex};
 use crate::table::keys::IndexPlan;
+use crate::table::row::RowReader;
 use crate::table::spec::RowId;
+use crate::txn::{Sweeper, Transaction, TxnManager};
 use crate::types::Datum;
 
 /// Locks that serialise claims of keys of one index; keys are spread over them by image.
 const STRIPES: usize = 64;
+/// Claims of one index that are kept without asking.
+const CLAIMS_KEPT: usize = 1 << 16;
 
 /// The registry: one per store.
 pub struct Tables {
@@ -38,6 +42,11 @@ pub(super) struct TableState {
 /// State of one incarnation of an index that has state in memory: a primary key or another unique index.
 pub(super) struct IndexState {
     imager: Imager,
+    /// The table and the index when this was made, to find a row's key without a statement at hand.
+    desc: Arc<TableDesc>,
+    plan: IndexPlan,
+    /// Claims beyond which those of ended transactions are looked for.
+    claims_max: AtomicUsize,
     /// For a primary key every entry, for another unique index those that transactions have claimed and not yet settled.
     pub(super) entries: Alex,
     /// Whether `entries` holds what was stored before this process started.
@@ -60,21 +69,24 @@ impl Tables {
         Arc::clone(self.tables.write().entry(storage).or_insert_with(fresh))
     }
 
-    pub(super) fn index_state(&self, plan: &IndexPlan) -> Arc<IndexState> {
+    pub(super) fn index_state(&self, desc: &Arc<TableDesc>, plan: &IndexPlan) -> Arc<IndexState> {
         if let Some(state) = self.indexes.read().get(&plan.desc.storage) {
             return Arc::clone(state);
         }
         let fresh = || {
             let imager = Imager::new(plan.image.unwrap_or(ImageKind::Hash), self.seed);
             let stripes = std::array::from_fn(|_| Mutex::new(()));
-            Arc::new(IndexState { imager, entries: Alex::new(), built: Mutex::new(false), stripes })
+            Arc::new(IndexState {
+                imager,
+                desc: Arc::clone(desc),
+                plan: plan.clone(),
+                claims_max: AtomicUsize::new(CLAIMS_KEPT),
+                entries: Alex::new(),
+                built: Mutex::new(false),
+                stripes,
+            })
         };
         Arc::clone(self.indexes.write().entry(plan.desc.storage).or_insert_with(fresh))
-    }
-
-    /// The state of an index if it has any.
-    pub(super) fn existing_index_state(&self, storage: StorageId) -> Option<Arc<IndexState>> {
-        self.indexes.read().get(&storage).cloned()
     }
 
     /// Forgets the state of one table or index storage; harmless while it is in use, since the state is derived.
@@ -93,6 +105,43 @@ impl Tables {
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         self.indexes.read().values().map(|state| state.entries.stats().total_bytes).sum()
+    }
+}
+
+impl Tables {
+    /// Removes a table's rows and index entries with the transaction's commit: for DROP, and for TRUNCATE and rewrites
+    /// once the table has a new storage.
+    pub fn drop_storage(self: &Arc<Self>, txn: &Transaction, desc: &Arc<TableDesc>) {
+        txn.delete_storage(desc.storage);
+        desc.indexes.iter().for_each(|index| txn.delete_storage(index.storage));
+        let (tables, desc) = (Arc::clone(self), Arc::clone(desc));
+        txn.on_commit(Box::new(move |_| tables.forget_table(&desc)));
+    }
+}
+
+impl Sweeper for Tables {
+    fn sweep(&self, manager: &TxnManager, index: StorageId, key: &[u8], row: RowId) -> Result<()> {
+        let Some(state) = self.indexes.read().get(&index).cloned() else { return Ok(()) };
+        let Some(kind) = state.plan.image else { return Ok(()) };
+        let image = match (kind, key.try_into()) {
+            (ImageKind::Hash, _) => state.image_of_bytes(key),
+            (_, Ok(image)) => u64::from_be_bytes(image),
+            (_, Err(_)) => return Ok(()),
+        };
+        // A transaction that gives the row the key back marks it first and claims the key, under this lock, second.
+        let _claiming = state.stripe(image);
+        if manager.in_flight(state.desc.storage, row) {
+            return Ok(());
+        }
+        if let Some(values) = manager.newest_row(state.desc.storage, row)? {
+            let positions = state.plan.positions().expect("a primary key has no expressions");
+            let key = RowReader::open(&values)?.datums(&state.desc, &positions)?;
+            if state.image(&state.plan, &key) == Some(image) {
+                return Ok(());
+            }
+        }
+        state.entries.remove(image, row);
+        Ok(())
     }
 }
 
@@ -131,6 +180,16 @@ impl IndexState {
     /// Whether `entries` holds what was stored before this process started.
     pub(super) fn is_built(&self) -> bool {
         *self.built.lock()
+    }
+
+    /// Whether there are so many claims that those of ended transactions are worth looking for.
+    pub(super) fn claims_to_sweep(&self) -> bool {
+        self.entries.len() > self.claims_max.load(Ordering::Relaxed)
+    }
+
+    /// Lets twice as many claims come as are left.
+    pub(super) fn claims_swept(&self) {
+        self.claims_max.store(CLAIMS_KEPT.max(2 * self.entries.len()), Ordering::Relaxed);
     }
 
     /// The image of a key given by its ordered bytes.

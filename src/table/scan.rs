@@ -1,101 +1,170 @@
-//! Scans of a table in row id order.
+//! Scans of a table in row id order, and reads by row id.
+//!
+//! A scan fixes its view when it is opened and looks the store up again for every batch, so a cursor that is left open for
+//! an hour holds a snapshot but no iterator.
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use arrow_array::{ArrayRef, Int64Array};
+
+use crate::error::Result;
 use crate::table::access::Table;
-use crate::table::spec::{IndexEvaluator, IndexScanSpec, Problem, RowId, RowIdRange, ScanSpec, WriteContext};
-use crate::txn::{RowStore, Transaction};
+use crate::table::row::{RowColumns, RowReader};
+use crate::table::spec::{RowId, RowIdRange, ScanSpec};
+use crate::txn::{RowStore, Transaction, View};
+use crate::types::Datum;
 use crate::types::column::Batch;
-use crate::types::{Datum, Oid};
+
+/// Row id ranges of parallel scans begin at multiples of this.
+const PARTITION_ROWS: u64 = 1024;
+
+/// Rows on their way into a batch, with the system columns that were asked for.
+pub(super) struct Collector {
+    columns: RowColumns,
+    row_ids: Option<Vec<i64>>,
+    commit_ts: Option<Vec<i64>>,
+    rows: usize,
+}
+
+impl Collector {
+    pub(super) fn new(table: &Table, positions: &[usize], row_ids: bool, commit_ts: bool, capacity: usize) -> Self {
+        Self {
+            columns: RowColumns::new(table.desc(), positions, capacity),
+            row_ids: row_ids.then(Vec::new),
+            commit_ts: commit_ts.then(Vec::new),
+            rows: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, row: RowId, ts: u64, values: &[u8]) -> Result<()> {
+        self.columns.push(values)?;
+        if let Some(row_ids) = &mut self.row_ids {
+            row_ids.push(i64::from(row));
+        }
+        if let Some(commit_ts) = &mut self.commit_ts {
+            commit_ts.push(ts.cast_signed());
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The batch; the collector is empty afterwards and can be used again.
+    pub(super) fn finish(&mut self) -> Batch {
+        let mut columns = self.columns.finish();
+        for extra in [&mut self.row_ids, &mut self.commit_ts].into_iter().flatten() {
+            columns.push(Arc::new(Int64Array::from(std::mem::take(extra))) as ArrayRef);
+        }
+        Batch { rows: std::mem::take(&mut self.rows), columns }
+    }
+}
 
 /// A scan that goes on where it stopped; what it sees was fixed when it was opened.
-pub struct TableScan {}
-
-/// A scan of an ordered index, in index order.
-pub struct IndexScan {}
+pub struct TableScan {
+    table: Table,
+    txn: Arc<Transaction>,
+    view: View,
+    collector: Collector,
+    rest: RowIdRange,
+    batch_rows: usize,
+}
 
 impl TableScan {
     /// The next rows; `None` at the end. Columns are those of the spec, then row ids, then commit timestamps.
     ///
     /// # Errors
-    /// Storage errors.
+    /// Storage errors, `XX001`.
     pub fn next(&mut self) -> Result<Option<Batch>> {
-        Err(Error::unsupported("scan"))
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let (collector, rest, batch_rows) = (&mut self.collector, &mut self.rest, self.batch_rows);
+        self.txn.scan_at(&self.view, self.table.desc().storage, rest.clone(), &mut |row, ts, values| {
+            collector.push(row, ts, values)?;
+            rest.start = row + 1;
+            Ok(collector.rows() < batch_rows)
+        })?;
+        if self.collector.rows() < self.batch_rows {
+            self.rest.start = self.rest.end;
+        }
+        Ok((self.collector.rows() > 0).then(|| self.collector.finish()))
     }
 }
 
-impl IndexScan {
-    /// The next rows, as [`TableScan::next`]; the evaluator is for indexes with expressions or a predicate.
-    ///
-    /// # Errors
-    /// Storage errors, those of the evaluator.
-    pub fn next(&mut self, _evaluator: &dyn IndexEvaluator) -> Result<Option<Batch>> {
-        Err(Error::unsupported("index scan"))
-    }
-}
-
-#[allow(clippy::unused_self)]
 impl Table {
     /// Opens a scan: it sees what the transaction's present command sees, whatever comes later.
     #[must_use]
-    pub fn scan(&self, _txn: &Arc<Transaction>, _spec: ScanSpec) -> TableScan {
-        TableScan {}
+    pub fn scan(&self, txn: &Arc<Transaction>, spec: ScanSpec) -> TableScan {
+        self.scan_at(txn, spec, txn.view())
     }
 
-    /// Opens an index scan.
-    ///
-    /// # Errors
-    /// `XX000` when the table has no such ordered index.
-    pub fn index_scan(&self, _txn: &Arc<Transaction>, _spec: IndexScanSpec) -> Result<IndexScan> {
-        Err(Error::unsupported("index scan"))
+    /// Opens a scan with a view taken before, as the parts of a parallel scan share one.
+    #[must_use]
+    pub fn scan_at(&self, txn: &Arc<Transaction>, spec: ScanSpec, view: View) -> TableScan {
+        let batch_rows = spec.batch_rows.max(1);
+        let collector = Collector::new(self, &spec.positions, spec.row_ids, spec.commit_ts, batch_rows);
+        let rest = spec.range.unwrap_or_else(|| self.known_rows());
+        TableScan { table: self.clone(), txn: Arc::clone(txn), view, collector, rest, batch_rows }
     }
 
     /// Row id ranges that together hold all rows, at most `parts`, for scans in parallel.
     ///
     /// # Errors
     /// Storage errors.
-    pub fn partitions(&self, _txn: &dyn RowStore, _parts: usize) -> Result<Vec<RowIdRange>> {
-        Err(Error::unsupported("partitions"))
+    pub fn partitions(&self, txn: &dyn RowStore, parts: usize) -> Result<Vec<RowIdRange>> {
+        let all = self.row_ids(txn)?;
+        let rows = u64::from(all.end - all.start);
+        let size = rows.div_ceil(parts.max(1) as u64).next_multiple_of(PARTITION_ROWS);
+        let mut ranges = Vec::with_capacity(parts);
+        let mut start = u64::from(all.start);
+        while start < u64::from(all.end) {
+            let end = (start + size).min(u64::from(all.end));
+            ranges.push(start as RowId..end as RowId);
+            start = end;
+        }
+        Ok(ranges)
     }
 
-    /// The rows with these ids that the snapshot sees, in the order given; with `row_ids` an `Int64` column of ids follows.
+    /// The rows with these ids that the present command sees, in the order given; with `row_ids` an `Int64` column of ids
+    /// follows, which tells which rows were left out.
     ///
     /// # Errors
-    /// Storage errors.
-    pub fn fetch(&self, _txn: &dyn RowStore, _rows: &[RowId], _positions: &[usize], _row_ids: bool) -> Result<Batch> {
-        Err(Error::unsupported("fetch"))
+    /// Storage errors, `XX001`.
+    pub fn fetch(&self, txn: &dyn RowStore, rows: &[RowId], positions: &[usize], row_ids: bool) -> Result<Batch> {
+        let mut collector = Collector::new(self, positions, row_ids, false, rows.len());
+        txn.get_many(self.desc().storage, rows, &mut |row, ts, values| {
+            collector.push(row, ts, values)?;
+            Ok(true)
+        })?;
+        Ok(collector.finish())
     }
 
-    /// One row, all columns, if the snapshot sees it.
+    /// One row, all columns, if the present command sees it.
     ///
     /// # Errors
-    /// Storage errors.
-    pub fn row(&self, _txn: &dyn RowStore, _row: RowId) -> Result<Option<Vec<Datum>>> {
-        Err(Error::unsupported("row"))
+    /// Storage errors, `XX001`.
+    pub fn row(&self, txn: &dyn RowStore, row: RowId) -> Result<Option<Vec<Datum>>> {
+        self.row_at(txn, &txn.view(), row)
     }
 
-    /// How many rows the snapshot sees.
+    pub(super) fn row_at(&self, txn: &dyn RowStore, view: &View, row: RowId) -> Result<Option<Vec<Datum>>> {
+        let mut found = None;
+        txn.get_at(view, self.desc().storage, row, &mut |_, values| {
+            found = Some(RowReader::open(values)?.all(self.desc())?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// How many rows the present command sees.
     ///
     /// # Errors
     /// Storage errors.
     pub fn count(&self, txn: &dyn RowStore) -> Result<u64> {
         txn.count(self.desc().storage)
-    }
-
-    /// Fills an index of this descriptor that was just added from the rows there are. Returns the number of entries.
-    ///
-    /// # Errors
-    /// `23505` when rows have the same key in a unique index.
-    pub fn build_index(&self, _txn: &dyn RowStore, _write: &WriteContext<'_>, _index: Oid) -> Result<u64> {
-        Err(Error::unsupported("CREATE INDEX"))
-    }
-
-    /// Compares rows and indexes.
-    ///
-    /// # Errors
-    /// Storage errors.
-    pub fn check(&self, _txn: &dyn RowStore, _evaluator: &dyn IndexEvaluator) -> Result<Vec<Problem>> {
-        Err(Error::unsupported("check"))
     }
 }

@@ -8,13 +8,16 @@
 
 use crate::error::Result;
 use crate::index::image::ImageKind;
-use crate::index::{OrderedIndex, Rid};
+use crate::index::{Entry, OrderedIndex, Rid, Span};
 use crate::table::access::{OpenIndex, Table};
 use crate::table::registry::IndexState;
 use crate::table::row::RowReader;
-use crate::table::spec::{RowId, WriteContext};
+use crate::table::spec::{IndexEvaluator, RowId, WriteContext};
 use crate::txn::{RowState, RowStore};
 use crate::types::{Datum, keycode};
+
+/// Claims examined at a time.
+const CLAIMS_CHUNK: usize = 1024;
 
 /// What stands in the way of a key.
 enum Obstacle {
@@ -27,7 +30,6 @@ enum Obstacle {
 struct Probe<'a> {
     index: &'a OpenIndex,
     state: &'a IndexState,
-    key: &'a [Datum],
     bytes: Vec<u8>,
     image: u64,
     /// The row that wants the key; it is no obstacle to itself.
@@ -56,7 +58,10 @@ impl Table {
                 match self.obstacle(txn, write, &probe)? {
                     Obstacle::Nothing => {
                         state.entries.insert(probe.image, id);
-                        return Ok(None);
+                        if index.plan.image.is_some() {
+                            txn.note_key_write(index.plan.desc.storage, &probe.bytes);
+                        }
+                        break;
                     }
                     Obstacle::Row(row) => return Ok(Some(row)),
                     Obstacle::Transaction(token) => token,
@@ -64,6 +69,29 @@ impl Table {
             };
             txn.wait_for(token, write.cancel)?;
         }
+        if index.plan.image.is_none() && state.claims_to_sweep() {
+            self.sweep_claims(txn, state)?;
+        }
+        Ok(None)
+    }
+
+    /// Removes claims of transactions that have ended; storage has their entries.
+    fn sweep_claims(&self, txn: &dyn RowStore, state: &IndexState) -> Result<()> {
+        let mut rest = Some(Span::ALL);
+        let mut claims: Vec<Entry> = Vec::new();
+        while let Some(span) = rest {
+            claims.clear();
+            state.entries.scan(span, false, CLAIMS_CHUNK, &mut claims);
+            for (image, row) in &claims {
+                let _claiming = state.stripe(*image);
+                if !matches!(txn.state(self.desc().storage, *row)?, RowState::InFlight(_) | RowState::Own(_)) {
+                    state.entries.remove(*image, *row);
+                }
+            }
+            rest = claims.last().and_then(|last| span.after(*last, false));
+        }
+        state.claims_swept();
+        Ok(())
     }
 
     /// The row that holds a key as of now, after waiting for transactions that may.
@@ -134,7 +162,7 @@ impl Table {
             RowState::Own(Some(values)) => (values, Settled::No),
             RowState::Live(values) => (values, Settled::Live),
         };
-        match self.stored_key(write, probe.index, &values)? {
+        match self.stored_key(write.evaluator, probe.index, &values)? {
             Some(key) if probe.index.plan.encoded(&key) == probe.bytes => Ok((Obstacle::Row(row), settled)),
             _ => Ok((Obstacle::Nothing, settled)),
         }
@@ -143,14 +171,14 @@ impl Table {
     /// The key of a stored row; `None` when the index leaves the row out.
     pub(super) fn stored_key(
         &self,
-        write: &WriteContext<'_>,
+        evaluator: &dyn IndexEvaluator,
         index: &OpenIndex,
         values: &[u8],
     ) -> Result<Option<Vec<Datum>>> {
         let reader = RowReader::open(values)?;
         match index.plan.positions() {
             Some(positions) if index.plan.is_plain() => reader.datums(self.desc(), &positions).map(Some),
-            _ => index.plan.key(&reader.all(self.desc())?, write.evaluator),
+            _ => index.plan.key(&reader.all(self.desc())?, evaluator),
         }
     }
 
@@ -189,11 +217,11 @@ enum Settled {
     Gone,
 }
 
-fn probe<'a>(index: &'a OpenIndex, state: &'a IndexState, key: &'a [Datum], own: Option<RowId>) -> Probe<'a> {
+fn probe<'a>(index: &'a OpenIndex, state: &'a IndexState, key: &[Datum], own: Option<RowId>) -> Probe<'a> {
     let bytes = index.plan.encoded(key);
     let image = match index.plan.image {
         Some(kind) if kind != ImageKind::Hash => state.image(&index.plan, key).expect("primary keys are not NULL"),
         _ => state.image_of_bytes(&bytes),
     };
-    Probe { index, state, key, bytes, image, own }
+    Probe { index, state, bytes, image, own }
 }

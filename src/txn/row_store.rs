@@ -79,6 +79,9 @@ pub trait RowStore: Send + Sync {
     /// What the present command sees; later commands do not change it.
     fn view(&self) -> View;
 
+    /// Everything committed by now and everything that this transaction has written.
+    fn latest_view(&self) -> View;
+
     /// Hands the version of a row that a view sees to `visit`, the transaction's own writes included; false when it
     /// sees none.
     ///

@@ -183,6 +183,10 @@ impl RowStore for Transaction {
         Transaction::view(self)
     }
 
+    fn latest_view(&self) -> View {
+        View::new(Arc::new(self.manager.snapshots.take(false)), u32::MAX)
+    }
+
     fn get_at(
         &self,
         view: &View,
