@@ -9,6 +9,8 @@ use crate::sql::eval::registry::{ScalarFn, SetFn};
 
 mod are;
 mod args;
+pub mod array;
+pub mod array_build;
 pub mod bit;
 pub mod bytes;
 pub mod catalog_info;
@@ -34,6 +36,8 @@ pub mod vector_casts;
 
 /// All scalar functions.
 pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
+    array::FUNCTIONS,
+    array_build::FUNCTIONS,
     bit::FUNCTIONS,
     bytes::FUNCTIONS,
     catalog_info::FUNCTIONS,
@@ -68,6 +72,7 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
 
 /// All set-returning functions.
 pub const SETS: &[&[(&str, SetFn)]] = &[
+    array::SET_FUNCTIONS,
     catalog_info::SET_FUNCTIONS,
     quoting::SET_FUNCTIONS,
     regex::SET_FUNCTIONS,

@@ -5,6 +5,7 @@
 use crate::sql::eval::registry::{self, Body, Function};
 use crate::sql::eval::row::invoke;
 use crate::sql::eval::{ArgTypes, EvalContext, FnContext};
+use crate::types::array::builtin_element;
 use crate::types::{Datum, Oid, SqlType, io};
 
 const TYPES: &str = include_str!("../../../catalog/data/pg_type.tsv");
@@ -44,13 +45,34 @@ fn arguments(mut rest: &str) -> Vec<(Option<String>, Oid)> {
 }
 
 fn fits(function: &Function, types: &[SqlType]) -> bool {
-    let any = |declared: Oid| matches!(declared, Oid::ANY | Oid::ANYELEMENT | Oid::ANYNONARRAY);
+    let any = |declared: Oid| {
+        matches!(
+            declared,
+            Oid::ANY | Oid::ANYELEMENT | Oid::ANYNONARRAY | Oid::ANYCOMPATIBLE | Oid::ANYCOMPATIBLENONARRAY
+        )
+    };
+    let any_array = |declared: Oid| matches!(declared, Oid::ANYARRAY | Oid::ANYCOMPATIBLEARRAY);
     let variadic = function.args.last() == Some(&Oid::ANY);
     (function.args.len() == types.len() || (variadic && types.len() >= function.args.len()))
         && types.iter().enumerate().all(|(index, ty)| {
             let declared = function.args.get(index).or(function.args.last()).copied().unwrap_or(Oid::NONE);
-            declared == ty.oid || any(declared)
+            declared == ty.oid || any(declared) || (any_array(declared) && builtin_element(ty.oid).is_some())
         })
+}
+
+/// The result type with polymorphic types resolved by the arguments.
+fn result_of(function: &Function, types: &[SqlType]) -> SqlType {
+    let array = types.iter().find(|ty| builtin_element(ty.oid).is_some());
+    SqlType::of(match (function.result, array) {
+        (Oid::ANYARRAY | Oid::ANYCOMPATIBLEARRAY, Some(array)) if function.name != "array_fill" => array.oid,
+        (Oid::ANYELEMENT | Oid::ANYCOMPATIBLE, Some(array)) => builtin_element(array.oid).expect("an array"),
+        (Oid::ANYARRAY | Oid::ANYCOMPATIBLEARRAY, _) => array_of(types[0].oid),
+        (declared, _) => declared,
+    })
+}
+
+fn array_of(element: Oid) -> Oid {
+    (0..20_000).map(Oid).find(|oid| builtin_element(*oid) == Some(element)).expect("an array type")
 }
 
 fn answer(call: &str) -> crate::error::Result<String> {
@@ -69,10 +91,10 @@ fn answer(call: &str) -> crate::error::Result<String> {
     let candidates: Vec<_> = registry::all().filter(|f| f.name == name && fits(f, &types)).collect();
     let exact = candidates.iter().find(|f| f.args.iter().zip(&types).all(|(a, b)| *a == b.oid));
     let function = *exact.or(candidates.first()).unwrap_or_else(|| panic!("no function for {call}"));
-    let result = SqlType::of(function.result);
+    let result = result_of(function, &types);
     let show = |value: &Datum| match value {
         Datum::Null => Ok("NULL".to_owned()),
-        value => io::to_text(value, function.result, &ctx.io())
+        value => io::to_text(value, result.oid, &ctx.io())
             .map(|text| text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t")),
     };
     if let Body::Set(set) = function.body {
@@ -126,4 +148,19 @@ fn dates_and_times_answer_as_postgres() {
 #[test]
 fn system_functions_answer_as_postgres() {
     check(include_str!("cases/system.txt"));
+}
+
+#[test]
+fn vectors_answer_as_pgvector() {
+    check(include_str!("cases/vector.txt"));
+}
+
+#[test]
+fn bit_strings_answer_as_postgres() {
+    check(include_str!("cases/bit.txt"));
+}
+
+#[test]
+fn arrays_answer_as_postgres() {
+    check(include_str!("cases/array.txt"));
 }
