@@ -1,0 +1,322 @@
+//! CREATE INDEX, and what key constraints need of indexes.
+
+use std::sync::Arc;
+
+use super::bind::{self, Place};
+use super::context::DdlContext;
+use super::naming::{self, truncate};
+use super::{columns, create_table, validate, visit};
+use crate::bail;
+use crate::catalog::Relation;
+use crate::catalog::builtin::{OpclassRow, PG_AM, builtin, raw_rows};
+use crate::catalog::descriptor::{AttNum, IndexDesc, IndexKey, IndexTarget, TableDesc, TypeKind};
+use crate::error::{Error, Result, SqlState};
+use crate::sql::ast::{CreateIndex, Expr as AstExpr, ExprKind, IndexElement, Name};
+use crate::sql::eval::Volatility;
+use crate::types::{Oid, SqlType};
+
+/// pg_am OID of `btree`.
+pub(super) const BTREE: Oid = Oid(403);
+/// pg_am OID of `hash`.
+pub(super) const HASH: Oid = Oid(405);
+
+/// CREATE INDEX.
+pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Result<()> {
+    let table = indexable(&create.table, ctx)?;
+    ctx.check_owner(table.owner, "table", &table.name)?;
+    if let Some(name) = create.name.as_deref().map(truncate)
+        && ctx.relation_in_the_way(table.schema, name).is_some()
+    {
+        if create.if_not_exists {
+            ctx.skip_existing(SqlState::DUPLICATE_TABLE, &format!("relation \"{name}\""));
+            return Ok(());
+        }
+        bail!(DUPLICATE_TABLE, "relation \"{name}\" already exists");
+    }
+    let method = method(&create.method)?;
+    ctx.lock_exclusively(table.oid)?;
+    let mut table = (*ctx.table_by_oid(table.oid)).clone();
+    check_method_limits(create, method)?;
+    check_options(&create.options)?;
+    let mut index = IndexDesc {
+        oid: ctx.catalog.allocate_oid(),
+        name: String::new(),
+        table: table.oid,
+        storage: ctx.catalog.allocate_storage(),
+        method,
+        keys: Vec::new(),
+        include: include_columns(&create.include, &table)?,
+        unique: create.unique,
+        primary: false,
+        nulls_not_distinct: create.nulls_not_distinct,
+        predicate: None,
+        options: create.options.clone(),
+        valid: true,
+        constraint: Oid::NONE,
+    };
+    let mut names = Vec::new();
+    for element in &create.keys {
+        let (key, name) = element_key(element, method, &create.method, &table, ctx)?;
+        index.keys.push(key);
+        names.push(name);
+    }
+    if let Some(filter) = &create.filter {
+        index.predicate = Some(predicate(filter, &table, ctx)?);
+    }
+    names.extend(create.include.iter().cloned());
+    index.name = match &create.name {
+        Some(name) => truncate(name).to_owned(),
+        None => {
+            let middle = naming::joined(&naming::distinct(&names));
+            naming::relation_name(ctx.snapshot(), table.schema, &table.name, Some(&middle), "idx", &[])
+        }
+    };
+    let oid = index.oid;
+    push(&mut table, index);
+    ctx.edit.put_table(table);
+    validate::build_index(ctx, create_table_oid(ctx, oid), oid)
+}
+
+fn create_table_oid(ctx: &DdlContext<'_>, index: Oid) -> Oid {
+    ctx.snapshot().index(index).expect("entered just now").table
+}
+
+/// The table to index.
+fn indexable(name: &Name, ctx: &DdlContext<'_>) -> Result<Arc<TableDesc>> {
+    let other = match ctx.relation(name)? {
+        Relation::Table(table) => return Ok(table),
+        Relation::System(desc) => {
+            bail!(INSUFFICIENT_PRIVILEGE, "permission denied: \"{}\" is a system catalog", desc.name)
+        }
+        other => other,
+    };
+    let error = crate::error!(WRONG_OBJECT_TYPE, "cannot create index on relation \"{}\"", other.name());
+    let kinds = if other.kind_name() == "index" { "indexes".to_owned() } else { format!("{}s", other.kind_name()) };
+    Err(error.detail(format!("This operation is not supported for {kinds}.")))
+}
+
+/// The access method by name.
+fn method(name: &str) -> Result<Oid> {
+    let Some(row) = raw_rows(PG_AM).find(|row| row[1] == name) else {
+        bail!(UNDEFINED_OBJECT, "access method \"{name}\" does not exist")
+    };
+    match row[0].parse().map(Oid) {
+        Ok(oid) if oid == BTREE || oid == HASH => Ok(oid),
+        _ => Err(Error::unsupported(format!("access method \"{name}\""))),
+    }
+}
+
+fn check_method_limits(create: &CreateIndex, method: Oid) -> Result<()> {
+    if method != HASH {
+        return Ok(());
+    }
+    let ordered = |key: &IndexElement| key.order.descending || key.order.nulls_first.is_some();
+    let what = if create.unique {
+        "unique indexes"
+    } else if !create.include.is_empty() {
+        "included columns"
+    } else if create.keys.len() > 1 {
+        "multicolumn indexes"
+    } else if create.keys.iter().any(|key| key.order.descending) {
+        "ASC/DESC options"
+    } else if create.keys.iter().any(ordered) {
+        "NULLS FIRST/LAST options"
+    } else {
+        return Ok(());
+    };
+    bail!(FEATURE_NOT_SUPPORTED, "access method \"hash\" does not support {what}")
+}
+
+fn check_options(options: &[(String, String)]) -> Result<()> {
+    for (name, _) in options {
+        if !["fillfactor", "deduplicate_items"].contains(&name.as_str()) {
+            bail!(INVALID_PARAMETER_VALUE, "unrecognized parameter \"{name}\"");
+        }
+    }
+    Ok(())
+}
+
+fn include_columns(names: &[String], table: &TableDesc) -> Result<Vec<AttNum>> {
+    let find = |name: &String| match table.column_named(name) {
+        Some(at) => Ok(table.columns[at].attnum),
+        None => Err(crate::error!(UNDEFINED_COLUMN, "column \"{name}\" does not exist")),
+    };
+    names.iter().map(find).collect()
+}
+
+/// One key as written, and the name it lends to the index.
+fn element_key(
+    element: &IndexElement,
+    method: Oid,
+    method_name: &str,
+    table: &TableDesc,
+    ctx: &DdlContext<'_>,
+) -> Result<(IndexKey, String)> {
+    let (target, ty, collation, name) = match &element.order.expr.kind {
+        ExprKind::Column(column) if column.parts.len() == 1 => {
+            let Some(at) = table.column_named(column.last()) else {
+                bail!(UNDEFINED_COLUMN, "column \"{}\" does not exist", column.last())
+            };
+            let column = &table.columns[at];
+            (IndexTarget::Column(column.attnum), column.ty, column.collation, column.name.clone())
+        }
+        _ => {
+            let expr = &element.order.expr;
+            let bound = bind::bind(expr, &bind::columns_of(table), None, &ctx.names(), &Place::IndexKey)?;
+            if visit::volatility(&bound) != Volatility::Immutable {
+                bail!(INVALID_OBJECT_DEFINITION, "functions in index expression must be marked IMMUTABLE");
+            }
+            let ty = bound.ty();
+            let text = bind::text_of(&bound, table, &ctx.stored_names());
+            (IndexTarget::Expr(text), ty, columns::default_collation(ctx, ty), expression_name(expr))
+        }
+    };
+    let collation = match &element.collation {
+        Some(_) => columns::collation(ctx, ty, element.collation.as_ref())?,
+        None => collation,
+    };
+    let opclass = match &element.opclass {
+        Some(name) => named_opclass(name, method, method_name, ty, ctx)?,
+        None => default_opclass(method, method_name, ty, ctx)?,
+    };
+    let descending = element.order.descending;
+    let nulls_first = element.order.nulls_first.unwrap_or(descending);
+    Ok((IndexKey { target, ty, opclass, collation, descending, nulls_first }, name))
+}
+
+/// What an expression key adds to the index's name.
+fn expression_name(expr: &AstExpr) -> String {
+    match &expr.kind {
+        ExprKind::Call(call) => call.name.last().to_owned(),
+        ExprKind::Cast { arg, ty } => match &arg.kind {
+            ExprKind::Column(_) | ExprKind::Call(_) => expression_name(arg),
+            _ => ty.name.last().to_owned(),
+        },
+        ExprKind::Column(name) => name.last().to_owned(),
+        ExprKind::Collate { arg, .. } => expression_name(arg),
+        ExprKind::Coalesce(_) => "coalesce".to_owned(),
+        ExprKind::Greatest(_) => "greatest".to_owned(),
+        ExprKind::Least(_) => "least".to_owned(),
+        ExprKind::NullIf(..) => "nullif".to_owned(),
+        ExprKind::Case { .. } => "case".to_owned(),
+        _ => "expr".to_owned(),
+    }
+}
+
+fn predicate(filter: &AstExpr, table: &TableDesc, ctx: &DdlContext<'_>) -> Result<String> {
+    let bool = Some(SqlType::of(Oid::BOOL));
+    let bound = bind::bind(filter, &bind::columns_of(table), bool, &ctx.names(), &Place::IndexPredicate)?;
+    if visit::volatility(&bound) != Volatility::Immutable {
+        bail!(INVALID_OBJECT_DEFINITION, "functions in index predicate must be marked IMMUTABLE");
+    }
+    Ok(bind::text_of(&bound, table, &ctx.stored_names()))
+}
+
+/// The plain btree key of a column.
+pub(super) fn column_key(table: &TableDesc, at: usize, ctx: &DdlContext<'_>) -> Result<IndexKey> {
+    let column = &table.columns[at];
+    Ok(IndexKey {
+        target: IndexTarget::Column(column.attnum),
+        ty: column.ty,
+        opclass: default_opclass(BTREE, "btree", column.ty, ctx)?,
+        collation: column.collation,
+        descending: false,
+        nulls_first: false,
+    })
+}
+
+/// Types whose operator classes serve a type, the best first.
+fn served_by(ctx: &DdlContext<'_>, ty: SqlType) -> Vec<Oid> {
+    let base = ctx.snapshot().base_type(ty).oid;
+    let mut found = vec![base];
+    match ctx.snapshot().user_type(base).map(|desc| &desc.kind) {
+        Some(TypeKind::Enum { .. }) => found.push(Oid::ANYENUM),
+        Some(TypeKind::Composite { .. }) => found.push(Oid::RECORD),
+        _ if ctx.snapshot().element_type(base).is_some() => found.push(Oid::ANYARRAY),
+        _ if ctx.snapshot().composite_fields(base).is_some() => found.push(Oid::RECORD),
+        _ => {}
+    }
+    let casts = builtin().casts.iter().filter(|cast| cast.source == base && cast.method == 'b' && cast.context == 'i');
+    found.extend(casts.map(|cast| cast.target));
+    found
+}
+
+/// The operator class that a method uses for a type when none is named.
+fn default_opclass(method: Oid, method_name: &str, ty: SqlType, ctx: &DdlContext<'_>) -> Result<Oid> {
+    let found = served_by(ctx, ty).into_iter().find_map(|oid| builtin().default_opclass(method, oid));
+    match found {
+        Some(row) => Ok(row.oid),
+        None => {
+            let text = ctx.snapshot().type_text(SqlType::of(ty.oid));
+            let error = crate::error!(
+                UNDEFINED_OBJECT,
+                "data type {text} has no default operator class for access method \"{method_name}\""
+            );
+            Err(error.hint(
+                "You must specify an operator class for the index or define a default operator class for the data \
+                 type.",
+            ))
+        }
+    }
+}
+
+fn named_opclass(name: &Name, method: Oid, method_name: &str, ty: SqlType, ctx: &DdlContext<'_>) -> Result<Oid> {
+    let fits = |row: &&OpclassRow| row.method == method && row.name == name.last();
+    let rows: Vec<&OpclassRow> = builtin().opclasses.iter().filter(fits).collect();
+    let Some(first) = rows.first() else {
+        bail!(UNDEFINED_OBJECT, "operator class \"{name}\" does not exist for access method \"{method_name}\"")
+    };
+    let served = served_by(ctx, ty);
+    match rows.iter().find(|row| served.contains(&row.input)) {
+        Some(row) => Ok(row.oid),
+        None => {
+            let text = ctx.snapshot().type_text(SqlType::of(ty.oid));
+            bail!(DATATYPE_MISMATCH, "operator class \"{}\" does not accept data type {text}", first.name)
+        }
+    }
+}
+
+/// A name for an index of a table: `pkey`, `key` for constraints, `idx`.
+pub(super) fn choose_name(table: &TableDesc, index: &IndexDesc, label: &str, ctx: &DdlContext<'_>) -> String {
+    let column = |attnum: AttNum| table.position_of(attnum).map(|at| table.columns[at].name.clone());
+    let name = |key: &IndexKey| match &key.target {
+        IndexTarget::Column(attnum) => column(*attnum).unwrap_or_default(),
+        IndexTarget::Expr(text) => {
+            let call = text.split_once('(').map(|(name, _)| name).filter(|name| !name.is_empty());
+            call.filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_')).unwrap_or("expr").to_owned()
+        }
+    };
+    let names: Vec<String> =
+        index.keys.iter().map(name).chain(index.include.iter().filter_map(|a| column(*a))).collect();
+    let middle = naming::joined(&naming::distinct(&names));
+    let middle = (label != "pkey").then_some(middle.as_str());
+    let others = taken(table);
+    if label == "idx" {
+        naming::relation_name(ctx.snapshot(), table.schema, &table.name, middle, label, &others)
+    } else {
+        naming::index_constraint_name(ctx.snapshot(), table.schema, &table.name, middle, label, &others)
+    }
+}
+
+/// Names that a table not yet in the catalog takes.
+fn taken(table: &TableDesc) -> Vec<String> {
+    let indexes = table.indexes.iter().map(|index| index.name.clone());
+    let constraints = table.constraints.iter().map(|constraint| constraint.name.clone());
+    indexes.chain(constraints).chain([table.name.clone()]).collect()
+}
+
+/// Refuses an index name that a relation has.
+pub(super) fn check_free(table: &TableDesc, name: &str, ctx: &DdlContext<'_>) -> Result<()> {
+    let own = table.name == name || table.indexes.iter().any(|index| index.name == name);
+    if own || ctx.relation_in_the_way(table.schema, name).is_some() {
+        bail!(DUPLICATE_TABLE, "relation \"{name}\" already exists");
+    }
+    Ok(())
+}
+
+/// Adds an index to a descriptor, the primary key's first.
+pub(super) fn push(table: &mut TableDesc, index: IndexDesc) {
+    let at = if index.primary { 0 } else { table.indexes.len() };
+    table.indexes.insert(at, Arc::new(index));
+    debug_assert!(create_table::attnum_after(table.columns.len()).is_ok());
+}
