@@ -374,6 +374,14 @@ impl Catalog {
         self.version.fetch_add(1 << 20, Ordering::AcqRel);
     }
 
+    /// The committed password verifier of a role, by the role's name.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn verifier(&self, role: &str) -> Result<Option<Vec<u8>>> {
+        self.kv.get(Cf::Users, role.as_bytes())
+    }
+
     /// A new OID, never handed out before.
     pub fn allocate_oid(&self) -> Oid {
         let oid = self.next_oid.fetch_add(1, Ordering::AcqRel);

@@ -2,6 +2,7 @@
 
 pub mod ast;
 pub mod binder;
+pub mod ddl;
 pub mod deparse;
 pub mod eval;
 pub mod expr;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::sql::ast::{self, ExprKind, LikeKind};
-use crate::sql::expr::{Expr, Subquery, SubqueryKind};
+use crate::sql::expr::{CallForm, Expr, Subquery, SubqueryKind};
 use crate::sql::logical::LogicalPlan;
 use crate::sql::walk;
 use crate::types::{Datum, Oid, SqlType, io};
@@ -708,7 +708,7 @@ impl Binder<'_> {
         Ok(bound)
     }
 
-    fn sql_value(&mut self, name: &str, precision: Option<i32>, position: u32) -> Result<Expr> {
+    fn sql_value(&mut self, name: &'static str, precision: Option<i32>, position: u32) -> Result<Expr> {
         let (function, target) = match name {
             "CURRENT_DATE" => ("now", Oid::DATE),
             "CURRENT_TIMESTAMP" => ("now", Oid::TIMESTAMPTZ),
@@ -721,7 +721,17 @@ impl Binder<'_> {
             _ => ("current_user", Oid::NAME),
         };
         let call = self.call_named(function, Vec::new(), position)?;
-        self.cast(call, SqlType::with(target, precision.map_or(-1, |digits| digits.min(6))), position)
+        let mut value =
+            self.cast(call, SqlType::with(target, precision.map_or(-1, |digits| digits.min(6))), position)?;
+        // Printed as it was written, whatever computes it.
+        let call = match &mut value {
+            Expr::Typmod { arg, .. } => &mut **arg,
+            other => other,
+        };
+        if let Expr::Call(call) = call {
+            call.form = CallForm::SqlValue(name, precision.unwrap_or(-1));
+        }
+        Ok(value)
     }
 }
 

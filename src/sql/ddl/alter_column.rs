@@ -65,8 +65,7 @@ pub(super) fn alter_column(mut table: TableDesc, action: &AlterAction, ctx: &mut
         AlterAction::DropIdentity { if_exists, .. } => drop_identity(&mut table, at, *if_exists, ctx)?,
         AlterAction::DropExpression { if_exists, .. } => {
             if table.columns[at].generated.take().is_none() {
-                let what =
-                    format!("column \"{column}\" of relation \"{}\" is not a generated column", table.name);
+                let what = format!("column \"{column}\" of relation \"{}\" is not a generated column", table.name);
                 if !if_exists {
                     bail!(OBJECT_NOT_IN_PREREQUISITE_STATE, "{what}");
                 }
@@ -82,18 +81,12 @@ pub(super) fn alter_column(mut table: TableDesc, action: &AlterAction, ctx: &mut
 fn set_default(table: &mut TableDesc, at: usize, default: Option<&AstExpr>, ctx: &DdlContext<'_>) -> Result<()> {
     let (column, relation) = (table.columns[at].name.clone(), table.name.clone());
     if table.columns[at].identity.is_some() {
-        let error = crate::error!(
-            SYNTAX_ERROR,
-            "column \"{column}\" of relation \"{relation}\" is an identity column"
-        );
+        let error = crate::error!(SYNTAX_ERROR, "column \"{column}\" of relation \"{relation}\" is an identity column");
         let hint = "Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead.";
         return Err(if default.is_none() { error.hint(hint) } else { error });
     }
     if table.columns[at].generated.is_some() {
-        let error = crate::error!(
-            SYNTAX_ERROR,
-            "column \"{column}\" of relation \"{relation}\" is a generated column"
-        );
+        let error = crate::error!(SYNTAX_ERROR, "column \"{column}\" of relation \"{relation}\" is a generated column");
         let hint = "Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.";
         let alternative = "Use ALTER TABLE ... ALTER COLUMN ... SET EXPRESSION instead.";
         return Err(error.hint(if default.is_none() { hint } else { alternative }));
@@ -149,10 +142,8 @@ fn check_identity(table: &TableDesc, at: usize) -> Result<()> {
 
 fn drop_identity(table: &mut TableDesc, at: usize, if_exists: bool, ctx: &mut DdlContext<'_>) -> Result<()> {
     let Some(identity) = table.columns[at].identity.take() else {
-        let what = format!(
-            "column \"{}\" of relation \"{}\" is not an identity column",
-            table.columns[at].name, table.name
-        );
+        let what =
+            format!("column \"{}\" of relation \"{}\" is not an identity column", table.columns[at].name, table.name);
         if !if_exists {
             bail!(OBJECT_NOT_IN_PREREQUISITE_STATE, "{what}");
         }
@@ -164,18 +155,13 @@ fn drop_identity(table: &mut TableDesc, at: usize, if_exists: bool, ctx: &mut Dd
 }
 
 /// SET DATA TYPE.
-fn set_type(
-    old: TableDesc,
-    at: usize,
-    ty: &TypeName,
-    using: Option<&AstExpr>,
-    ctx: &mut DdlContext<'_>,
-) -> Result<()> {
+fn set_type(old: TableDesc, at: usize, ty: &TypeName, using: Option<&AstExpr>, ctx: &mut DdlContext<'_>) -> Result<()> {
     let target = bind::resolve_type(ty, &ctx.names())?;
     let column = old.columns[at].clone();
     check_type(&column.name, target)?;
     if using.is_some() && column.generated.is_some() {
-        let error = crate::error!(INVALID_COLUMN_DEFINITION, "cannot specify USING when altering type of generated column");
+        let error =
+            crate::error!(INVALID_COLUMN_DEFINITION, "cannot specify USING when altering type of generated column");
         return Err(error.detail(format!("Column \"{}\" is a generated column.", column.name)));
     }
     refuse_dependents(&old, at, ctx)?;
@@ -215,7 +201,9 @@ fn keeps_rows(old: SqlType, new: SqlType) -> bool {
     let texts = strings.contains(&old.oid) && strings.contains(&new.oid);
     old == new
         || (texts && unbounded)
-        || (old.oid == new.oid && matches!(old.oid, Oid::VARBIT | Oid::VECTOR | Oid::HALFVEC | Oid::NUMERIC) && new.typmod < 0)
+        || (old.oid == new.oid
+            && matches!(old.oid, Oid::VARBIT | Oid::VECTOR | Oid::HALFVEC | Oid::NUMERIC)
+            && new.typmod < 0)
 }
 
 /// The new value as an expression over the old row.
@@ -236,10 +224,8 @@ fn conversion(
     match bound {
         Err(error) if is_mismatch(&error) && using.is_none() => {
             let name = &column.name;
-            let error = crate::error!(
-                DATATYPE_MISMATCH,
-                "column \"{name}\" cannot be cast automatically to type {text}"
-            );
+            let error =
+                crate::error!(DATATYPE_MISMATCH, "column \"{name}\" cannot be cast automatically to type {text}");
             let quoted = crate::common::quote_ident(name);
             Err(if column.generated.is_some() {
                 error
@@ -278,13 +264,11 @@ fn refuse_dependents(table: &TableDesc, at: usize, ctx: &DdlContext<'_>) -> Resu
     let column = &table.columns[at];
     if let Some(view) = depend::views_on_column(ctx, table, column.attnum).first() {
         let name = ctx.relation_text(*view);
-        let error =
-            crate::error!(FEATURE_NOT_SUPPORTED, "cannot alter type of a column used by a view or rule");
+        let error = crate::error!(FEATURE_NOT_SUPPORTED, "cannot alter type of a column used by a view or rule");
         return Err(error.detail(format!("rule _RETURN on view {name} depends on column \"{}\"", column.name)));
     }
     if let Some(generated) = depend::generated_from(ctx, table, at)?.first() {
-        let error =
-            crate::error!(FEATURE_NOT_SUPPORTED, "cannot alter type of a column used by a generated column");
+        let error = crate::error!(FEATURE_NOT_SUPPORTED, "cannot alter type of a column used by a generated column");
         let generated = &table.columns[*generated].name;
         return Err(error.detail(format!("Column \"{}\" is used by generated column \"{generated}\".", column.name)));
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::columns::{ColumnPlan, check_name, is_constrained_domain, plan_column};
-use super::context::DdlContext;
 use super::constraints::{self, Added};
+use super::context::DdlContext;
 use super::create_table::{attnum_after, check_options};
 use super::{alter_column, bind, defaults, drop, foreign_key, naming, rename, rewrite, sequence, validate, visit};
 use crate::bail;
@@ -76,8 +76,11 @@ fn other_action(relation: &Relation, action: &AlterAction, ctx: &mut DdlContext<
             Ok(())
         }
         _ => {
-            let error =
-                crate::error!(WRONG_OBJECT_TYPE, "ALTER action cannot be performed on relation \"{}\"", relation.name());
+            let error = crate::error!(
+                WRONG_OBJECT_TYPE,
+                "ALTER action cannot be performed on relation \"{}\"",
+                relation.name()
+            );
             Err(error.detail(format!("This operation is not supported for {}.", plural(relation))))
         }
     }
@@ -147,12 +150,7 @@ enum Fill {
     Sequence(Oid),
 }
 
-fn add_column(
-    mut table: TableDesc,
-    def: &ColumnDef,
-    if_not_exists: bool,
-    ctx: &mut DdlContext<'_>,
-) -> Result<()> {
+fn add_column(mut table: TableDesc, def: &ColumnDef, if_not_exists: bool, ctx: &mut DdlContext<'_>) -> Result<()> {
     check_name(&def.name)?;
     if table.column_named(naming::truncate(&def.name)).is_some() {
         let what = format!("column \"{}\" of relation \"{}\"", def.name, table.name);
@@ -353,10 +351,7 @@ fn alter_constraint(table: &mut TableDesc, name: &str, timing: Timing) -> Result
         bail!(UNDEFINED_OBJECT, "constraint \"{name}\" of relation \"{relation}\" does not exist")
     };
     if !matches!(constraint.kind, ConstraintKind::ForeignKey(_)) {
-        bail!(
-            WRONG_OBJECT_TYPE,
-            "constraint \"{name}\" of relation \"{relation}\" is not a foreign key constraint"
-        );
+        bail!(WRONG_OBJECT_TYPE, "constraint \"{name}\" of relation \"{relation}\" is not a foreign key constraint");
     }
     constraint.deferrable = timing.deferrable;
     constraint.initially_deferred = timing.initially_deferred;

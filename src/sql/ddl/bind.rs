@@ -3,11 +3,13 @@
 use crate::catalog::Names;
 use crate::catalog::descriptor::{IndexDesc, IndexTarget, TableDesc};
 use crate::common::quote_ident;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SqlState};
 use crate::sql::ast;
+use crate::sql::binder;
 use crate::sql::deparse::deparse;
 use crate::sql::eval::{EvalContext, Row, eval_row};
 use crate::sql::expr::Expr;
+use crate::sql::logical::LogicalPlan;
 use crate::sql::parser;
 use crate::table::IndexEvaluator;
 use crate::types::{Datum, Oid, SqlType};
@@ -19,7 +21,7 @@ pub(super) enum Place {
     Default(String),
     /// CHECK.
     Check,
-    /// GENERATED ALWAYS AS.
+    /// GENERATED ALWAYS AS of a column.
     Generated(String),
     /// An index key.
     IndexKey,
@@ -29,9 +31,22 @@ pub(super) enum Place {
     Using,
 }
 
+impl Place {
+    fn of_binder(&self) -> binder::Place {
+        match self {
+            Self::Default(_) => binder::Place::Default,
+            Self::Check => binder::Place::Check,
+            Self::Generated(_) => binder::Place::Generated,
+            Self::IndexKey => binder::Place::IndexExpression,
+            Self::IndexPredicate => binder::Place::IndexPredicate,
+            Self::Using => binder::Place::Transform,
+        }
+    }
+}
+
 /// Resolves a type as written.
-pub(super) fn resolve_type(ty: &ast::TypeName, _names: &Names) -> Result<SqlType> {
-    Err(Error::unsupported(format!("type {}", ty.name)))
+pub(super) fn resolve_type(ty: &ast::TypeName, names: &Names) -> Result<SqlType> {
+    binder::resolve_type(ty, names)
 }
 
 /// Columns as the binder wants them.
@@ -42,12 +57,42 @@ pub(super) fn columns_of(table: &TableDesc) -> Vec<(String, SqlType)> {
 /// Binds an expression over columns, coerced to `target` as an assignment does.
 pub(super) fn bind(
     expr: &ast::Expr,
-    _columns: &[(String, SqlType)],
-    _target: Option<SqlType>,
-    _names: &Names,
-    _place: &Place,
+    columns: &[(String, SqlType)],
+    target: Option<SqlType>,
+    names: &Names,
+    place: &Place,
 ) -> Result<Expr> {
-    Err(Error::unsupported(format!("expression {expr:?}")))
+    let bound = binder::bind_table_expr(expr, columns, target, names, place.of_binder());
+    match (bound, target) {
+        (Err(error), Some(target)) if error.report().message.starts_with("cannot convert an expression of type") => {
+            let own = binder::bind_table_expr(expr, columns, None, names, place.of_binder())?.ty();
+            Err(mismatch(own, target, names, place).unwrap_or(error))
+        }
+        (bound, _) => bound,
+    }
+}
+
+/// PostgreSQL's words for an expression of the wrong type in its place.
+fn mismatch(own: SqlType, target: SqlType, names: &Names, place: &Place) -> Option<Error> {
+    let text = |ty: SqlType| names.snapshot.type_text(SqlType::of(ty.oid));
+    let (own, target) = (text(own), text(target));
+    let argument =
+        |what: &str| crate::error!(DATATYPE_MISMATCH, "argument of {what} must be type {target}, not type {own}");
+    match place {
+        Place::Default(column) | Place::Generated(column) => {
+            let message = format!("column \"{column}\" is of type {target} but default expression is of type {own}");
+            let error = Error::new(SqlState::DATATYPE_MISMATCH, message);
+            Some(error.hint("You will need to rewrite or cast the expression."))
+        }
+        Place::Check => Some(argument("CHECK")),
+        Place::IndexPredicate => Some(argument("WHERE")),
+        Place::IndexKey | Place::Using => None,
+    }
+}
+
+/// Binds the query of a view.
+pub(super) fn view_query(query: &ast::Query, names: &Names) -> Result<LogicalPlan> {
+    binder::bind_view_query(query, names)
 }
 
 /// Binds the stored text of an expression over a table's columns.

@@ -152,12 +152,7 @@ fn key_columns(table: &TableDesc, names: &[String], primary: bool) -> Result<Vec
     Ok(columns)
 }
 
-fn add_key(
-    table: &mut TableDesc,
-    constraint: &TableConstraint,
-    key: &Key<'_>,
-    ctx: &DdlContext<'_>,
-) -> Result<Added> {
+fn add_key(table: &mut TableDesc, constraint: &TableConstraint, key: &Key<'_>, ctx: &DdlContext<'_>) -> Result<Added> {
     if constraint.timing.not_valid {
         let what = if key.primary { "PRIMARY KEY" } else { "UNIQUE" };
         bail!(FEATURE_NOT_SUPPORTED, "{what} constraints cannot be marked NOT VALID");
@@ -234,7 +229,9 @@ fn adopt_index(
     let mut index = (*table.indexes[at]).clone();
     let wrong = |detail: &str| {
         let error = crate::error!(WRONG_OBJECT_TYPE, "\"{index_name}\" is not a unique index");
-        error.detail(format!("Cannot create a primary key or unique constraint using {detail}.")).at(constraint.position)
+        error
+            .detail(format!("Cannot create a primary key or unique constraint using {detail}."))
+            .at(constraint.position)
     };
     if index.constraint.is_some() {
         let name = &index.name;

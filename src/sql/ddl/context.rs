@@ -138,11 +138,9 @@ impl DdlContext<'_> {
     pub(super) fn table(&self, name: &Name) -> Result<Arc<TableDesc>> {
         match self.relation(name)? {
             Relation::Table(table) => Ok(table),
-            Relation::System(desc) => bail!(
-                INSUFFICIENT_PRIVILEGE,
-                "permission denied: \"{}\" is a system catalog",
-                desc.name
-            ),
+            Relation::System(desc) => {
+                bail!(INSUFFICIENT_PRIVILEGE, "permission denied: \"{}\" is a system catalog", desc.name)
+            }
             other => bail!(WRONG_OBJECT_TYPE, "\"{}\" is not a table", other.name()),
         }
     }

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::sql::ast;
 use crate::sql::eval::Volatility;
 use crate::sql::expr::Expr;
-use crate::types::Oid;
+use crate::types::{Oid, SqlType};
 
 /// `nextval` of a sequence, as a serial column's default is stored.
 pub(super) fn nextval(ctx: &DdlContext<'_>, sequence: Oid) -> String {
@@ -45,15 +45,13 @@ fn stored(expr: &Expr, table: &TableDesc, ctx: &DdlContext<'_>) -> String {
 }
 
 /// Binds a default; `None` for a plain NULL, which is no default.
-pub(super) fn default(
-    table: &TableDesc,
-    at: usize,
-    expr: &ast::Expr,
-    ctx: &DdlContext<'_>,
-) -> Result<Option<Expr>> {
+pub(super) fn default(table: &TableDesc, at: usize, expr: &ast::Expr, ctx: &DdlContext<'_>) -> Result<Option<Expr>> {
     let column = &table.columns[at];
     let place = Place::Default(column.name.clone());
-    let bound = bind::bind(expr, &bind::columns_of(table), Some(column.ty), &ctx.names(), &place)?;
+    let columns = bind::columns_of(table);
+    bind::bind(expr, &columns, Some(column.ty), &ctx.names(), &place)?;
+    // The column's modifier is applied when a value is stored and is not part of the text.
+    let bound = bind::bind(expr, &columns, Some(SqlType::of(column.ty.oid)), &ctx.names(), &place)?;
     Ok(Some(bound).filter(|bound| !matches!(bound, Expr::Const(value, _) if value.is_null())))
 }
 
@@ -67,7 +65,9 @@ fn generation(
 ) -> Result<Expr> {
     let column = &table.columns[at];
     let place = Place::Generated(column.name.clone());
-    let bound = bind::bind(expr, &bind::columns_of(table), Some(column.ty), &ctx.names(), &place)?;
+    let columns = bind::columns_of(table);
+    bind::bind(expr, &columns, Some(column.ty), &ctx.names(), &place)?;
+    let bound = bind::bind(expr, &columns, Some(SqlType::of(column.ty.oid)), &ctx.names(), &place)?;
     if let Some(position) = visit::columns(&bound).into_iter().find(|position| generated.contains(position)) {
         let name = &table.columns[position].name;
         let error = crate::error!(

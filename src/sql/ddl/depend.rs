@@ -229,9 +229,10 @@ pub(super) fn described_cause(ctx: &DdlContext<'_>, dependent: Object, on: Objec
             table.and_then(|table| table.position_of(attnum).map(|at| table.columns[at].ty.oid))
         }
         (Object::Constraint(..), Object::Constraint(table, oid)) => {
-            let found = ctx.snapshot().table(table).and_then(|table| {
-                table.indexes.iter().find(|index| index.constraint == oid).map(|index| index.oid)
-            });
+            let found = ctx
+                .snapshot()
+                .table(table)
+                .and_then(|table| table.indexes.iter().find(|index| index.constraint == oid).map(|index| index.oid));
             return found.map_or(on, Object::Index);
         }
         (_, Object::Table(table)) | (_, Object::View(table)) => {

@@ -4,9 +4,9 @@ use super::context::DdlContext;
 use super::depend::{self, Object, Tie, describe};
 use super::{database, remove, rename, role};
 use crate::bail;
+use crate::catalog::Relation;
 use crate::catalog::descriptor::TableDesc;
 use crate::catalog::snapshot::{INFORMATION_SCHEMA, PG_CATALOG, PG_TOAST, TypeRef};
-use crate::catalog::Relation;
 use crate::common::quote_ident;
 use crate::error::{Error, Result, Severity, SqlState};
 use crate::sql::ast::{Drop, Name, ObjectKind};
@@ -50,12 +50,7 @@ fn resolve(statement: &Drop, name: &Name, ctx: &mut DdlContext<'_>) -> Result<Op
     }
 }
 
-fn missing(
-    statement: &Drop,
-    state: SqlState,
-    what: &str,
-    ctx: &mut DdlContext<'_>,
-) -> Result<Option<Object>> {
+fn missing(statement: &Drop, state: SqlState, what: &str, ctx: &mut DdlContext<'_>) -> Result<Option<Object>> {
     if statement.if_exists {
         ctx.skip_missing(what);
         return Ok(None);
@@ -104,18 +99,15 @@ fn relation(statement: &Drop, name: &Name, ctx: &mut DdlContext<'_>) -> Result<O
         Relation::Index(index) if index.constraint.is_some() => {
             let constraint = describe(ctx, Object::Constraint(index.table, index.constraint));
             let own = describe(ctx, Object::Index(index.oid));
-            let error = crate::error!(
-                DEPENDENT_OBJECTS_STILL_EXIST,
-                "cannot drop {own} because {constraint} requires it"
-            );
+            let error =
+                crate::error!(DEPENDENT_OBJECTS_STILL_EXIST, "cannot drop {own} because {constraint} requires it");
             Err(error.hint(format!("You can drop {constraint} instead.")))
         }
         Relation::Sequence(sequence) if sequence.internal => {
             let (table, attnum) = sequence.owned_by.expect("an identity sequence has an owner");
             let column = describe(ctx, Object::Column(table, attnum));
             let own = describe(ctx, Object::Sequence(sequence.oid));
-            let error =
-                crate::error!(DEPENDENT_OBJECTS_STILL_EXIST, "cannot drop {own} because {column} requires it");
+            let error = crate::error!(DEPENDENT_OBJECTS_STILL_EXIST, "cannot drop {own} because {column} requires it");
             Err(error.hint(format!("You can drop {column} instead.")))
         }
         Relation::Table(desc) => Ok(Some(Object::Table(desc.oid))),
@@ -132,10 +124,7 @@ fn schema(statement: &Drop, name: &Name, ctx: &mut DdlContext<'_>) -> Result<Opt
         return missing(statement, SqlState::INVALID_SCHEMA_NAME, &format!("schema \"{bare}\""), ctx);
     };
     if [PG_CATALOG, INFORMATION_SCHEMA, PG_TOAST].contains(&oid) {
-        bail!(
-            DEPENDENT_OBJECTS_STILL_EXIST,
-            "cannot drop schema {bare} because it is required by the database system"
-        );
+        bail!(DEPENDENT_OBJECTS_STILL_EXIST, "cannot drop schema {bare} because it is required by the database system");
     }
     let owner = ctx.snapshot().objects.schemas[&oid].owner;
     ctx.check_owner(owner, "schema", bare)?;

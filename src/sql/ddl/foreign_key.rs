@@ -130,9 +130,10 @@ fn check_persistence(table: &TableDesc, referenced: &TableDesc) -> Result<()> {
 fn resolve(table: &TableDesc, names: &[String]) -> Result<Vec<AttNum>> {
     let find = |name: &String| match table.column_named(name) {
         Some(at) => Ok(table.columns[at].attnum),
-        None => {
-            Err(crate::error!(UNDEFINED_COLUMN, "column \"{name}\" referenced in foreign key constraint does not exist"))
-        }
+        None => Err(crate::error!(
+            UNDEFINED_COLUMN,
+            "column \"{name}\" referenced in foreign key constraint does not exist"
+        )),
     };
     names.iter().map(find).collect()
 }
@@ -164,7 +165,8 @@ fn matching_index(table: &TableDesc, columns: &[AttNum]) -> Result<Arc<IndexDesc
         index.unique
             && index.valid
             && index.predicate.is_none()
-            && columns_of(index).is_some_and(|own| own.len() == columns.len() && own.iter().all(|c| columns.contains(c)))
+            && columns_of(index)
+                .is_some_and(|own| own.len() == columns.len() && own.iter().all(|c| columns.contains(c)))
     };
     match table.indexes.iter().find(fits) {
         Some(index) => Ok(Arc::clone(index)),
@@ -193,8 +195,7 @@ fn check_types(name: &str, own: Side<'_>, theirs: Side<'_>, ctx: &DdlContext<'_>
             continue;
         }
         let text = |ty: SqlType| ctx.snapshot().type_text(SqlType::of(ty.oid));
-        let error =
-            crate::error!(DATATYPE_MISMATCH, "foreign key constraint \"{name}\" cannot be implemented");
+        let error = crate::error!(DATATYPE_MISMATCH, "foreign key constraint \"{name}\" cannot be implemented");
         return Err(error.detail(format!(
             "Key columns \"{}\" of the referencing table and \"{}\" of the referenced table are of incompatible types: \
              {} and {}.",
@@ -228,16 +229,10 @@ fn check_generated(table: &TableDesc, own: &[AttNum], references: &References) -
         return Ok(());
     }
     if matches!(references.on_update, Action::SetNull | Action::SetDefault | Action::Cascade) {
-        bail!(
-            SYNTAX_ERROR,
-            "invalid ON UPDATE action for foreign key constraint containing generated column"
-        );
+        bail!(SYNTAX_ERROR, "invalid ON UPDATE action for foreign key constraint containing generated column");
     }
     if matches!(references.on_delete, Action::SetNull | Action::SetDefault) {
-        bail!(
-            SYNTAX_ERROR,
-            "invalid ON DELETE action for foreign key constraint containing generated column"
-        );
+        bail!(SYNTAX_ERROR, "invalid ON DELETE action for foreign key constraint containing generated column");
     }
     Ok(())
 }

@@ -37,12 +37,11 @@ mod role;
 mod schema;
 mod sequence;
 mod statement;
-#[cfg(test)]
-mod tests;
 mod truncate;
 mod types;
 mod validate;
 mod view;
+mod view_text;
 mod visit;
 
 pub use context::DdlContext;

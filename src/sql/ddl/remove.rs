@@ -1,13 +1,11 @@
 //! Taking objects out of the catalog, with what belongs to them alone. Dependents are the caller's business.
 
-
-
 use super::context::DdlContext;
 use super::depend::Object;
 use super::{bind, rewrite, visit};
 use crate::catalog::descriptor::{AttNum, ConstraintKind, IndexTarget, TableDesc, TypeKind};
-use crate::storage::keyspace::sequence_key;
 use crate::storage::Cf;
+use crate::storage::keyspace::sequence_key;
 use crate::types::{Oid, SqlType};
 
 /// Removes an object, if it is still there.
@@ -134,8 +132,7 @@ fn column(ctx: &mut DdlContext<'_>, table: Oid, attnum: AttNum) {
             IndexTarget::Column(own) => *own == attnum,
             IndexTarget::Expr(text) => reads(text, &bind::Place::IndexKey, None),
         });
-        let in_predicate =
-            found.predicate.as_ref().is_some_and(|text| reads(text, &bind::Place::IndexPredicate, bool));
+        let in_predicate = found.predicate.as_ref().is_some_and(|text| reads(text, &bind::Place::IndexPredicate, bool));
         if in_keys || in_predicate || found.include.contains(&attnum) {
             index(ctx, found.oid);
         }
@@ -160,6 +157,5 @@ fn column(ctx: &mut DdlContext<'_>, table: Oid, attnum: AttNum) {
     comments.into_iter().for_each(|key| ctx.edit.set_comment(key, None));
     change_table(ctx, table, |desc| {
         desc.columns.retain(|column| column.attnum != attnum);
-
     });
 }

@@ -93,8 +93,7 @@ pub(super) fn alter_sequence(alter: &AlterSequence, ctx: &mut DdlContext<'_>) ->
     if owner && desc.internal {
         let error = crate::error!(FEATURE_NOT_SUPPORTED, "cannot change ownership of identity sequence");
         let (table, _) = desc.owned_by.expect("an identity sequence has an owner");
-        let detail =
-            format!("Sequence \"{}\" is linked to table \"{}\".", desc.name, ctx.table_by_oid(table).name);
+        let detail = format!("Sequence \"{}\" is linked to table \"{}\".", desc.name, ctx.table_by_oid(table).name);
         return Err(error.detail(detail));
     }
     alter_options(&mut changed, &alter.options, ctx)
@@ -240,11 +239,7 @@ fn check_within(desc: &SequenceDesc, what: &str, value: i64) -> Result<()> {
 }
 
 /// OWNED BY table.column.
-fn resolve_owner(
-    owner: Option<&Name>,
-    desc: &SequenceDesc,
-    ctx: &DdlContext<'_>,
-) -> Result<Option<(Oid, AttNum)>> {
+fn resolve_owner(owner: Option<&Name>, desc: &SequenceDesc, ctx: &DdlContext<'_>) -> Result<Option<(Oid, AttNum)>> {
     let Some(name) = owner else { return Ok(None) };
     let [parts @ .., column] = name.parts.as_slice() else { return Ok(None) };
     if parts.is_empty() {

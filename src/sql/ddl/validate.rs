@@ -190,4 +190,3 @@ fn convert(value: Datum, from: Oid, to: Oid, eval: &crate::sql::eval::EvalContex
         None => bail!(DATATYPE_MISMATCH, "cannot compare foreign key types"),
     }
 }
-

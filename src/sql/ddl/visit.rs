@@ -3,62 +3,13 @@
 use crate::catalog::descriptor::{AttNum, TableDesc};
 use crate::sql::eval::registry::{Volatility, function};
 use crate::sql::expr::{CallForm, Expr};
+use crate::sql::walk;
 use crate::types::{Datum, Oid};
 
 /// Sees an expression and everything in it, outside in. Subqueries are not entered: DDL has none.
 pub(super) fn visit(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
     see(expr);
-    let mut all = |items: &[Expr]| items.iter().for_each(|item| visit(item, see));
-    match expr {
-        Expr::Const(..)
-        | Expr::Column { .. }
-        | Expr::Outer { .. }
-        | Expr::Param { .. }
-        | Expr::Subquery(_)
-        | Expr::Grouping { .. }
-        | Expr::Default => {}
-        Expr::Call(call) => all(&call.args),
-        Expr::And(items) | Expr::Or(items) => all(items),
-        Expr::Coalesce { args: items, .. }
-        | Expr::MinMax { args: items, .. }
-        | Expr::Array { items, .. }
-        | Expr::Row { fields: items, .. } => all(items),
-        Expr::Not(arg)
-        | Expr::IsNull { arg, .. }
-        | Expr::IsBool { arg, .. }
-        | Expr::Relabel { arg, .. }
-        | Expr::ViaIo { arg, .. }
-        | Expr::Field { record: arg, .. } => visit(arg, see),
-        Expr::IsDistinct { left, right, .. }
-        | Expr::NullIf { left, right, .. }
-        | Expr::ArrayCompare { left, array: right, .. } => {
-            visit(left, see);
-            visit(right, see);
-        }
-        Expr::Case { arms, otherwise, .. } => {
-            for (condition, result) in arms {
-                visit(condition, see);
-                visit(result, see);
-            }
-            if let Some(otherwise) = otherwise {
-                visit(otherwise, see);
-            }
-        }
-        Expr::Subscript { array, indices, .. } => {
-            visit(array, see);
-            indices.iter().for_each(|index| visit(index, see));
-        }
-        Expr::Slice { array, bounds, .. } => {
-            visit(array, see);
-            bounds.iter().flat_map(|(low, high)| low.iter().chain(high)).for_each(|bound| visit(bound, see));
-        }
-        // The element expression reads column 0 of its own little row, not a column of the table.
-        Expr::ArrayMap { array, .. } => visit(array, see),
-        Expr::RowCompare { pairs, .. } => pairs.iter().for_each(|pair| {
-            visit(&pair.left, see);
-            visit(&pair.right, see);
-        }),
-    }
+    walk::for_each_child(expr, &mut |child| visit(child, see));
 }
 
 /// Positions of the columns that an expression reads, ascending, each once.

@@ -117,6 +117,8 @@ impl<'a> Printer<'a> {
                 self.cast(arg, *ty, expr)
             }
             Expr::ArrayMap { array, ty, .. } => self.cast(array, *ty, expr),
+            Expr::Typmod { arg, ty, explicit } => self.typmod(arg, *ty, *explicit || implicit, implicit),
+            Expr::Domain { arg, ty, .. } => self.cast(arg, *ty, expr),
             Expr::Subquery(_) => self.push("(SELECT ...)"),
             Expr::Grouping { .. } => self.push("GROUPING()"),
             Expr::Default => self.push("DEFAULT"),
@@ -284,6 +286,21 @@ impl<'a> Printer<'a> {
             }
         }
         self.cast_to(ty);
+    }
+
+    /// A cast and the modifier that goes with it are one cast as written.
+    fn typmod(&mut self, arg: &Expr, ty: SqlType, shown: bool, implicit: bool) {
+        let is_sql_value =
+            matches!(arg, Expr::Call(call) if matches!(call.form, CallForm::SqlValue(_, digits) if digits >= 0));
+        if !shown || is_sql_value {
+            return self.expr(arg, implicit);
+        }
+        let source = match arg {
+            Expr::Call(call) if matches!(call.form, CallForm::ExplicitCast | CallForm::ImplicitCast) => &call.args[0],
+            Expr::Relabel { arg: inner, ty: to } | Expr::ViaIo { arg: inner, ty: to } if to.oid == ty.oid => &**inner,
+            other => other,
+        };
+        self.cast(source, ty, arg);
     }
 
     fn call(&mut self, call: &Call, expr: &Expr, implicit: bool) {

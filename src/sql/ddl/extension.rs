@@ -1,0 +1,63 @@
+//! CREATE EXTENSION. pgvector is built in; plpgsql is listed as PostgreSQL lists it; there are no others.
+
+use super::context::DdlContext;
+use crate::bail;
+use crate::catalog::descriptor::ExtensionDesc;
+use crate::catalog::snapshot::PUBLIC;
+use crate::error::{Result, SqlState};
+use crate::sql::ast::CreateExtension;
+
+/// The version of pgvector whose behaviour is built in.
+pub(super) const VECTOR_VERSION: &str = "0.8.5";
+
+/// CREATE EXTENSION.
+pub(super) fn create_extension(create: &CreateExtension, ctx: &mut DdlContext<'_>) -> Result<()> {
+    let name = create.name.as_str();
+    let installed = name == "plpgsql" || ctx.snapshot().objects.extensions.values().any(|found| found.name == name);
+    if installed {
+        if create.if_not_exists {
+            ctx.skip_existing(SqlState::DUPLICATE_OBJECT, &format!("extension \"{name}\""));
+            return Ok(());
+        }
+        bail!(DUPLICATE_OBJECT, "extension \"{name}\" already exists");
+    }
+    if name != "vector" {
+        let error = crate::error!(FEATURE_NOT_SUPPORTED, "extension \"{name}\" is not available");
+        return Err(error.hint("The extension must first be installed on the system where PostgreSQL is running."));
+    }
+    if let Some(version) = create.version.as_deref().filter(|version| *version != VECTOR_VERSION) {
+        bail!(
+            INVALID_PARAMETER_VALUE,
+            "extension \"vector\" has no installation script nor update path for version \"{version}\""
+        );
+    }
+    let schema = match &create.schema {
+        Some(schema) => match ctx.schema_named(schema) {
+            Some(oid) => oid,
+            None => bail!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist"),
+        },
+        None => ctx.path.creation.unwrap_or(PUBLIC),
+    };
+    let oid = ctx.catalog.allocate_oid();
+    ctx.edit.put_extension(ExtensionDesc {
+        oid,
+        name: name.to_owned(),
+        schema,
+        owner: ctx.role.oid,
+        version: VECTOR_VERSION.to_owned(),
+    });
+    Ok(())
+}
+
+/// ALTER EXTENSION ... UPDATE: there is one version.
+pub(super) fn update_extension(name: &str, ctx: &mut DdlContext<'_>) -> Result<()> {
+    let Some(found) = ctx.snapshot().objects.extensions.values().find(|found| found.name == name).cloned() else {
+        bail!(UNDEFINED_OBJECT, "extension \"{name}\" does not exist")
+    };
+    ctx.check_owner(found.owner, "extension", name)?;
+    ctx.notice(
+        SqlState::SUCCESSFUL_COMPLETION,
+        format!("version \"{}\" of extension \"{name}\" is already installed", found.version),
+    );
+    Ok(())
+}
