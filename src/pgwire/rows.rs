@@ -68,6 +68,18 @@ impl RowEncoder {
         ctx: &IoContext<'_>,
         out: &mut Vec<u8>,
     ) -> Result<()> {
+        self.encode_tagged(b'D', batch, range, ctx, out)
+    }
+
+    /// The same with another message type: a record of binary COPY is a DataRow's body.
+    pub(super) fn encode_tagged(
+        &mut self,
+        tag: u8,
+        batch: &Batch,
+        range: Range<usize>,
+        ctx: &IoContext<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         let sources: Vec<Source<'_>> = batch
             .columns
             .iter()
@@ -77,7 +89,7 @@ impl RowEncoder {
         let count = u16::try_from(sources.len()).expect("results have at most 65,535 columns").to_be_bytes();
         for row in range {
             let start = out.len();
-            let at = backend::begin(out, b'D');
+            let at = backend::begin(out, tag);
             out.extend_from_slice(&count);
             for (source, (oid, format)) in sources.iter().zip(&self.columns) {
                 if let Err(error) = source.write(row, *oid, *format, ctx, &mut self.text, out) {
