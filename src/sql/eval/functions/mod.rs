@@ -18,6 +18,11 @@ pub mod datetime;
 pub mod datetime_parts;
 pub mod float;
 pub mod integer;
+pub mod json;
+pub mod json_build;
+pub mod json_convert;
+pub mod jsonb;
+pub mod jsonb_edit;
 pub mod math;
 pub mod patterns;
 pub mod privileges;
@@ -45,6 +50,11 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     datetime_parts::FUNCTIONS,
     float::FUNCTIONS,
     integer::FUNCTIONS,
+    json::FUNCTIONS,
+    json_build::FUNCTIONS,
+    json_convert::FUNCTIONS,
+    jsonb::FUNCTIONS,
+    jsonb_edit::FUNCTIONS,
     math::FUNCTIONS,
     patterns::FUNCTIONS,
     privileges::TABLES,
@@ -73,6 +83,8 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
 /// All set-returning functions.
 pub const SETS: &[&[(&str, SetFn)]] = &[
     array::SET_FUNCTIONS,
+    json::SET_FUNCTIONS,
+    jsonb::SET_FUNCTIONS,
     catalog_info::SET_FUNCTIONS,
     quoting::SET_FUNCTIONS,
     regex::SET_FUNCTIONS,
@@ -81,7 +93,7 @@ pub const SETS: &[&[(&str, SetFn)]] = &[
 ];
 
 /// All aggregates outside `sql/eval/aggregate`.
-pub const AGGREGATES: &[&[(&str, AggregateMaker)]] = &[];
+pub const AGGREGATES: &[&[(&str, AggregateMaker)]] = &[json_build::AGGREGATES];
 
 #[cfg(test)]
 mod tests;

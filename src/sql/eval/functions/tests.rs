@@ -6,7 +6,7 @@ use crate::sql::eval::registry::{self, Body, Function};
 use crate::sql::eval::row::invoke;
 use crate::sql::eval::{ArgTypes, EvalContext, FnContext};
 use crate::types::array::builtin_element;
-use crate::types::{Datum, Oid, SqlType, io};
+use crate::types::{Datum, Oid, RecordValue, SqlType, io};
 
 const TYPES: &str = include_str!("../../../catalog/data/pg_type.tsv");
 
@@ -104,11 +104,25 @@ fn answer(call: &str) -> crate::error::Result<String> {
         let call = FnContext { eval: &ctx, function, result, args: ArgTypes::Types(&types) };
         let mut rows = Vec::new();
         for row in set(&call, &values)?.into_stream() {
-            rows.push(show(&row?[0])?);
+            let row = row?;
+            match row.as_slice() {
+                [value] => rows.push(show(value)?),
+                _ => rows.push(show_row(row, &ctx)?),
+            }
         }
         return Ok(if rows.is_empty() { "(no rows)".to_owned() } else { rows.join(" | ") });
     }
     show(&invoke(function, &values, result, ArgTypes::Types(&types), &ctx)?)
+}
+
+/// Several columns as PostgreSQL prints a row of them.
+fn show_row(row: Vec<Datum>, ctx: &EvalContext) -> crate::error::Result<String> {
+    let typed = row.into_iter().map(|value| match value {
+        Datum::Jsonb(_) => (Oid::JSONB, value),
+        value => (Oid::TEXT, value),
+    });
+    let record = RecordValue { type_oid: Oid::RECORD, fields: typed.collect(), names: None };
+    io::to_text(&Datum::Record(record.into()), Oid::RECORD, &ctx.io()).map(|text| text.replace('\\', "\\\\"))
 }
 
 fn check(cases: &str) {
@@ -163,4 +177,9 @@ fn bit_strings_answer_as_postgres() {
 #[test]
 fn arrays_answer_as_postgres() {
     check(include_str!("cases/array.txt"));
+}
+
+#[test]
+fn json_answers_as_postgres() {
+    check(include_str!("cases/json.txt"));
 }
