@@ -17,6 +17,7 @@ pub mod catalog_info;
 pub mod datetime;
 pub mod datetime_parts;
 pub mod float;
+pub mod from_char;
 pub mod integer;
 pub mod json;
 pub mod json_build;
@@ -24,6 +25,7 @@ pub mod json_convert;
 pub mod jsonb;
 pub mod jsonb_edit;
 pub mod math;
+mod number_format;
 pub mod patterns;
 pub mod privileges;
 pub mod quoting;
@@ -34,6 +36,9 @@ pub mod sizes;
 pub mod sparsevec;
 pub mod string_casts;
 pub mod strings;
+mod time_format;
+pub mod to_char_datetime;
+pub mod to_char_number;
 pub mod uuid;
 pub mod vector;
 pub mod vector_aggregates;
@@ -74,6 +79,9 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     string_casts::FUNCTIONS,
     strings::FUNCTIONS,
     sparsevec::FUNCTIONS,
+    from_char::FUNCTIONS,
+    to_char_datetime::FUNCTIONS,
+    to_char_number::FUNCTIONS,
     uuid::FUNCTIONS,
     vector::FUNCTIONS,
     vector_aggregates::FUNCTIONS,

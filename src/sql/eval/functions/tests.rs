@@ -183,3 +183,13 @@ fn arrays_answer_as_postgres() {
 fn json_answers_as_postgres() {
     check(include_str!("cases/json.txt"));
 }
+
+#[test]
+fn number_templates_answer_as_postgres() {
+    check(include_str!("cases/to_char_number.txt"));
+}
+
+#[test]
+fn time_templates_answer_as_postgres() {
+    check(include_str!("cases/to_char_datetime.txt"));
+}
