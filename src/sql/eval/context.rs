@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::sql::eval::registry::Function;
 use crate::sql::eval::row::Row;
 use crate::sql::expr::{Expr, Subquery};
+use crate::sql::logical::Field;
 use crate::types::io::{FormatSettings, IoContext, NoLookup, TypeLookup};
 use crate::types::{Datum, Oid, SqlType};
 
@@ -111,6 +112,14 @@ pub enum ArgTypes<'a> {
     Exprs(&'a [Expr]),
     /// These types.
     Types(&'a [SqlType]),
+    /// The types of these expressions, of a call in FROM with these output columns: what functions that return
+    /// `record` need.
+    Call {
+        /// The arguments.
+        exprs: &'a [Expr],
+        /// The columns of the result, by a column definition list or the result type.
+        columns: &'a [Field],
+    },
     /// As pg_proc declares them.
     Declared,
 }
@@ -120,7 +129,7 @@ impl FnContext<'_> {
     #[must_use]
     pub fn arg_type(&self, index: usize) -> SqlType {
         match self.args {
-            ArgTypes::Exprs(exprs) => exprs.get(index).map(Expr::ty),
+            ArgTypes::Exprs(exprs) | ArgTypes::Call { exprs, .. } => exprs.get(index).map(Expr::ty),
             ArgTypes::Types(types) => types.get(index).copied(),
             ArgTypes::Declared => self.function.args.get(index).copied().map(SqlType::of),
         }

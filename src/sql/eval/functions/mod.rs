@@ -22,6 +22,7 @@ pub mod integer;
 pub mod json;
 pub mod json_build;
 pub mod json_convert;
+pub mod json_record;
 pub mod jsonb;
 pub mod jsonb_edit;
 pub mod math;
@@ -58,6 +59,7 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     json::FUNCTIONS,
     json_build::FUNCTIONS,
     json_convert::FUNCTIONS,
+    json_record::FUNCTIONS,
     jsonb::FUNCTIONS,
     jsonb_edit::FUNCTIONS,
     math::FUNCTIONS,
@@ -92,6 +94,7 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
 pub const SETS: &[&[(&str, SetFn)]] = &[
     array::SET_FUNCTIONS,
     json::SET_FUNCTIONS,
+    json_record::SET_FUNCTIONS,
     jsonb::SET_FUNCTIONS,
     catalog_info::SET_FUNCTIONS,
     quoting::SET_FUNCTIONS,
