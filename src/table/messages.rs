@@ -33,6 +33,17 @@ pub(super) fn null_value(desc: &TableDesc, position: usize, row: &[Datum], io: &
     error
 }
 
+/// Refuses NULL in NOT NULL columns.
+///
+/// # Errors
+/// `23502` for the first of them.
+pub fn check_not_null(desc: &TableDesc, row: &[Datum], io: &IoContext<'_>) -> crate::error::Result<()> {
+    match (0..desc.columns.len()).find(|position| desc.columns[*position].not_null && row[*position].is_null()) {
+        Some(position) => Err(null_value(desc, position, row, io)),
+        None => Ok(()),
+    }
+}
+
 fn about_index(error: Error, desc: &TableDesc, index: &IndexDesc) -> Error {
     let mut error = error.constraint(index.name.clone());
     error.report_mut().table = Some(desc.name.clone());

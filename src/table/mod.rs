@@ -26,6 +26,7 @@ pub(crate) mod test_support;
 
 pub use access::Table;
 pub use index_scan::IndexScan;
+pub use messages::{check_not_null, failing_row};
 pub use registry::Tables;
 pub use row::{RowColumns, RowReader};
 pub use scan::TableScan;

@@ -435,6 +435,27 @@ impl Batch {
         Self { rows: batches.iter().map(|batch| batch.rows).sum(), columns }
     }
 
+    /// Rows picked from several batches of the same column types: batch and row of each.
+    #[must_use]
+    pub fn interleave(batches: &[Self], places: &[(usize, usize)]) -> Self {
+        let width = batches.first().map_or(0, |batch| batch.columns.len());
+        let columns = (0..width)
+            .map(|index| {
+                let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.columns[index].as_ref()).collect();
+                arrow_select::interleave::interleave(&parts, places).expect("places lie inside the batches")
+            })
+            .collect();
+        Self { rows: places.len(), columns }
+    }
+
+    /// Rows by number; NULL gives a row of NULLs.
+    #[must_use]
+    pub fn take_nullable(&self, indices: &UInt32Array) -> Self {
+        let take =
+            |column: &ArrayRef| arrow_select::take::take(column, indices, None).expect("indices lie inside the batch");
+        Self { rows: indices.len(), columns: self.columns.iter().map(take).collect() }
+    }
+
     /// Columns of two batches of the same number of rows, side by side.
     #[must_use]
     pub fn beside(mut self, other: Self) -> Self {

@@ -1,0 +1,474 @@
+//! Foreign keys: what a statement owes when all its rows are written.
+//!
+//! A referencing row must find its referenced row as of now, and holds it by a KEY SHARE lock; a row that goes away or
+//! changes its key must not be referenced, or its referencing rows go along. Actions can owe more in turn; everything is
+//! settled before the statement ends.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use hashbrown::{HashMap, HashSet};
+
+use crate::catalog::descriptor::{AttNum, ConstraintKind, ForeignKey, IndexTarget, ReferentialAction, TableDesc};
+use crate::error::{Error, Result};
+use crate::sql::eval::row::{Row, eval_row};
+use crate::table::{IndexScanSpec, KeyBound, LockedRow, RowReader, ScanSpec, Table};
+use crate::txn::{Isolation, RowId, RowStore, Strength, Wait};
+use crate::types::column::Batch;
+use crate::types::{Datum, compare, io, keycode};
+
+use super::scan::table_types;
+use super::{BATCH_ROWS, ExecContext};
+
+/// A foreign key with its name and the table that has it.
+#[derive(Clone)]
+struct Reference {
+    table: Arc<TableDesc>,
+    name: String,
+    key: ForeignKey,
+}
+
+/// Something owed.
+enum Debt {
+    /// A referencing row needs its referenced row.
+    Parent(Arc<Reference>, Vec<Datum>),
+    /// A referenced row is gone (`new` `None`) or has another key.
+    Children { reference: Arc<Reference>, parent: Arc<TableDesc>, old: Vec<Datum>, new: Option<Vec<Datum>> },
+}
+
+/// What a statement owes.
+#[derive(Default)]
+pub struct Pending {
+    debts: VecDeque<Debt>,
+    /// Foreign keys that a table has, and that refer to it.
+    own: HashMap<u32, Vec<Arc<Reference>>>,
+    inward: HashMap<u32, Vec<Arc<Reference>>>,
+    /// Keys that were found and are locked.
+    found: HashSet<(u32, Vec<u8>)>,
+}
+
+fn values_of(table: &TableDesc, columns: &[AttNum], row: &[Datum]) -> Vec<Datum> {
+    columns
+        .iter()
+        .map(|attnum| row[table.position_of(*attnum).expect("a foreign key names live columns")].clone())
+        .collect()
+}
+
+fn same(left: &[Datum], right: &[Datum]) -> bool {
+    left.iter().zip(right).all(|(a, b)| match (a.is_null(), b.is_null()) {
+        (true, true) => true,
+        (false, false) => compare::equal(a, b),
+        _ => false,
+    })
+}
+
+impl Pending {
+    fn own(&mut self, table: &Arc<TableDesc>) -> Vec<Arc<Reference>> {
+        let collect = || {
+            let of = |constraint: &crate::catalog::descriptor::ConstraintDesc| match &constraint.kind {
+                ConstraintKind::ForeignKey(key) => Some(Arc::new(Reference {
+                    table: Arc::clone(table),
+                    name: constraint.name.clone(),
+                    key: key.clone(),
+                })),
+                _ => None,
+            };
+            table.constraints.iter().filter_map(of).collect()
+        };
+        self.own.entry(table.oid.0).or_insert_with(collect).clone()
+    }
+
+    fn inward(&mut self, table: &TableDesc, ctx: &ExecContext) -> Vec<Arc<Reference>> {
+        let collect = || {
+            let mut found = Vec::new();
+            for other in ctx.shared.names.snapshot.objects.tables.values() {
+                for constraint in &other.constraints {
+                    if let ConstraintKind::ForeignKey(key) = &constraint.kind
+                        && key.referenced_table == table.oid
+                    {
+                        let name = constraint.name.clone();
+                        found.push(Arc::new(Reference { table: Arc::clone(other), name, key: key.clone() }));
+                    }
+                }
+            }
+            found
+        };
+        self.inward.entry(table.oid.0).or_insert_with(collect).clone()
+    }
+
+    /// A row was added.
+    ///
+    /// # Errors
+    /// `23503` for MATCH FULL keys that are partly NULL.
+    pub fn inserted(&mut self, table: &Arc<TableDesc>, row: &[Datum], _ctx: &ExecContext) -> Result<()> {
+        for reference in self.own(table) {
+            self.need_parent(&reference, values_of(table, &reference.key.columns, row))?;
+        }
+        Ok(())
+    }
+
+    fn need_parent(&mut self, reference: &Arc<Reference>, key: Vec<Datum>) -> Result<()> {
+        let nulls = key.iter().filter(|value| value.is_null()).count();
+        if nulls == 0 {
+            self.debts.push_back(Debt::Parent(Arc::clone(reference), key));
+        } else if reference.key.match_full && nulls < key.len() {
+            let (table, name) = (&reference.table.name, &reference.name);
+            return Err(crate::error!(
+                FOREIGN_KEY_VIOLATION,
+                "insert or update on table \"{table}\" violates foreign key constraint \"{name}\""
+            )
+            .detail("MATCH FULL does not allow mixing of null and nonnull key values."));
+        }
+        Ok(())
+    }
+
+    /// A row was changed.
+    ///
+    /// # Errors
+    /// As [`Pending::inserted`].
+    pub fn updated(
+        &mut self,
+        table: &Arc<TableDesc>,
+        _id: RowId,
+        old: &[Datum],
+        new: &[Datum],
+        ctx: &ExecContext,
+    ) -> Result<()> {
+        for reference in self.own(table) {
+            let key = values_of(table, &reference.key.columns, new);
+            if !same(&key, &values_of(table, &reference.key.columns, old)) {
+                self.need_parent(&reference, key)?;
+            }
+        }
+        for reference in self.inward(table, ctx) {
+            let before = values_of(table, &reference.key.referenced_columns, old);
+            let after = values_of(table, &reference.key.referenced_columns, new);
+            if !same(&before, &after) && !before.iter().any(Datum::is_null) {
+                let parent = Arc::clone(table);
+                self.debts.push_back(Debt::Children { reference, parent, old: before, new: Some(after) });
+            }
+        }
+        Ok(())
+    }
+
+    /// A row was deleted.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn deleted(&mut self, table: &Arc<TableDesc>, _id: RowId, old: &[Datum], ctx: &ExecContext) -> Result<()> {
+        for reference in self.inward(table, ctx) {
+            let before = values_of(table, &reference.key.referenced_columns, old);
+            if !before.iter().any(Datum::is_null) {
+                let parent = Arc::clone(table);
+                self.debts.push_back(Debt::Children { reference, parent, old: before, new: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Pays everything.
+    ///
+    /// # Errors
+    /// `23503`, `23001`, and those of cascading changes.
+    pub fn settle(&mut self, ctx: &ExecContext) -> Result<()> {
+        if self.debts.is_empty() {
+            return Ok(());
+        }
+        ctx.shared.txn.begin_statement();
+        while let Some(debt) = self.debts.pop_front() {
+            ctx.check()?;
+            match debt {
+                Debt::Parent(reference, key) => self.check_parent(&reference, &key, ctx)?,
+                Debt::Children { reference, parent, old, new } => {
+                    self.act(&reference, &parent, &old, new.as_deref(), ctx)?;
+                }
+            }
+        }
+        ctx.shared.txn.begin_statement();
+        Ok(())
+    }
+
+    fn check_parent(&mut self, reference: &Reference, key: &[Datum], ctx: &ExecContext) -> Result<()> {
+        let mut bytes = Vec::new();
+        key.iter().for_each(|value| keycode::encode_key(value, false, false, &mut bytes));
+        let cached = (reference.key.referenced_index.0, bytes);
+        if self.found.contains(&cached) {
+            return Ok(());
+        }
+        let snapshot = &ctx.shared.names.snapshot;
+        let Some(parent) = snapshot.table(reference.key.referenced_table).cloned() else {
+            return Err(Error::internal("a foreign key refers to a table that is not there"));
+        };
+        if find_parent(&parent, reference, key, ctx)? {
+            self.found.insert(cached);
+            return Ok(());
+        }
+        let (table, name) = (&reference.table.name, &reference.name);
+        let detail = format!(
+            "{} is not present in table \"{}\".",
+            key_text(&reference.table, &reference.key.columns, key, ctx)?,
+            parent.name
+        );
+        let schema = snapshot.schema_name(reference.table.schema).unwrap_or("public");
+        Err(crate::error!(
+            FOREIGN_KEY_VIOLATION,
+            "insert or update on table \"{table}\" violates foreign key constraint \"{name}\""
+        )
+        .detail(detail)
+        .table(schema, table)
+        .constraint(name))
+    }
+
+    /// What happens to the rows that refer to a key that is gone.
+    fn act(
+        &mut self,
+        reference: &Arc<Reference>,
+        parent: &Arc<TableDesc>,
+        old: &[Datum],
+        new: Option<&[Datum]>,
+        ctx: &ExecContext,
+    ) -> Result<()> {
+        let action = if new.is_some() { reference.key.on_update } else { reference.key.on_delete };
+        let child = ctx.shared.table(&reference.table)?;
+        let rows = children(&child, reference, old, ctx)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        match action {
+            ReferentialAction::NoAction if find_parent(parent, reference, old, ctx)? => Ok(()),
+            ReferentialAction::NoAction | ReferentialAction::Restrict => {
+                Err(still_referenced(reference, parent, old, action == ReferentialAction::Restrict, ctx)?)
+            }
+            ReferentialAction::Cascade if new.is_none() => {
+                for (id, row) in rows {
+                    self.delete_child(&child, reference, id, &row, ctx)?;
+                }
+                Ok(())
+            }
+            _ => {
+                for (id, row) in rows {
+                    self.update_child(&child, reference, (id, row), action, new, ctx)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn delete_child(
+        &mut self,
+        child: &Table,
+        reference: &Reference,
+        id: RowId,
+        row: &[Datum],
+        ctx: &ExecContext,
+    ) -> Result<()> {
+        let evaluator = ctx.evaluator(&reference.table);
+        let write = ctx.write(&evaluator);
+        let txn = &*ctx.shared.txn;
+        let row = match child.lock(txn, &write, id, Strength::Update, Wait::Block)? {
+            LockedRow::Same | LockedRow::Touched => row.to_vec(),
+            LockedRow::Changed(values) => values,
+            LockedRow::Gone | LockedRow::Skipped => return Ok(()),
+        };
+        child.delete(txn, &write, id, &row)?;
+        ctx.shared.txn.next_command();
+        self.deleted(&reference.table, id, &row, ctx)
+    }
+
+    fn update_child(
+        &mut self,
+        child: &Table,
+        reference: &Arc<Reference>,
+        (id, row): (RowId, Vec<Datum>),
+        action: ReferentialAction,
+        new: Option<&[Datum]>,
+        ctx: &ExecContext,
+    ) -> Result<()> {
+        let table = &reference.table;
+        let evaluator = ctx.evaluator(table);
+        let write = ctx.write(&evaluator);
+        let txn = &*ctx.shared.txn;
+        let old = match child.lock(txn, &write, id, Strength::Update, Wait::Block)? {
+            LockedRow::Same | LockedRow::Touched => row,
+            LockedRow::Changed(values) => values,
+            LockedRow::Gone | LockedRow::Skipped => return Ok(()),
+        };
+        let mut changed = old.clone();
+        for (at, attnum) in reference.key.columns.iter().enumerate() {
+            let position = table.position_of(*attnum).expect("a foreign key names live columns");
+            let listed = &reference.key.on_delete_columns;
+            if new.is_none() && !listed.is_empty() && !listed.contains(attnum) {
+                continue;
+            }
+            changed[position] = match (action, new) {
+                (ReferentialAction::Cascade, Some(new)) => convert(&new[at], &old[position]),
+                (ReferentialAction::SetDefault, _) => {
+                    let default = ctx.shared.stored.default(table, position)?;
+                    eval_row(&default, Row::Values(&[]), &ctx.eval)?
+                }
+                _ => Datum::Null,
+            };
+        }
+        let checks = ctx.shared.stored.checks(table)?;
+        super::modify::finish_row(table, &checks.generated, &checks.checks, &mut changed, ctx)?;
+        child.update(txn, &write, id, &old, &changed)?;
+        ctx.shared.txn.next_command();
+        self.updated(table, id, &old, &changed, ctx)
+    }
+}
+
+/// A key value in the referencing column's type, which may be a wider or narrower integer.
+fn convert(value: &Datum, like: &Datum) -> Datum {
+    match (like, value.clone()) {
+        (Datum::Int2(_), Datum::Int4(v)) => i16::try_from(v).map_or(Datum::Int4(v), Datum::Int2),
+        (Datum::Int2(_), Datum::Int8(v)) => i16::try_from(v).map_or(Datum::Int8(v), Datum::Int2),
+        (Datum::Int4(_), Datum::Int2(v)) => Datum::Int4(i32::from(v)),
+        (Datum::Int4(_), Datum::Int8(v)) => i32::try_from(v).map_or(Datum::Int8(v), Datum::Int4),
+        (Datum::Int8(_), Datum::Int2(v)) => Datum::Int8(i64::from(v)),
+        (Datum::Int8(_), Datum::Int4(v)) => Datum::Int8(i64::from(v)),
+        (_, other) => other,
+    }
+}
+
+/// Finds and locks the referenced row.
+fn find_parent(parent: &Arc<TableDesc>, reference: &Reference, key: &[Datum], ctx: &ExecContext) -> Result<bool> {
+    let table = ctx.shared.table(parent)?;
+    let evaluator = ctx.evaluator(parent);
+    let write = ctx.write(&evaluator);
+    let mut probe = vec![Datum::Null; parent.columns.len()];
+    for (attnum, value) in reference.key.referenced_columns.iter().zip(key) {
+        probe[parent.position_of(*attnum).expect("a foreign key names live columns")] = value.clone();
+    }
+    loop {
+        ctx.check()?;
+        let txn = &*ctx.shared.txn;
+        let Some(found) = table.conflict(txn, &write, &probe, &[reference.key.referenced_index])? else {
+            return Ok(false);
+        };
+        match table.lock(txn, &write, found.row, Strength::KeyShare, Wait::Block)? {
+            LockedRow::Same | LockedRow::Touched => return Ok(true),
+            LockedRow::Changed(values) => {
+                if same(&values_of(parent, &reference.key.referenced_columns, &values), key) {
+                    return Ok(true);
+                }
+            }
+            LockedRow::Gone | LockedRow::Skipped => {}
+        }
+    }
+}
+
+/// The rows that refer to a key.
+fn children(
+    child: &Table,
+    reference: &Reference,
+    key: &[Datum],
+    ctx: &ExecContext,
+) -> Result<Vec<(RowId, Vec<Datum>)>> {
+    let table = &reference.table;
+    let types = table_types(table);
+    let positions: Vec<usize> = (0..table.columns.len()).collect();
+    let index = table.indexes.iter().find(|index| {
+        let leads = |(part, attnum): (&crate::catalog::descriptor::IndexKey, &AttNum)| {
+            part.target == IndexTarget::Column(*attnum)
+        };
+        index.valid
+            && index.predicate.is_none()
+            && index.method == crate::types::Oid(403)
+            && index.keys.len() >= reference.key.columns.len()
+            && index.keys.iter().zip(&reference.key.columns).all(leads)
+    });
+    let mut found = Vec::new();
+    let mut take = |batch: &Batch| {
+        let ids = batch.columns[positions.len()].as_primitive::<Int64Type>();
+        for at in 0..batch.rows {
+            let row = batch.row(&types, at);
+            if same(&values_of(table, &reference.key.columns, &row), key) {
+                found.push((u32::try_from(ids.value(at)).expect("row ids have 32 bits"), row));
+            }
+        }
+    };
+    match index {
+        Some(index) => {
+            let spec = IndexScanSpec {
+                index: index.oid,
+                prefix: key.to_vec(),
+                lower: KeyBound::Open,
+                upper: KeyBound::Open,
+                backward: false,
+                positions: positions.clone(),
+                row_ids: true,
+                commit_ts: false,
+                batch_rows: BATCH_ROWS,
+            };
+            let evaluator = ctx.evaluator(table);
+            let mut scan = child.index_scan(&ctx.shared.txn, spec)?;
+            while let Some(batch) = scan.next(&evaluator)? {
+                take(&batch);
+            }
+        }
+        None => {
+            let mut scan = child.scan(&ctx.shared.txn, ScanSpec::new(positions.clone(), true));
+            while let Some(batch) = scan.next()? {
+                ctx.check()?;
+                take(&batch);
+            }
+        }
+    }
+    if found.is_empty() && matches!(ctx.shared.txn.isolation(), Isolation::RepeatableRead | Isolation::Serializable) {
+        check_unseen(table, reference, key, ctx)?;
+    }
+    Ok(found)
+}
+
+/// Above READ COMMITTED a referencing row that the snapshot does not see must not be orphaned.
+fn check_unseen(table: &TableDesc, reference: &Reference, key: &[Datum], ctx: &ExecContext) -> Result<()> {
+    let mut unseen = false;
+    ctx.shared.txn.scan_newest(table.storage, 1..RowId::MAX, &mut |id, ts, values| {
+        let row = RowReader::open(values)?.all(table)?;
+        let refers = same(&values_of(table, &reference.key.columns, &row), key);
+        unseen = refers && ts > ctx.shared.txn.snapshot_ts() && ctx.shared.txn.get(table.storage, id)?.is_none();
+        Ok(!unseen)
+    })?;
+    if unseen {
+        crate::bail!(SERIALIZATION_FAILURE, "could not serialize access due to concurrent update");
+    }
+    Ok(())
+}
+
+fn key_text(table: &TableDesc, columns: &[AttNum], key: &[Datum], ctx: &ExecContext) -> Result<String> {
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    for (attnum, value) in columns.iter().zip(key) {
+        let column = &table.columns[table.position_of(*attnum).expect("a foreign key names live columns")];
+        names.push(column.name.clone());
+        values.push(io::to_text(value, column.ty.oid, &ctx.eval.io())?);
+    }
+    Ok(format!("Key ({})=({})", names.join(", "), values.join(", ")))
+}
+
+fn still_referenced(
+    reference: &Reference,
+    parent: &TableDesc,
+    key: &[Datum],
+    restrict: bool,
+    ctx: &ExecContext,
+) -> Result<Error> {
+    let (table, child, name) = (&parent.name, &reference.table.name, &reference.name);
+    let text = key_text(parent, &reference.key.referenced_columns, key, ctx)?;
+    let schema = ctx.shared.names.snapshot.schema_name(reference.table.schema).unwrap_or("public");
+    let error = if restrict {
+        crate::error!(
+            RESTRICT_VIOLATION,
+            "update or delete on table \"{table}\" violates RESTRICT setting of foreign key constraint \"{name}\" on table \"{child}\""
+        )
+        .detail(format!("{text} is referenced from table \"{child}\"."))
+    } else {
+        crate::error!(
+            FOREIGN_KEY_VIOLATION,
+            "update or delete on table \"{table}\" violates foreign key constraint \"{name}\" on table \"{child}\""
+        )
+        .detail(format!("{text} is still referenced from table \"{child}\"."))
+    };
+    Ok(error.table(schema, child).constraint(name))
+}

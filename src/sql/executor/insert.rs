@@ -1,0 +1,168 @@
+//! INSERT, with ON CONFLICT.
+
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+
+use crate::bail;
+use crate::error::{Error, Result};
+use crate::sql::eval::row::{Row, eval_row};
+use crate::sql::logical::{ConflictUpdate, Modify, OnConflict};
+use crate::table::{Conflict, InsertOutcome, LockedRow, Table};
+use crate::txn::{Isolation, Strength, Wait};
+use crate::types::column::Batch;
+use crate::types::{Datum, Oid};
+
+use super::foreign::Pending;
+use super::modify::{Returned, finish_row};
+use super::simple::Queue;
+use super::{ExecContext, Operator};
+
+/// INSERT.
+pub(super) struct InsertRows {
+    input: Option<Box<dyn Operator>>,
+    types: Vec<Oid>,
+    spec: Arc<Modify>,
+    on_conflict: Option<OnConflict>,
+    table: Table,
+    /// Rows that this command wrote: a second DO UPDATE of one is an error.
+    touched: HashSet<u32>,
+    output: Queue,
+}
+
+impl InsertRows {
+    pub(super) fn new(
+        input: Box<dyn Operator>,
+        types: Vec<Oid>,
+        spec: Arc<Modify>,
+        on_conflict: Option<OnConflict>,
+        table: Table,
+    ) -> Self {
+        Self { input: Some(input), types, spec, on_conflict, table, touched: HashSet::new(), output: Queue::default() }
+    }
+
+    fn run(&mut self, mut input: Box<dyn Operator>, ctx: &ExecContext) -> Result<Queue> {
+        let mut out = Returned::new(&self.spec);
+        let mut pending = Pending::default();
+        let spec = Arc::clone(&self.spec);
+        let evaluator = ctx.evaluator(&spec.table);
+        let write = ctx.write(&evaluator);
+        while let Some(batch) = input.next(ctx)? {
+            ctx.check()?;
+            for at in 0..batch.rows {
+                let mut row = batch.row(&self.types, at);
+                finish_row(&self.spec.table, &self.spec.generated, &self.spec.checks, &mut row, ctx)?;
+                match self.on_conflict.clone() {
+                    None => {
+                        self.table.insert(&*ctx.shared.txn, &write, &row)?;
+                        pending.inserted(&self.spec.table, &row, ctx)?;
+                        out.add(&row, ctx)?;
+                    }
+                    Some(conflict) => self.upsert(row, &conflict, &mut out, &mut pending, ctx)?,
+                }
+            }
+        }
+        pending.settle(ctx)?;
+        Ok(out.finish())
+    }
+
+    fn upsert(
+        &mut self,
+        row: Vec<Datum>,
+        on_conflict: &OnConflict,
+        out: &mut Returned,
+        pending: &mut Pending,
+        ctx: &ExecContext,
+    ) -> Result<()> {
+        let spec = Arc::clone(&self.spec);
+        let evaluator = ctx.evaluator(&spec.table);
+        let write = ctx.write(&evaluator);
+        loop {
+            ctx.check()?;
+            match self.table.insert_unless_conflict(&*ctx.shared.txn, &write, &row, &on_conflict.arbiters)? {
+                InsertOutcome::Inserted(id) => {
+                    self.touched.insert(id);
+                    pending.inserted(&self.spec.table, &row, ctx)?;
+                    return out.add(&row, ctx);
+                }
+                InsertOutcome::Conflict(conflict) => match &on_conflict.update {
+                    None => return self.check_visible(&conflict, ctx),
+                    Some(update) => {
+                        if self.update_existing(&conflict, &row, update, out, pending, ctx)? {
+                            return Ok(());
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// Above READ COMMITTED a conflicting row that the snapshot does not see is a serialization failure.
+    fn check_visible(&self, conflict: &Conflict, ctx: &ExecContext) -> Result<()> {
+        let txn = &ctx.shared.txn;
+        let strict = matches!(txn.isolation(), Isolation::RepeatableRead | Isolation::Serializable);
+        if strict && !self.touched.contains(&conflict.row) && self.table.row(&**txn, conflict.row)?.is_none() {
+            bail!(SERIALIZATION_FAILURE, "could not serialize access due to concurrent update");
+        }
+        Ok(())
+    }
+
+    /// DO UPDATE; false when the row went away and the insertion is to be tried again.
+    fn update_existing(
+        &mut self,
+        conflict: &Conflict,
+        excluded: &[Datum],
+        update: &ConflictUpdate,
+        out: &mut Returned,
+        pending: &mut Pending,
+        ctx: &ExecContext,
+    ) -> Result<bool> {
+        if self.touched.contains(&conflict.row) {
+            return Err(second_time());
+        }
+        self.check_visible(conflict, ctx)?;
+        let spec = Arc::clone(&self.spec);
+        let evaluator = ctx.evaluator(&spec.table);
+        let write = ctx.write(&evaluator);
+        let txn = &*ctx.shared.txn;
+        let old = match self.table.lock(txn, &write, conflict.row, Strength::Update, Wait::Block)? {
+            LockedRow::Changed(values) => values,
+            LockedRow::Touched => return Err(second_time()),
+            LockedRow::Same => match self.table.row(txn, conflict.row)? {
+                Some(values) => values,
+                None => return Ok(false),
+            },
+            LockedRow::Gone | LockedRow::Skipped => return Ok(false),
+        };
+        let pair = Row::Pair(&old, excluded);
+        if let Some(predicate) = &update.predicate
+            && eval_row(predicate, pair, &ctx.eval)?.as_bool() != Some(true)
+        {
+            return Ok(true);
+        }
+        let mut new = old.clone();
+        for (position, expr) in &update.assignments {
+            new[*position] = eval_row(expr, pair, &ctx.eval)?;
+        }
+        finish_row(&self.spec.table, &self.spec.generated, &self.spec.checks, &mut new, ctx)?;
+        self.table.update(txn, &write, conflict.row, &old, &new)?;
+        self.touched.insert(conflict.row);
+        pending.updated(&self.spec.table, conflict.row, &old, &new, ctx)?;
+        out.add(&new, ctx)?;
+        Ok(true)
+    }
+}
+
+fn second_time() -> Error {
+    crate::error!(CARDINALITY_VIOLATION, "ON CONFLICT DO UPDATE command cannot affect row a second time")
+        .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
+}
+
+impl Operator for InsertRows {
+    fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
+        if let Some(input) = self.input.take() {
+            self.output = self.run(input, ctx)?;
+        }
+        Ok(self.output.pop())
+    }
+}

@@ -1,0 +1,104 @@
+//! Floor 6: execution: operators that hand batches of rows to each other on demand.
+//!
+//! [`build`] turns a planned [`Node`] into an [`Operator`]; whoever drives it asks for batches until there are none, so rows
+//! stream and nothing more is computed than asked for. Operators poll the cancel flag once a batch. Each statement has one
+//! [`Shared`]; a subquery or the right side of a lateral join runs with the rows around it in its [`ExecContext`].
+//!
+//! * `scan`, `source`: where rows come from. `simple`: one row in, one out. `join`, `aggregate`, `window`, `sort`,
+//!   `distinct`, `setop`, `cte`: the rest of the algebra.
+//! * `modify`, `insert`, `foreign`, `lock`: writing rows and locking them.
+//! * `subquery`: subqueries in expressions. `explain`: plans as text.
+
+mod aggregate;
+pub mod context;
+mod cte;
+mod distinct;
+pub mod explain;
+pub mod foreign;
+mod insert;
+mod join;
+mod lock;
+mod modify;
+mod nested;
+mod scan;
+mod setop;
+mod simple;
+mod sort;
+mod source;
+mod subquery;
+mod window;
+
+pub use context::{ExecContext, Shared, StoredExpressions, SystemRows, TableChecks};
+pub use subquery::Runner;
+
+use crate::error::Result;
+use crate::sql::physical::{Node, Op};
+use crate::types::column::Batch;
+
+/// Rows in a batch.
+pub const BATCH_ROWS: usize = 1024;
+
+/// Something that yields rows.
+pub trait Operator: Send {
+    /// The next rows; `None` when there are no more. A batch may be empty of rows, which says nothing.
+    ///
+    /// # Errors
+    /// Whatever the computation raises; `57014` when cancelled.
+    fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>>;
+}
+
+/// Makes the operator of a node.
+///
+/// # Errors
+/// When something cannot be opened; most errors come with the rows.
+pub fn build(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
+    let operator = build_plain(node, ctx)?;
+    Ok(match &ctx.shared.meters {
+        Some(meters) => Box::new(explain::Metered::new(operator, meters.of(node))),
+        None => operator,
+    })
+}
+
+fn build_plain(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
+    let types = node.types();
+    Ok(match &node.op {
+        Op::TableScan { scan, filter } => scan::table_scan(scan, filter.clone(), ctx)?,
+        Op::IndexScan { scan, access, filter } => scan::index_scan(scan, access, filter.clone(), ctx)?,
+        Op::SystemScan { relation } => Box::new(source::SystemScan::new(relation, &types)),
+        Op::Values { rows } => Box::new(source::Values::new(rows.clone(), types)),
+        Op::FunctionScan { calls, ordinality } => {
+            Box::new(source::FunctionScan::new(calls.clone(), *ordinality, types))
+        }
+        Op::ProjectSet { input, calls } => {
+            let input_types = input.types();
+            Box::new(source::ProjectSet::new(build(input, ctx)?, calls.clone(), input_types, types))
+        }
+        Op::Filter { input, predicate } => Box::new(simple::Filter::new(build(input, ctx)?, predicate.clone())),
+        Op::Project { input, exprs } => Box::new(simple::Project::new(build(input, ctx)?, exprs.clone())),
+        Op::HashJoin { kind, left, right, keys, residual } => {
+            Box::new(join::HashJoin::new(*kind, (left, right), keys.clone(), residual.clone(), ctx)?)
+        }
+        Op::NestedLoop { kind, lateral, left, right, on } => {
+            Box::new(nested::NestedLoop::new(*kind, *lateral, (left, right), on.clone(), ctx)?)
+        }
+        Op::Aggregate { input, spec } => {
+            Box::new(aggregate::Aggregation::new(build(input, ctx)?, spec.clone(), input.types(), types)?)
+        }
+        Op::Window { input, spec } => {
+            Box::new(window::WindowOperator::new(build(input, ctx)?, spec.clone(), input.types()))
+        }
+        Op::Sort { input, keys, top } => Box::new(sort::Sort::new(input, keys.clone(), top.clone(), ctx)?),
+        Op::Limit { input, limit, offset, ties } => {
+            let types = input.types();
+            Box::new(simple::Limit::new(build(input, ctx)?, limit.clone(), offset.clone(), ties.clone(), types))
+        }
+        Op::Distinct { input, on } => Box::new(distinct::Distinct::new(build(input, ctx)?, on.clone(), types)),
+        Op::SetOp { op, all, left, right } => {
+            Box::new(setop::SetOperation::new(*op, *all, build(left, ctx)?, build(right, ctx)?, types))
+        }
+        Op::With { ctes, body } => Box::new(cte::With::new(ctes.clone(), body, ctx)?),
+        Op::CteScan { id } => Box::new(cte::CteScan::new(*id)),
+        Op::LockRows { input, targets } => Box::new(lock::LockRows::new(input, targets.clone(), ctx)?),
+        Op::Modify { input, spec } => modify::build(input, spec, ctx)?,
+    })
+}

@@ -1,0 +1,250 @@
+//! UPDATE and DELETE, and what all writing shares: checks, generated columns, RETURNING, foreign keys.
+//!
+//! Rows are found by the input plan, which sees the statement's snapshot and none of its changes. A row that another
+//! transaction changed since is locked and the input is run anew with a fresh snapshot (READ COMMITTED; above it the lock
+//! raises 40001); rows that are already done are left out. Foreign keys are checked when all rows are written.
+
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+
+use crate::bail;
+use crate::catalog::descriptor::TableDesc;
+use crate::error::Result;
+use crate::sql::eval::row::{Row, eval_row};
+use crate::sql::expr::Expr;
+use crate::sql::logical::{Modify, ModifyAction};
+use crate::sql::physical::Node;
+use crate::table::{LockedRow, Table};
+use crate::txn::{Strength, Wait};
+use crate::types::column::Batch;
+use crate::types::{Datum, Oid};
+
+use super::foreign::Pending;
+use super::insert::InsertRows;
+use super::scan::row_ids;
+use super::simple::Queue;
+use super::{ExecContext, Operator, build as build_node};
+
+/// Makes the operator of a Modify node.
+pub(super) fn build(input: &Node, spec: &Arc<Modify>, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
+    if ctx.shared.txn.read_only() {
+        let verb = match spec.action {
+            ModifyAction::Insert { .. } => "INSERT",
+            ModifyAction::Update { .. } => "UPDATE",
+            ModifyAction::Delete { .. } => "DELETE",
+        };
+        bail!(READ_ONLY_SQL_TRANSACTION, "cannot execute {verb} in a read-only transaction");
+    }
+    let table = ctx.shared.table(&spec.table)?;
+    Ok(match &spec.action {
+        ModifyAction::Insert { on_conflict, .. } => {
+            let operator = build_node(input, ctx)?;
+            Box::new(InsertRows::new(operator, input.types(), Arc::clone(spec), on_conflict.clone(), table))
+        }
+        ModifyAction::Update { row_id_column, assignments, .. } => Box::new(ChangeRows {
+            node: input.clone(),
+            input: Some(build_node(input, ctx)?),
+            types: input.types(),
+            row_id_column: *row_id_column,
+            assignments: Some(assignments.clone()),
+            table,
+            spec: Arc::clone(spec),
+            done: HashSet::new(),
+            output: Queue::default(),
+        }),
+        ModifyAction::Delete { row_id_column, .. } => Box::new(ChangeRows {
+            node: input.clone(),
+            input: Some(build_node(input, ctx)?),
+            types: input.types(),
+            row_id_column: *row_id_column,
+            assignments: None,
+            table,
+            spec: Arc::clone(spec),
+            done: HashSet::new(),
+            output: Queue::default(),
+        }),
+    })
+}
+
+/// UPDATE and DELETE.
+struct ChangeRows {
+    node: Node,
+    input: Option<Box<dyn Operator>>,
+    types: Vec<Oid>,
+    row_id_column: usize,
+    /// `None` deletes.
+    assignments: Option<Vec<(usize, Expr)>>,
+    table: Table,
+    spec: Arc<Modify>,
+    done: HashSet<u32>,
+    output: Queue,
+}
+
+enum Step {
+    Next,
+    Again,
+}
+
+impl ChangeRows {
+    fn run(&mut self, mut input: Box<dyn Operator>, ctx: &ExecContext) -> Result<Queue> {
+        let mut out = Returned::new(&self.spec);
+        let mut pending = Pending::default();
+        'again: loop {
+            while let Some(batch) = input.next(ctx)? {
+                ctx.check()?;
+                let ids = row_ids(&batch, self.row_id_column);
+                for (at, id) in ids.into_iter().enumerate() {
+                    if self.done.contains(&id) {
+                        continue;
+                    }
+                    let row = batch.row(&self.types, at);
+                    match self.row(id, row, &mut out, &mut pending, ctx)? {
+                        Step::Next => {}
+                        Step::Again => {
+                            ctx.shared.txn.begin_statement();
+                            input = build_node(&self.node, ctx)?;
+                            continue 'again;
+                        }
+                    }
+                }
+            }
+            break;
+        }
+        pending.settle(ctx)?;
+        Ok(out.finish())
+    }
+
+    fn row(
+        &mut self,
+        id: u32,
+        mut row: Vec<Datum>,
+        out: &mut Returned,
+        pending: &mut Pending,
+        ctx: &ExecContext,
+    ) -> Result<Step> {
+        let width = self.spec.table.columns.len();
+        let changes_key = match &self.assignments {
+            None => true,
+            Some(assignments) => touches_key(&self.spec.table, assignments),
+        };
+        let strength = if changes_key { Strength::Update } else { Strength::NoKeyUpdate };
+        let evaluator = ctx.evaluator(&self.spec.table);
+        let write = ctx.write(&evaluator);
+        let txn = &*ctx.shared.txn;
+        match self.table.lock(txn, &write, id, strength, Wait::Block)? {
+            LockedRow::Same => {}
+            LockedRow::Gone | LockedRow::Skipped | LockedRow::Touched => return Ok(Step::Next),
+            LockedRow::Changed(_) => return Ok(Step::Again),
+        }
+        self.done.insert(id);
+        let old = row[..width].to_vec();
+        match &self.assignments {
+            None => {
+                self.table.delete(txn, &write, id, &old)?;
+                pending.deleted(&self.spec.table, id, &old, ctx)?;
+            }
+            Some(assignments) => {
+                let mut new = old.clone();
+                for (position, expr) in assignments {
+                    new[*position] = eval_row(expr, Row::Values(&row), &ctx.eval)?;
+                }
+                finish_row(&self.spec.table, &self.spec.generated, &self.spec.checks, &mut new, ctx)?;
+                self.table.update(txn, &write, id, &old, &new)?;
+                pending.updated(&self.spec.table, id, &old, &new, ctx)?;
+                row.splice(..width, new);
+            }
+        }
+        out.add(&row, ctx)?;
+        Ok(Step::Next)
+    }
+}
+
+impl Operator for ChangeRows {
+    fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
+        if let Some(input) = self.input.take() {
+            self.output = self.run(input, ctx)?;
+        }
+        Ok(self.output.pop())
+    }
+}
+
+/// Whether an update changes a column that a unique index without expressions or predicate has: such an update excludes
+/// sharers of the key.
+pub(super) fn touches_key(table: &TableDesc, assignments: &[(usize, Expr)]) -> bool {
+    table.indexes.iter().filter(|index| index.unique && index.predicate.is_none()).any(|index| {
+        index.keys.iter().any(|key| match key.target {
+            crate::catalog::descriptor::IndexTarget::Column(attnum) => {
+                table.position_of(attnum).is_some_and(|position| assignments.iter().any(|item| item.0 == position))
+            }
+            crate::catalog::descriptor::IndexTarget::Expr(_) => true,
+        })
+    })
+}
+
+/// Computes generated columns and checks constraints of a new row.
+///
+/// # Errors
+/// `23514` with the failing row in its detail.
+pub(super) fn finish_row(
+    table: &TableDesc,
+    generated: &[(usize, Expr)],
+    checks: &[(String, Expr)],
+    row: &mut [Datum],
+    ctx: &ExecContext,
+) -> Result<()> {
+    for (position, expr) in generated {
+        row[*position] = eval_row(expr, Row::Values(row), &ctx.eval)?;
+    }
+    // A missing value is reported before checks are, as PostgreSQL does.
+    if !checks.is_empty() {
+        crate::table::check_not_null(table, row, &ctx.eval.io())?;
+    }
+    for (name, check) in checks {
+        if eval_row(check, Row::Values(row), &ctx.eval)?.as_bool() == Some(false) {
+            let relation = &table.name;
+            let schema = ctx.shared.names.snapshot.schema_name(table.schema).unwrap_or("public");
+            return Err(crate::error!(
+                CHECK_VIOLATION,
+                "new row for relation \"{relation}\" violates check constraint \"{name}\""
+            )
+            .detail(crate::table::failing_row(table, row, &ctx.eval.io()))
+            .table(schema, relation)
+            .constraint(name));
+        }
+    }
+    Ok(())
+}
+
+/// Rows of RETURNING, or without it their number alone.
+pub(super) struct Returned {
+    exprs: Vec<Expr>,
+    types: Vec<Oid>,
+    rows: Vec<Vec<Datum>>,
+    count: usize,
+}
+
+impl Returned {
+    pub(super) fn new(spec: &Modify) -> Self {
+        let types = spec.fields.iter().map(|field| field.ty.oid).collect();
+        Self { exprs: spec.returning.clone(), types, rows: Vec::new(), count: 0 }
+    }
+
+    pub(super) fn add(&mut self, row: &[Datum], ctx: &ExecContext) -> Result<()> {
+        self.count += 1;
+        if !self.exprs.is_empty() {
+            let values = self.exprs.iter().map(|expr| eval_row(expr, Row::Values(row), &ctx.eval));
+            self.rows.push(values.collect::<Result<Vec<_>>>()?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Queue {
+        if self.exprs.is_empty() {
+            let mut queue = Queue::default();
+            queue.0.push_back(Batch::new(self.count, Vec::new()));
+            return queue;
+        }
+        Queue::of_rows(&self.types, &self.rows)
+    }
+}

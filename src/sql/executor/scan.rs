@@ -1,0 +1,204 @@
+//! Reading tables: whole, or through an ordered index.
+//!
+//! A scan sees the snapshot and the writes of earlier commands that its transaction had when it was opened.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, UInt32Array};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+
+use crate::error::Result;
+use crate::sql::eval::eval_mask;
+use crate::sql::eval::row::{Row, eval_row};
+use crate::sql::expr::Expr;
+use crate::sql::logical::SystemColumn;
+use crate::sql::physical::{IndexAccess, TableAccess};
+use crate::table::{IndexScan, IndexScanSpec, KeyBound, ScanSpec, Table, TableScan};
+use crate::types::column::Batch;
+use crate::types::{Datum, Oid, compare};
+
+use super::{BATCH_ROWS, ExecContext, Operator};
+
+/// Rows of the first batches, so that LIMIT 1 does not read a thousand.
+const FIRST_ROWS: usize = 64;
+
+/// Appends system columns to what a table scan produced: its columns, row ids, commit timestamps.
+fn with_system(batch: Batch, access: &TableAccess) -> Batch {
+    if access.system.is_empty() {
+        return batch;
+    }
+    let plain = access.columns.len();
+    let rows = batch.rows;
+    let mut columns: Vec<ArrayRef> = batch.columns[..plain].to_vec();
+    let (ids, times) =
+        (batch.columns[plain].as_primitive::<Int64Type>(), batch.columns[plain + 1].as_primitive::<Int64Type>());
+    for column in &access.system {
+        columns.push(match column {
+            SystemColumn::TableOid => Arc::new(UInt32Array::from(vec![access.table.oid.0; rows])),
+            SystemColumn::RowId => Arc::clone(&batch.columns[plain]),
+            // Row 70000 is the first one of page 1: a tid has 16 bits for the place on its page.
+            SystemColumn::Ctid => {
+                let tid = |id: &i64| ((id >> 16) << 16) | (id & 0xffff);
+                Arc::new(Int64Array::from(ids.values().iter().map(tid).collect::<Vec<_>>()))
+            }
+            SystemColumn::Xmin => {
+                Arc::new(UInt32Array::from(times.values().iter().map(|ts| *ts as u32).collect::<Vec<_>>()))
+            }
+            SystemColumn::Xmax => Arc::new(UInt32Array::from(vec![0; rows])),
+        });
+    }
+    Batch::new(rows, columns)
+}
+
+fn filtered(batch: Batch, filter: Option<&Expr>, ctx: &ExecContext) -> Result<Batch> {
+    let Some(filter) = filter else { return Ok(batch) };
+    if batch.rows == 0 {
+        return Ok(batch);
+    }
+    let mask = eval_mask(filter, &batch, &ctx.eval)?;
+    Ok(if mask.true_count() == batch.rows { batch } else { batch.filter(&mask) })
+}
+
+/// A whole scan, in row id order.
+struct FullScan {
+    access: TableAccess,
+    filter: Option<Expr>,
+    scan: TableScan,
+}
+
+/// Opens a whole scan.
+pub(super) fn table_scan(access: &TableAccess, filter: Option<Expr>, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
+    let table = ctx.shared.table(&access.table)?;
+    let scan = table.scan(&ctx.shared.txn, full_spec(access));
+    Ok(Box::new(FullScan { access: access.clone(), filter, scan }))
+}
+
+/// The specification of a whole scan.
+pub(super) fn full_spec(access: &TableAccess) -> ScanSpec {
+    let system = !access.system.is_empty();
+    ScanSpec {
+        positions: access.columns.clone(),
+        row_ids: system,
+        commit_ts: system,
+        range: None,
+        batch_rows: BATCH_ROWS,
+    }
+}
+
+impl Operator for FullScan {
+    fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
+        while let Some(batch) = self.scan.next()? {
+            ctx.check()?;
+            let batch = filtered(with_system(batch, &self.access), self.filter.as_ref(), ctx)?;
+            if batch.rows > 0 {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A scan through an index; for `= ANY` one after the other.
+struct ByIndex {
+    table: Table,
+    access: TableAccess,
+    index: IndexAccess,
+    filter: Option<Expr>,
+    specs: Option<std::vec::IntoIter<IndexScanSpec>>,
+    current: Option<IndexScan>,
+}
+
+/// Opens an index scan.
+pub(super) fn index_scan(
+    access: &TableAccess,
+    index: &IndexAccess,
+    filter: Option<Expr>,
+    ctx: &ExecContext,
+) -> Result<Box<dyn Operator>> {
+    let table = ctx.shared.table(&access.table)?;
+    Ok(Box::new(ByIndex { table, access: access.clone(), index: index.clone(), filter, specs: None, current: None }))
+}
+
+impl ByIndex {
+    /// The look-ups to do. NULL equals nothing and bounds nothing.
+    fn specs(&self, ctx: &ExecContext) -> Result<Vec<IndexScanSpec>> {
+        let value = |expr: &Expr| eval_row(expr, Row::Values(&[]), &ctx.eval);
+        let mut prefix = self.index.prefix.iter().map(value).collect::<Result<Vec<_>>>()?;
+        let bound = |bound: &Option<(Expr, bool)>| -> Result<Option<KeyBound>> {
+            let Some((expr, included)) = bound else { return Ok(Some(KeyBound::Open)) };
+            let datum = value(expr)?;
+            Ok(match (datum.is_null(), included) {
+                (true, _) => None,
+                (false, true) => Some(KeyBound::Included(datum)),
+                (false, false) => Some(KeyBound::Excluded(datum)),
+            })
+        };
+        let (Some(lower), Some(upper)) = (bound(&self.index.lower)?, bound(&self.index.upper)?) else {
+            return Ok(Vec::new());
+        };
+        let system = !self.access.system.is_empty();
+        let spec = |prefix: Vec<Datum>| IndexScanSpec {
+            index: self.index.index.oid,
+            prefix,
+            lower: lower.clone(),
+            upper: upper.clone(),
+            backward: self.index.backward,
+            positions: self.access.columns.clone(),
+            row_ids: system,
+            commit_ts: system,
+            batch_rows: FIRST_ROWS,
+        };
+        if !self.index.any {
+            return Ok(if prefix.iter().any(Datum::is_null) { Vec::new() } else { vec![spec(prefix)] });
+        }
+        let Some(Datum::Array(array)) = prefix.pop() else { return Ok(Vec::new()) };
+        if prefix.iter().any(Datum::is_null) {
+            return Ok(Vec::new());
+        }
+        let mut items: Vec<Datum> = array.items.iter().filter(|item| !item.is_null()).cloned().collect();
+        items.sort_by(compare::compare);
+        items.dedup_by(|a, b| compare::equal(a, b));
+        Ok(items.into_iter().map(|item| spec(prefix.iter().cloned().chain([item]).collect())).collect())
+    }
+}
+
+impl Operator for ByIndex {
+    fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
+        let mut specs = match self.specs.take() {
+            Some(specs) => specs,
+            None => self.specs(ctx)?.into_iter(),
+        };
+        let evaluator = ctx.evaluator(&self.access.table);
+        let found = loop {
+            ctx.check()?;
+            if self.current.is_none() {
+                let Some(spec) = specs.next() else { break None };
+                self.current = Some(self.table.index_scan(&ctx.shared.txn, spec)?);
+            }
+            match self.current.as_mut().expect("opened above").next(&evaluator)? {
+                Some(batch) => {
+                    let batch = filtered(with_system(batch, &self.access), self.filter.as_ref(), ctx)?;
+                    if batch.rows > 0 {
+                        break Some(batch);
+                    }
+                }
+                None => self.current = None,
+            }
+        };
+        self.specs = Some(specs);
+        Ok(found)
+    }
+}
+
+/// The row id column of a batch.
+pub(super) fn row_ids(batch: &Batch, column: usize) -> Vec<u32> {
+    let ids = batch.columns[column].as_primitive::<Int64Type>();
+    ids.values().iter().map(|id| u32::try_from(*id).expect("row ids have 32 bits")).collect()
+}
+
+/// Types of all columns of a table.
+pub(super) fn table_types(table: &crate::catalog::descriptor::TableDesc) -> Vec<Oid> {
+    table.columns.iter().map(|column| column.ty.oid).collect()
+}

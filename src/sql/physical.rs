@@ -1,0 +1,177 @@
+//! Executable plans: every choice made.
+//!
+//! The planner makes a [`Node`] tree from a logical plan; the executor turns each node into an operator, and EXPLAIN prints
+//! it. Expressions see the columns of the node's input (for joins: left, then right) by position.
+
+use std::sync::Arc;
+
+use crate::catalog::descriptor::{IndexDesc, RelationDesc, TableDesc};
+use crate::sql::expr::{Expr, SortKey};
+use crate::sql::logical::{Aggregate, Field, FunctionCall, JoinKind, LockTarget, Modify, SetOp, SystemColumn, Window};
+use crate::types::Oid;
+
+/// An operator with what is known about its output.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What it does.
+    pub op: Op,
+    /// Output columns.
+    pub fields: Vec<Field>,
+    /// Rows expected.
+    pub rows: f64,
+}
+
+impl Node {
+    /// Types of the output columns.
+    #[must_use]
+    pub fn types(&self) -> Vec<Oid> {
+        self.fields.iter().map(|field| field.ty.oid).collect()
+    }
+}
+
+/// What an operator does.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// All visible rows of a table that satisfy the filter.
+    TableScan { scan: TableAccess, filter: Option<Expr> },
+    /// Rows found through an ordered index, in its order, that satisfy the filter.
+    IndexScan { scan: TableAccess, access: IndexAccess, filter: Option<Expr> },
+    /// Rows of a system relation.
+    SystemScan { relation: Arc<RelationDesc> },
+    /// Literal rows.
+    Values { rows: Vec<Vec<Expr>> },
+    /// Functions in FROM.
+    FunctionScan { calls: Vec<FunctionCall>, ordinality: bool },
+    /// Set-returning functions in a target list.
+    ProjectSet { input: Box<Node>, calls: Vec<FunctionCall> },
+    /// Rows where the predicate is true.
+    Filter { input: Box<Node>, predicate: Expr },
+    /// New columns.
+    Project { input: Box<Node>, exprs: Vec<Expr> },
+    /// Join by hashing the right side on keys; `residual` decides about matches of the keys.
+    HashJoin { kind: JoinKind, left: Box<Node>, right: Box<Node>, keys: Vec<JoinKey>, residual: Option<Expr> },
+    /// Join by running the right side (once, kept; or per left row when lateral).
+    NestedLoop { kind: JoinKind, lateral: bool, left: Box<Node>, right: Box<Node>, on: Option<Expr> },
+    /// Grouping.
+    Aggregate { input: Box<Node>, spec: Arc<Aggregate> },
+    /// Window functions.
+    Window { input: Box<Node>, spec: Arc<Window> },
+    /// Sorting; with `top`, only the first rows are kept: LIMIT plus OFFSET.
+    Sort { input: Box<Node>, keys: Vec<SortKey>, top: Option<TopRows> },
+    /// LIMIT and OFFSET.
+    Limit { input: Box<Node>, limit: Option<Expr>, offset: Option<Expr>, ties: Option<Vec<SortKey>> },
+    /// DISTINCT, or DISTINCT ON when the input is grouped by `on`.
+    Distinct { input: Box<Node>, on: Option<Vec<Expr>> },
+    /// Set operations.
+    SetOp { op: SetOp, all: bool, left: Box<Node>, right: Box<Node> },
+    /// WITH.
+    With { ctes: Vec<CteNode>, body: Box<Node> },
+    /// Reads a CTE.
+    CteScan { id: usize },
+    /// Row locks.
+    LockRows { input: Box<Node>, targets: Vec<LockTarget> },
+    /// INSERT, UPDATE, DELETE; `spec.action`'s input is replaced by `input`.
+    Modify { input: Box<Node>, spec: Arc<Modify> },
+}
+
+/// What of a table is read.
+#[derive(Clone, Debug)]
+pub struct TableAccess {
+    /// The table.
+    pub table: Arc<TableDesc>,
+    /// Its name in the statement.
+    pub alias: String,
+    /// Positions of the columns produced.
+    pub columns: Vec<usize>,
+    /// System columns produced after them.
+    pub system: Vec<SystemColumn>,
+    /// The scan's tag, for row locks and re-checks.
+    pub tag: usize,
+}
+
+/// How an index is used.
+#[derive(Clone, Debug)]
+pub struct IndexAccess {
+    /// The index.
+    pub index: Arc<IndexDesc>,
+    /// Equality with the leading keys; evaluated once per scan.
+    pub prefix: Vec<Expr>,
+    /// The last prefix item is an array: one lookup per element (`= ANY`).
+    pub any: bool,
+    /// Bounds of the next key: value and whether it is included.
+    pub lower: Option<(Expr, bool)>,
+    /// See `lower`.
+    pub upper: Option<(Expr, bool)>,
+    /// From the end.
+    pub backward: bool,
+}
+
+/// How many sorted rows are wanted.
+#[derive(Clone, Debug)]
+pub struct TopRows {
+    /// LIMIT.
+    pub limit: Expr,
+    /// OFFSET.
+    pub offset: Option<Expr>,
+}
+
+/// One equality of a hash join.
+#[derive(Clone, Debug)]
+pub struct JoinKey {
+    /// Over the left row.
+    pub left: Expr,
+    /// Over the right row.
+    pub right: Expr,
+    /// Whether NULL matches NULL (IS NOT DISTINCT FROM).
+    pub nulls_match: bool,
+}
+
+/// A WITH query.
+#[derive(Clone, Debug)]
+pub struct CteNode {
+    /// What CteScan names.
+    pub id: usize,
+    /// For EXPLAIN.
+    pub name: String,
+    /// The query.
+    pub plan: Node,
+    /// The recursive term and whether duplicates stay.
+    pub recursive: Option<(Box<Node>, bool)>,
+    /// Whether it writes: it is then run to its end whatever is read of it.
+    pub modifies: bool,
+}
+
+impl Op {
+    /// The inputs, for EXPLAIN and walks.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<&Node> {
+        match self {
+            Self::TableScan { .. }
+            | Self::IndexScan { .. }
+            | Self::SystemScan { .. }
+            | Self::Values { .. }
+            | Self::FunctionScan { .. }
+            | Self::CteScan { .. } => Vec::new(),
+            Self::ProjectSet { input, .. }
+            | Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::Aggregate { input, .. }
+            | Self::Window { input, .. }
+            | Self::Sort { input, .. }
+            | Self::Limit { input, .. }
+            | Self::Distinct { input, .. }
+            | Self::LockRows { input, .. }
+            | Self::Modify { input, .. } => vec![input],
+            Self::HashJoin { left, right, .. }
+            | Self::NestedLoop { left, right, .. }
+            | Self::SetOp { left, right, .. } => {
+                vec![left, right]
+            }
+            Self::With { ctes, body } => {
+                let mut inputs: Vec<&Node> = ctes.iter().map(|cte| &cte.plan).collect();
+                inputs.push(body);
+                inputs
+            }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Access paths: whole scan or index.
+//!
+//! A condition `column op value` helps an index when the value does not depend on the scanned row and the operator is a
+//! btree comparison of types that share one key form. The conditions stay in the filter unless the index answers them
+//! exactly.
+
+use std::sync::Arc;
+
+use crate::catalog::descriptor::{IndexDesc, IndexTarget};
+use crate::sql::eval::registry::{self, Body, CompareOp};
+use crate::sql::expr::{Expr, SortKey};
+use crate::sql::logical::{LogicalPlan, Scan};
+use crate::sql::physical::{IndexAccess, Node, Op};
+use crate::sql::walk;
+use crate::types::Oid;
+
+use super::{Planner, SELECTIVITY, table_access};
+
+const BTREE: Oid = Oid(403);
+const HASH: Oid = Oid(405);
+/// The part of a table's rows that equality with a key of a non-unique index keeps.
+const EQUALITY: f64 = 0.01;
+
+/// A comparison of a scanned column with something fixed.
+struct Comparison<'a> {
+    /// Position in the table's columns.
+    position: usize,
+    op: CompareOp,
+    value: &'a Expr,
+    /// `= ANY(value)`.
+    any: bool,
+    condition: usize,
+}
+
+/// A way to use an index.
+struct Candidate {
+    access: IndexAccess,
+    /// Conditions that the access answers exactly.
+    answered: Vec<usize>,
+    rows: f64,
+}
+
+/// Whether values of two types have one ordered key form.
+fn share_key_form(column: Oid, value: Oid) -> bool {
+    let class = |oid: Oid| match oid {
+        Oid::INT2 | Oid::INT4 | Oid::INT8 => 1,
+        Oid::FLOAT4 | Oid::FLOAT8 => 2,
+        Oid::TEXT | Oid::VARCHAR | Oid::NAME => 3,
+        _ => 0,
+    };
+    column == value || (class(column) != 0 && class(column) == class(value))
+}
+
+/// Whether an expression has one value for the whole scan.
+pub(super) fn is_fixed(expr: &Expr) -> bool {
+    let mut columns = Vec::new();
+    walk::columns_of(expr, &mut columns);
+    columns.is_empty() && !volatile(expr)
+}
+
+pub(super) fn volatile(expr: &Expr) -> bool {
+    let mut found = false;
+    walk::visit(expr, &mut |node| {
+        if let Expr::Call(call) = node {
+            found |= registry::function(call.function).is_some_and(|f| f.volatility == registry::Volatility::Volatile);
+        }
+        !found
+    });
+    found
+}
+
+/// The scanned column under relabelling casts.
+fn column_of(expr: &Expr, scan: &Scan) -> Option<usize> {
+    match expr {
+        Expr::Column { index, .. } => scan.columns.get(*index).copied(),
+        Expr::Relabel { arg, ty } if share_key_form(arg.ty().oid, ty.oid) => column_of(arg, scan),
+        _ => None,
+    }
+}
+
+fn comparison<'a>(condition: usize, expr: &'a Expr, scan: &Scan) -> Option<Comparison<'a>> {
+    let compare = |function: Oid| match registry::function(function)?.body {
+        Body::Compare(op) => Some(op),
+        _ => None,
+    };
+    match expr {
+        Expr::Call(call) => {
+            let [left, right] = call.args.as_slice() else { return None };
+            let op = compare(call.function)?;
+            if let Some(position) = column_of(left, scan)
+                && is_fixed(right)
+                && share_key_form(scan.table.columns[position].ty.oid, right.ty().oid)
+            {
+                return Some(Comparison { position, op, value: right, any: false, condition });
+            }
+            let position = column_of(right, scan)?;
+            let fits = is_fixed(left) && share_key_form(scan.table.columns[position].ty.oid, left.ty().oid);
+            fits.then_some(Comparison { position, op: op.mirrored(), value: left, any: false, condition })
+        }
+        Expr::ArrayCompare { function, any: true, left, array } => {
+            let position = column_of(left, scan)?;
+            let op = compare(*function)?;
+            let element = crate::types::array::builtin_element(array.ty().oid)?;
+            let fits =
+                op == CompareOp::Eq && is_fixed(array) && share_key_form(scan.table.columns[position].ty.oid, element);
+            fits.then_some(Comparison { position, op, value: array, any: true, condition })
+        }
+        _ => None,
+    }
+}
+
+impl Planner<'_> {
+    /// A scan with conditions: by the best index, or whole.
+    pub(super) fn scan(&self, scan: Scan, conditions: Vec<Expr>) -> Node {
+        let rows = self.statistics.row_count(&scan.table).max(1.0);
+        let fields = scan.fields.clone();
+        if let Some(best) = self.best_index(&scan, &conditions, rows) {
+            let rest: Vec<Expr> = conditions
+                .into_iter()
+                .enumerate()
+                .filter(|(at, _)| !best.answered.contains(at))
+                .map(|(_, condition)| condition)
+                .collect();
+            let kept = if rest.is_empty() { best.rows } else { (best.rows * SELECTIVITY).max(1.0) };
+            let filter = walk::conjunction(rest);
+            let op = Op::IndexScan { scan: table_access(&scan), access: best.access, filter };
+            return Node { op, fields, rows: kept };
+        }
+        let kept = if conditions.is_empty() {
+            rows
+        } else {
+            (rows * SELECTIVITY.powi(conditions.len().min(4) as i32)).max(1.0)
+        };
+        let op = Op::TableScan { scan: table_access(&scan), filter: walk::conjunction(conditions) };
+        Node { op, fields, rows: kept }
+    }
+
+    fn best_index(&self, scan: &Scan, conditions: &[Expr], rows: f64) -> Option<Candidate> {
+        let comparisons: Vec<Comparison<'_>> =
+            conditions.iter().enumerate().filter_map(|(at, expr)| comparison(at, expr, scan)).collect();
+        if comparisons.is_empty() {
+            return None;
+        }
+        let usable = |index: &&Arc<IndexDesc>| {
+            index.valid && (index.method == BTREE || index.method == HASH) && index.predicate.is_none()
+        };
+        scan.table
+            .indexes
+            .iter()
+            .filter(usable)
+            .filter_map(|index| candidate(index, scan, &comparisons, rows))
+            .min_by(|a, b| a.rows.total_cmp(&b.rows))
+    }
+
+    /// A scan in the order of the sort keys, if an index has it.
+    pub(super) fn ordered_scan(&self, plan: &LogicalPlan, keys: &[SortKey]) -> Option<Node> {
+        let (scan, conditions) = match plan {
+            LogicalPlan::Scan(scan) => (scan, Vec::new()),
+            LogicalPlan::Filter { input, predicate } => {
+                let LogicalPlan::Scan(scan) = &**input else { return None };
+                let mut conditions = Vec::new();
+                walk::conjuncts(predicate.clone(), &mut conditions);
+                (scan, conditions)
+            }
+            _ => return None,
+        };
+        let rows = self.statistics.row_count(&scan.table).max(1.0);
+        if self.best_index(scan, &conditions, rows).is_some_and(|best| best.rows <= 100.0) {
+            return None;
+        }
+        let comparisons: Vec<Comparison<'_>> =
+            conditions.iter().enumerate().filter_map(|(at, expr)| comparison(at, expr, scan)).collect();
+        let index = scan.table.indexes.iter().find_map(|index| {
+            let usable =
+                index.valid && index.method == BTREE && index.predicate.is_none() && index.keys.len() >= keys.len();
+            let backward = if usable { order_matches(index, scan, keys)? } else { return None };
+            Some((Arc::clone(index), backward))
+        });
+        let (index, backward) = index?;
+        let mut access = IndexAccess { index, prefix: Vec::new(), any: false, lower: None, upper: None, backward };
+        let answered = bound_range(&mut access, 0, scan, &comparisons);
+        let rest: Vec<Expr> = conditions
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !answered.contains(at))
+            .map(|(_, condition)| condition.clone())
+            .collect();
+        let op = Op::IndexScan { scan: table_access(scan), access, filter: walk::conjunction(rest) };
+        Some(Node { op, fields: scan.fields.clone(), rows })
+    }
+}
+
+/// Whether an index has the order, or its reverse (`Some(true)`).
+fn order_matches(index: &IndexDesc, scan: &Scan, keys: &[SortKey]) -> Option<bool> {
+    let mut backward = None;
+    for (part, key) in index.keys.iter().zip(keys) {
+        let IndexTarget::Column(attnum) = part.target else { return None };
+        let Expr::Column { index: column, .. } = &key.expr else { return None };
+        if scan.columns.get(*column).copied() != scan.table.position_of(attnum) {
+            return None;
+        }
+        let nullable = !scan.table.columns[scan.table.position_of(attnum)?].not_null;
+        let reversed = part.descending != key.descending;
+        if nullable && (part.nulls_first != key.nulls_first) != reversed {
+            return None;
+        }
+        if backward.is_some_and(|before| before != reversed) {
+            return None;
+        }
+        backward = Some(reversed);
+    }
+    backward
+}
+
+/// Bounds the key after the prefix; returns the conditions that are answered.
+fn bound_range(access: &mut IndexAccess, at: usize, scan: &Scan, comparisons: &[Comparison<'_>]) -> Vec<usize> {
+    let mut answered = Vec::new();
+    let Some(IndexTarget::Column(attnum)) = access.index.keys.get(at).map(|key| key.target.clone()) else {
+        return answered;
+    };
+    let position = scan.table.position_of(attnum);
+    for comparison in comparisons.iter().filter(|c| Some(c.position) == position && !c.any) {
+        let slot = match comparison.op {
+            CompareOp::Gt | CompareOp::Ge => &mut access.lower,
+            CompareOp::Lt | CompareOp::Le => &mut access.upper,
+            _ => continue,
+        };
+        if slot.is_none() {
+            *slot = Some((comparison.value.clone(), matches!(comparison.op, CompareOp::Ge | CompareOp::Le)));
+            answered.push(comparison.condition);
+        }
+    }
+    answered
+}
+
+fn candidate(index: &Arc<IndexDesc>, scan: &Scan, comparisons: &[Comparison<'_>], rows: f64) -> Option<Candidate> {
+    let mut access = IndexAccess {
+        index: Arc::clone(index),
+        prefix: Vec::new(),
+        any: false,
+        lower: None,
+        upper: None,
+        backward: false,
+    };
+    let mut answered = Vec::new();
+    for key in &index.keys {
+        let IndexTarget::Column(attnum) = key.target else { break };
+        let position = scan.table.position_of(attnum)?;
+        let equal =
+            comparisons.iter().filter(|c| c.position == position && c.op == CompareOp::Eq).min_by_key(|c| c.any);
+        let Some(equal) = equal else { break };
+        access.prefix.push(equal.value.clone());
+        answered.push(equal.condition);
+        if equal.any {
+            access.any = true;
+            break;
+        }
+    }
+    let whole = access.prefix.len() == index.keys.len();
+    let mut expected = rows;
+    if !access.prefix.is_empty() {
+        expected =
+            if index.unique && whole { 1.0 } else { (rows * EQUALITY.powi(access.prefix.len() as i32)).max(1.0) };
+        if access.any {
+            expected *= 10.0;
+        }
+    }
+    if !access.any && !whole && index.method == BTREE {
+        let at = access.prefix.len();
+        let ranged = bound_range(&mut access, at, scan, comparisons);
+        let both = access.lower.is_some() && access.upper.is_some();
+        if both {
+            expected *= 0.05;
+        } else if !ranged.is_empty() {
+            expected *= 0.33;
+        }
+        // One open end keeps too much of the table to be worth the detour.
+        if access.prefix.is_empty() && !both {
+            return None;
+        }
+        answered.extend(ranged);
+    }
+    if access.prefix.is_empty() && access.lower.is_none() {
+        return None;
+    }
+    // A hash index answers whole keys only.
+    if index.method == HASH && !whole {
+        return None;
+    }
+    Some(Candidate { access, answered, rows: expected.max(1.0) })
+}
