@@ -13,6 +13,7 @@ use arrow_schema::DataType;
 
 use crate::bail;
 use crate::error::Result;
+use crate::sql::eval::distances::{distances, is_distance};
 use crate::sql::eval::registry::{Body, CompareOp, Function};
 use crate::types::compare::compare_f64;
 use crate::types::{Datum, Oid};
@@ -44,7 +45,7 @@ pub(super) fn has_kernel(function: &Function) -> bool {
     }
     match function.body {
         Body::Compare(_) => function.args[0] != Oid::BPCHAR,
-        Body::Scalar(_) => Arithmetic::of(function.source).is_some(),
+        Body::Scalar(_) => Arithmetic::of(function.source).is_some() || is_distance(function.source),
         _ => false,
     }
 }
@@ -62,7 +63,7 @@ pub(super) fn call(function: &Function, args: &[Operand], rows: usize) -> Result
         Body::Compare(op) => Ok(compare(op, left, right, rows).map(|mask| Arc::new(mask) as ArrayRef)),
         Body::Scalar(_) => match Arithmetic::of(function.source) {
             Some(arithmetic) => arithmetic.run(left, right, rows),
-            None => Ok(None),
+            None => distances(function.source, left, right),
         },
         _ => Ok(None),
     }

@@ -13,6 +13,7 @@
 pub mod aggregate;
 pub mod batch;
 pub mod context;
+mod distances;
 pub mod functions;
 mod kernels;
 pub mod registry;

@@ -119,3 +119,26 @@ proptest! {
         check(&expr, &rows);
     }
 }
+
+#[test]
+fn distances_to_a_constant_agree_with_rows() {
+    use crate::sql::eval::registry;
+    let types = [Oid::VECTOR];
+    let vector = |values: [f32; 5]| Datum::Vector(values.into());
+    let rows: Vec<Vec<Datum>> = (0..9u8)
+        .map(|n| if n == 4 { vec![Datum::Null] } else { vec![vector([f32::from(n), 1.5, -2.0, 0.25, 8.0])] })
+        .collect();
+    let ctx = EvalContext::detached();
+    let batch = Batch::from_rows(&types, &rows);
+    let constant = Expr::Const(vector([1.0, -1.0, 0.5, 3.0, 2.0]), SqlType::of(Oid::VECTOR));
+    for source in ["l2_distance", "inner_product", "cosine_distance", "l1_distance", "vector_negative_inner_product"] {
+        let function = registry::all().find(|f| f.source == source && f.args[0] == Oid::VECTOR).expect("in pg_proc");
+        let column = Expr::Column { index: 0, ty: SqlType::of(Oid::VECTOR) };
+        let expr = call(function.oid, column, constant.clone(), Oid::FLOAT8);
+        let found = eval_batch(&expr, &batch, &ctx).expect("same dimensions");
+        for (row, values) in rows.iter().enumerate() {
+            let wanted = eval_row(&expr, Row::Values(values), &ctx).expect("same dimensions");
+            assert!(same(&datum_at(&found, Oid::FLOAT8, row), &wanted), "{source} of row {row}");
+        }
+    }
+}
