@@ -25,6 +25,7 @@ pub mod types;
 mod window;
 
 pub use context::{BindEnv, Binder, Params, Place};
+pub use query::column_name;
 pub use table_expr::{bind as bind_table_expr, bind_stored, bind_view_query};
 pub use types::resolve_type;
 

@@ -395,7 +395,8 @@ fn mentions_table(query: &ast::Query, name: &str) -> bool {
 }
 
 /// The name that PostgreSQL gives an output column without an alias.
-pub(super) fn column_name(expr: &ast::Expr) -> String {
+#[must_use]
+pub fn column_name(expr: &ast::Expr) -> String {
     name_of(expr).unwrap_or_else(|| "?column?".to_owned())
 }
 

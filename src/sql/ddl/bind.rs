@@ -62,8 +62,17 @@ pub(super) fn bind(
     names: &Names,
     place: &Place,
 ) -> Result<Expr> {
+    let columns = if matches!(place, Place::Default(_)) { &[] } else { columns };
     let bound = binder::bind_table_expr(expr, columns, target, names, place.of_binder());
     match (bound, target) {
+        // A default sees no columns at all, so any name of one is found missing.
+        (Err(error), _)
+            if matches!(place, Place::Default(_))
+                && [SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_TABLE].contains(&error.sqlstate()) =>
+        {
+            let position = error.report().position.unwrap_or(0);
+            Err(crate::error!(FEATURE_NOT_SUPPORTED, "cannot use column reference in DEFAULT expression").at(position))
+        }
         (Err(error), Some(target)) if error.report().message.starts_with("cannot convert an expression of type") => {
             let own = binder::bind_table_expr(expr, columns, None, names, place.of_binder())?.ty();
             Err(mismatch(own, target, names, place).unwrap_or(error))

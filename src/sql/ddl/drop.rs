@@ -309,8 +309,11 @@ pub(super) fn drop_constraint(
     bail!(UNDEFINED_OBJECT, "{what} does not exist")
 }
 
-/// Drops every object that a predicate on schemas selects, dependents included: the end of a temporary schema.
-pub(super) fn drop_schema_contents(schema: Oid, ctx: &mut DdlContext<'_>) -> Result<()> {
+/// Drops everything in a schema, dependents included: the end of a session's temporary schema.
+///
+/// # Errors
+/// Storage errors.
+pub fn drop_schema_contents(schema: Oid, ctx: &mut DdlContext<'_>) -> Result<()> {
     let inside: Vec<Object> =
         depend::dependents(ctx, Object::Schema(schema))?.into_iter().map(|(object, _)| object).collect();
     drop_objects(&inside, true, ctx)

@@ -22,6 +22,9 @@ pub(super) const HASH: Oid = Oid(405);
 
 /// CREATE INDEX.
 pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Result<()> {
+    if create.if_not_exists && create.name.is_none() {
+        return Err(crate::error!(SYNTAX_ERROR, "syntax error at or near \"on\"").at(create.table.position));
+    }
     let table = indexable(&create.table, ctx)?;
     ctx.check_owner(table.owner, "table", &table.name)?;
     if let Some(name) = create.name.as_deref().map(truncate)

@@ -37,6 +37,8 @@ mod role;
 mod schema;
 mod sequence;
 mod statement;
+#[cfg(test)]
+mod tests;
 mod truncate;
 mod types;
 mod validate;
@@ -46,4 +48,5 @@ mod visit;
 
 pub use context::DdlContext;
 pub use create_table::{NewTable, table_of_query};
+pub use drop::drop_schema_contents;
 pub use statement::{execute, is_ddl};

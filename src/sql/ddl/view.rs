@@ -5,11 +5,14 @@ use super::columns::{check_name, check_type, default_collation};
 use super::context::DdlContext;
 use super::create_table::{attnum_after, check_type_name};
 use super::naming::truncate;
+use super::view_text;
 use crate::bail;
 use crate::catalog::Relation;
 use crate::catalog::descriptor::{ColumnDesc, ViewDesc};
 use crate::error::{Error, Result};
 use crate::sql::ast::CreateView;
+use crate::sql::deparse::deparse_query;
+use crate::sql::parser;
 use crate::types::{Oid, SqlType};
 
 /// CREATE VIEW.
@@ -22,12 +25,14 @@ pub(super) fn create_view(create: &CreateView, ctx: &mut DdlContext<'_>) -> Resu
     if create.columns.len() > fields.len() {
         bail!(SYNTAX_ERROR, "CREATE VIEW specifies more column names than columns");
     }
-    let depends_on = super::view_text::relations(&create.query, ctx)?;
+    let mut resolved = create.query.clone();
+    let depends_on = view_text::resolve(&mut resolved, ctx)?;
     let temporary = create.temporary || is_temporary(&depends_on, ctx);
     let schema = ctx.creation_schema(&create.name, temporary)?;
     let name = truncate(create.name.last()).to_owned();
     let columns = columns(&fields, create, ctx)?;
-    let query = super::view_text::stored(create, &ctx.names(), &ctx.stored_names())?;
+    let query = deparse_query(&resolved, None).trim_start().to_owned();
+    bind::view_query(&parser::parse_query(&query)?, &ctx.stored_names())?;
     let old = match ctx.relation_in_the_way(schema, &name) {
         None => None,
         Some(Relation::View(view)) if create.or_replace => Some(view),

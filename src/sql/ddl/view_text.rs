@@ -1,23 +1,479 @@
-//! The text of a view's query, and the relations it reads.
+//! A view's query with its names resolved: relations qualified, `*` spelt out, columns qualified where another relation
+//! could come to have one of the same name. The text made from it means the same under every search path and whatever
+//! columns its tables get later.
 //!
-//! Relations are found in the syntax tree, so that a view over a view depends on that view and not on its tables.
+//! Relations are found in the syntax tree and not in the plan, so that a view over a view depends on that view.
 
-use super::bind;
 use super::context::DdlContext;
-use crate::catalog::Names;
+use crate::catalog::snapshot::TypeRef;
+use crate::catalog::{Relation, Snapshot};
 use crate::error::{Error, Result};
-use crate::sql::ast::{CreateView, Query};
+use crate::sql::ast::{
+    Alias, CteBody, Expr, ExprKind, FromItem, GroupItem, JoinCondition, Name, OrderItem, Over, Query, QueryBody,
+    Select, Subscript, Target, TypeName, WindowSpec,
+};
+use crate::sql::binder::column_name;
 use crate::types::Oid;
 
-/// The query as it is stored: under any search path it means what it means now.
-pub(super) fn stored(create: &CreateView, _session: &Names, stored: &Names) -> Result<String> {
-    match bind::view_query(&create.query, stored) {
-        Ok(_) => Ok(create.text.clone()),
-        _ => Err(Error::unsupported("a view over unqualified names outside schema public")),
+/// A relation in FROM: its name, its columns, and whether it may have others that are not known here.
+#[derive(Clone, Debug)]
+struct Item {
+    alias: String,
+    columns: Vec<String>,
+    opaque: bool,
+}
+
+/// What one FROM clause gives.
+#[derive(Clone, Debug, Default)]
+struct Scope {
+    items: Vec<Item>,
+    /// Columns merged by USING, in order: found without a qualifier.
+    merged: Vec<String>,
+    /// Columns are left bare: there is one relation and nothing around it.
+    bare: bool,
+}
+
+/// The walk that resolves names in place.
+pub(super) struct Resolver<'a> {
+    snapshot: &'a Snapshot,
+    ctx: &'a DdlContext<'a>,
+    scopes: Vec<Scope>,
+    /// Names of WITH queries with their columns, innermost last.
+    ctes: Vec<(String, Option<Vec<String>>)>,
+    /// Relations and types named.
+    found: Vec<Oid>,
+    depth: usize,
+}
+
+/// Resolves a query in place; the relations and types that it names, each once, ascending.
+pub(super) fn resolve(query: &mut Query, ctx: &DdlContext<'_>) -> Result<Vec<Oid>> {
+    let mut resolver =
+        Resolver { snapshot: ctx.snapshot(), ctx, scopes: Vec::new(), ctes: Vec::new(), found: Vec::new(), depth: 0 };
+    resolver.query(query)?;
+    let mut found = resolver.found;
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+impl Resolver<'_> {
+    /// Resolves a query; names of its columns, or none when they are not known.
+    fn query(&mut self, query: &mut Query) -> Result<Option<Vec<String>>> {
+        let ctes = self.ctes.len();
+        self.depth += 1;
+        if let Some(with) = &mut query.with {
+            for cte in &mut with.ctes {
+                let CteBody::Query(body) = &mut cte.body else {
+                    return Err(crate::error!(
+                        FEATURE_NOT_SUPPORTED,
+                        "views must not contain data-modifying statements in WITH"
+                    ));
+                };
+                if with.recursive {
+                    let known = (!cte.columns.is_empty()).then(|| cte.columns.clone()).or_else(|| first_names(body));
+                    self.ctes.push((cte.name.clone(), known));
+                }
+                let names = self.query(body)?;
+                let names = if cte.columns.is_empty() { names } else { overlay(names, &cte.columns) };
+                if with.recursive {
+                    self.ctes.pop();
+                }
+                self.ctes.push((cte.name.clone(), names));
+            }
+        }
+        let (names, scope) = self.body(&mut query.body)?;
+        self.scopes.push(scope);
+        for item in &mut query.order_by {
+            self.order_item(item, names.as_deref())?;
+        }
+        self.scopes.pop();
+        for expr in query.limit.limit.iter_mut().chain(&mut query.limit.offset) {
+            self.expr(expr)?;
+        }
+        self.depth -= 1;
+        self.ctes.truncate(ctes);
+        Ok(names)
+    }
+
+    fn body(&mut self, body: &mut QueryBody) -> Result<(Option<Vec<String>>, Scope)> {
+        match body {
+            QueryBody::Select(select) => self.select(select),
+            QueryBody::Values(rows) => {
+                let width = rows.first().map_or(0, Vec::len);
+                rows.iter_mut().flatten().try_for_each(|expr| self.expr(expr))?;
+                Ok((Some((1..=width).map(|at| format!("column{at}")).collect()), Scope::default()))
+            }
+            QueryBody::SetOp { left, right, .. } => {
+                let names = self.query(left)?;
+                self.query(right)?;
+                Ok((names, Scope::default()))
+            }
+            QueryBody::Nested(query) => Ok((self.query(query)?, Scope::default())),
+        }
+    }
+
+    /// An output name wins over an input column when it stands alone.
+    fn order_item(&mut self, item: &mut OrderItem, outputs: Option<&[String]>) -> Result<()> {
+        if let ExprKind::Column(name) = &item.expr.kind
+            && name.parts.len() == 1
+            && outputs.is_some_and(|outputs| outputs.contains(&name.parts[0]))
+        {
+            return Ok(());
+        }
+        self.expr(&mut item.expr)
+    }
+
+    fn select(&mut self, select: &mut Select) -> Result<(Option<Vec<String>>, Scope)> {
+        if select.into.is_some() {
+            return Err(crate::error!(SYNTAX_ERROR, "views must not contain SELECT INTO"));
+        }
+        self.scopes.push(Scope::default());
+        for item in &mut select.from {
+            self.from(item)?;
+        }
+        let alone = self.depth == 1 && self.scopes.len() == 1;
+        let top = self.top();
+        top.bare = alone && top.items.len() <= 1;
+        self.stars(&mut select.targets);
+        let inputs: Vec<String> = self.top().items.iter().flat_map(|item| item.columns.clone()).collect();
+        for target in &mut select.targets {
+            if target.alias.is_none() && !matches!(target.expr.kind, ExprKind::Column(_) | ExprKind::Star(_)) {
+                target.alias = Some(column_name(&target.expr));
+            }
+            self.expr(&mut target.expr)?;
+        }
+        let names = output_names(&select.targets);
+        if let Some(filter) = &mut select.filter {
+            self.expr(filter)?;
+        }
+        for item in &mut select.group_by {
+            self.group(item, names.as_deref().unwrap_or_default(), &inputs)?;
+        }
+        if let Some(having) = &mut select.having {
+            self.expr(having)?;
+        }
+        for (_, window) in &mut select.windows {
+            self.window(window)?;
+        }
+        if let crate::sql::ast::Distinct::On(exprs) = &mut select.distinct {
+            for expr in exprs {
+                let mut item = OrderItem { expr: expr.clone(), descending: false, nulls_first: None, using: None };
+                self.order_item(&mut item, names.as_deref())?;
+                *expr = item.expr;
+            }
+        }
+        let scope = self.scopes.pop().expect("pushed above");
+        Ok((names, scope))
+    }
+
+    fn top(&mut self) -> &mut Scope {
+        self.scopes.last_mut().expect("inside a query")
+    }
+
+    fn group(&mut self, item: &mut GroupItem, outputs: &[String], inputs: &[String]) -> Result<()> {
+        let mut one = |resolver: &mut Self, expr: &mut Expr| {
+            let is_output = matches!(&expr.kind, ExprKind::Column(name) if name.parts.len() == 1
+                && outputs.contains(&name.parts[0]) && !inputs.contains(&name.parts[0]));
+            if is_output { Ok(()) } else { resolver.expr(expr) }
+        };
+        match item {
+            GroupItem::Expr(expr) => one(self, expr),
+            GroupItem::Empty => Ok(()),
+            GroupItem::List(list) => list.iter_mut().try_for_each(|expr| one(self, expr)),
+            GroupItem::Rollup(lists) | GroupItem::Cube(lists) => {
+                lists.iter_mut().flatten().try_for_each(|expr| one(self, expr))
+            }
+            GroupItem::Sets(items) => items.iter_mut().try_for_each(|item| self.group(item, outputs, inputs)),
+        }
+    }
+
+    /// Spells out `*` and `t.*` where the columns are known.
+    fn stars(&mut self, targets: &mut Vec<Target>) {
+        let scope = self.top().clone();
+        let column = |parts: Vec<String>, position: u32| Target {
+            expr: Expr { kind: ExprKind::Column(Name { parts, position }), position },
+            alias: None,
+        };
+        let old = std::mem::take(targets);
+        for target in old {
+            let position = target.expr.position;
+            let wanted: Vec<&Item> = match &target.expr.kind {
+                ExprKind::Star(None) => scope.items.iter().collect(),
+                ExprKind::Star(Some(name)) => scope.items.iter().filter(|item| item.alias == name.last()).collect(),
+                _ => Vec::new(),
+            };
+            if wanted.is_empty() || wanted.iter().any(|item| item.opaque) {
+                targets.push(target);
+                continue;
+            }
+            let all = matches!(target.expr.kind, ExprKind::Star(None));
+            if all {
+                targets.extend(scope.merged.iter().map(|name| column(vec![name.clone()], position)));
+            }
+            for item in wanted {
+                for name in item.columns.iter().filter(|name| !all || !scope.merged.contains(name)) {
+                    let parts = if scope.bare { vec![name.clone()] } else { vec![item.alias.clone(), name.clone()] };
+                    targets.push(column(parts, position));
+                }
+            }
+        }
+    }
+
+    fn from(&mut self, item: &mut FromItem) -> Result<()> {
+        match item {
+            FromItem::Table { name, alias, .. } => {
+                let (columns, opaque) = self.relation(name)?;
+                let item = named(name.last(), alias.as_ref(), columns, opaque);
+                self.top().items.push(item);
+            }
+            FromItem::Query { query, alias, .. } => {
+                let names = self.query(query)?;
+                let opaque = names.is_none();
+                let item = named("", alias.as_ref(), names.unwrap_or_default(), opaque);
+                self.top().items.push(item);
+            }
+            FromItem::Function { calls, alias, .. } => {
+                for call in calls.iter_mut() {
+                    self.expr(&mut call.call)?;
+                    call.columns.iter_mut().try_for_each(|(_, ty)| self.type_name(ty))?;
+                }
+                let own = calls.first().map(|call| column_name(&call.call)).unwrap_or_default();
+                let item = named(&own, alias.as_ref(), Vec::new(), true);
+                self.top().items.push(item);
+            }
+            FromItem::Join { left, right, condition, alias, .. } => {
+                let start = self.top().items.len();
+                self.from(left)?;
+                let middle = self.top().items.len();
+                self.from(right)?;
+                self.join(condition, start, middle)?;
+                if let Some(alias) = alias {
+                    let scope = self.top();
+                    let inner: Vec<Item> = scope.items.drain(start..).collect();
+                    let mut columns = std::mem::take(&mut scope.merged);
+                    let others = inner.iter().flat_map(|item| item.columns.clone());
+                    let others: Vec<String> = others.filter(|name| !columns.contains(name)).collect();
+                    columns.extend(others);
+                    let opaque = inner.iter().any(|item| item.opaque);
+                    let item = named("", Some(alias), columns, opaque);
+                    self.top().items.push(item);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, condition: &mut JoinCondition, start: usize, middle: usize) -> Result<()> {
+        let items = self.top().items.clone();
+        let has = |range: &[Item], name: &String| range.iter().any(|item| item.columns.contains(name));
+        if matches!(condition, JoinCondition::Natural) {
+            let mut common: Vec<String> = Vec::new();
+            for name in items[start..middle].iter().flat_map(|item| &item.columns) {
+                if has(&items[middle..], name) && !common.contains(name) {
+                    common.push(name.clone());
+                }
+            }
+            if items[start..].iter().any(|item| item.opaque) {
+                return Err(Error::unsupported("NATURAL JOIN of a function in a view"));
+            }
+            if !common.is_empty() {
+                *condition = JoinCondition::Using { columns: common, alias: None };
+            }
+        }
+        match condition {
+            JoinCondition::On(expr) => self.expr(expr)?,
+            JoinCondition::Using { columns, .. } => {
+                let new: Vec<String> =
+                    columns.iter().filter(|name| !self.top().merged.contains(name)).cloned().collect();
+                self.top().merged.extend(new);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Qualifies a relation's name; its columns.
+    fn relation(&mut self, name: &mut Name) -> Result<(Vec<String>, bool)> {
+        if name.parts.len() == 1
+            && let Some((_, columns)) = self.ctes.iter().rev().find(|(cte, _)| *cte == name.parts[0])
+        {
+            return Ok((columns.clone().unwrap_or_default(), columns.is_none()));
+        }
+        let relation = self.ctx.relation(name)?;
+        let columns = match &relation {
+            Relation::Table(table) => table.columns.iter().map(|column| column.name.clone()).collect(),
+            Relation::View(view) => view.columns.iter().map(|column| column.name.clone()).collect(),
+            Relation::System(desc) => desc.columns.iter().map(|column| column.name.clone()).collect(),
+            Relation::Sequence(_) => ["last_value", "log_cnt", "is_called"].map(str::to_owned).to_vec(),
+            Relation::Index(_) => Vec::new(),
+        };
+        if !matches!(relation, Relation::System(_)) {
+            self.found.push(relation.oid());
+        }
+        let schema = self.snapshot.relation_schema(&relation);
+        if let Some(schema) = self.snapshot.schema_name(schema) {
+            name.parts = vec![schema.to_owned(), relation.name().to_owned()];
+        }
+        Ok((columns, false))
+    }
+
+    /// Qualifies a type of the user's.
+    fn type_name(&mut self, ty: &mut TypeName) -> Result<()> {
+        if ty.name.parts.len() == 1
+            && let Some(TypeRef::User(desc)) = self.snapshot.find_type(&self.ctx.path, ty.name.last())
+        {
+            self.found.push(desc.oid);
+            if let Some(schema) = self.snapshot.schema_name(desc.schema) {
+                ty.name.parts = vec![schema.to_owned(), desc.name.clone()];
+            }
+        }
+        Ok(())
+    }
+
+    fn column(&self, name: &mut Name) {
+        let [column] = name.parts.as_slice() else { return };
+        for scope in self.scopes.iter().rev() {
+            if scope.merged.contains(column) {
+                return;
+            }
+            let owners: Vec<&Item> = scope.items.iter().filter(|item| item.columns.contains(column)).collect();
+            match owners.as_slice() {
+                [owner] if !scope.bare && !owner.alias.is_empty() => {
+                    name.parts = vec![owner.alias.clone(), column.clone()];
+                    return;
+                }
+                [_] => return,
+                // A function's column, an output name or an error: as written.
+                _ if scope.items.iter().any(|item| item.opaque) => return,
+                _ => {}
+            }
+        }
+    }
+
+    fn window(&mut self, spec: &mut WindowSpec) -> Result<()> {
+        spec.partition_by.iter_mut().try_for_each(|expr| self.expr(expr))?;
+        spec.order_by.iter_mut().try_for_each(|item| self.expr(&mut item.expr))
+    }
+
+    fn expr(&mut self, expr: &mut Expr) -> Result<()> {
+        match &mut expr.kind {
+            ExprKind::Column(name) => {
+                self.column(name);
+                Ok(())
+            }
+            ExprKind::Cast { arg, ty } => {
+                self.type_name(ty)?;
+                self.expr(arg)
+            }
+            ExprKind::ScalarQuery(query) | ExprKind::Exists(query) | ExprKind::ArrayQuery(query) => {
+                self.query(query).map(|_| ())
+            }
+            ExprKind::InQuery { arg, query, .. } | ExprKind::AnyQuery { left: arg, query, .. } => {
+                self.expr(arg)?;
+                self.query(query).map(|_| ())
+            }
+            ExprKind::Call(call) => {
+                call.args.iter_mut().try_for_each(|arg| self.expr(arg))?;
+                let items = call.order_by.iter_mut().chain(&mut call.within_group);
+                items.map(|item| &mut item.expr).chain(&mut call.filter).try_for_each(|expr| self.expr(expr))?;
+                match &mut call.over {
+                    Some(Over::Spec(spec)) => self.window(spec),
+                    _ => Ok(()),
+                }
+            }
+            ExprKind::Subscript { base, subscripts } => {
+                self.expr(base)?;
+                for subscript in subscripts {
+                    match subscript {
+                        Subscript::Index(index) => self.expr(index)?,
+                        Subscript::Slice(low, high) => {
+                            low.iter_mut().chain(high).try_for_each(|bound| self.expr(bound))?;
+                        }
+                    }
+                }
+                Ok(())
+            }
+            ExprKind::Case { operand, arms, otherwise } => {
+                let ends = operand.iter_mut().chain(otherwise).map(|part| &mut **part);
+                let arms = arms.iter_mut().flat_map(|(condition, result)| [condition, result]);
+                ends.chain(arms).try_for_each(|part| self.expr(part))
+            }
+            other => children(other).into_iter().try_for_each(|child| self.expr(child)),
+        }
     }
 }
 
-/// OIDs of all relations that a query names, each once, ascending.
-pub(super) fn relations(_query: &Query, _ctx: &DdlContext<'_>) -> Result<Vec<Oid>> {
-    Ok(Vec::new())
+/// Direct children of nodes that hold nothing but expressions.
+fn children(kind: &mut ExprKind) -> Vec<&mut Expr> {
+    match kind {
+        ExprKind::Field { base: arg, .. }
+        | ExprKind::FieldStar(arg)
+        | ExprKind::Unary { arg, .. }
+        | ExprKind::Not(arg)
+        | ExprKind::IsNull { arg, .. }
+        | ExprKind::IsBool { arg, .. }
+        | ExprKind::Collate { arg, .. }
+        | ExprKind::NamedArg { value: arg, .. } => vec![arg],
+        ExprKind::Binary { left, right, .. }
+        | ExprKind::And(left, right)
+        | ExprKind::Or(left, right)
+        | ExprKind::IsDistinct { left, right, .. }
+        | ExprKind::AnyArray { left, right, .. }
+        | ExprKind::NullIf(left, right) => vec![left, right],
+        ExprKind::Between { arg, low, high, .. } => vec![arg, low, high],
+        ExprKind::InList { arg, list, .. } => std::iter::once(&mut **arg).chain(list).collect(),
+        ExprKind::Like { arg, pattern, escape, .. } => {
+            [arg, pattern].into_iter().chain(escape).map(|part| &mut **part).collect()
+        }
+        ExprKind::AtTimeZone { arg, zone } => std::iter::once(arg).chain(zone).map(|part| &mut **part).collect(),
+        ExprKind::Array(items)
+        | ExprKind::Row(items)
+        | ExprKind::Coalesce(items)
+        | ExprKind::Greatest(items)
+        | ExprKind::Least(items)
+        | ExprKind::Grouping(items) => items.iter_mut().collect(),
+        ExprKind::Overlaps { left, right } => left.iter_mut().chain(right).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn named(own: &str, alias: Option<&Alias>, columns: Vec<String>, opaque: bool) -> Item {
+    match alias {
+        Some(alias) => Item {
+            alias: alias.name.clone(),
+            columns: overlay(Some(columns), &alias.columns).unwrap_or_default(),
+            opaque: opaque && alias.columns.is_empty(),
+        },
+        None => Item { alias: own.to_owned(), columns, opaque },
+    }
+}
+
+/// Names with the first ones replaced.
+fn overlay(names: Option<Vec<String>>, with: &[String]) -> Option<Vec<String>> {
+    let mut names = names.unwrap_or_default();
+    for (at, name) in with.iter().enumerate() {
+        match names.get_mut(at) {
+            Some(old) => name.clone_into(old),
+            None => names.push(name.clone()),
+        }
+    }
+    Some(names)
+}
+
+fn output_names(targets: &[Target]) -> Option<Vec<String>> {
+    let name = |target: &Target| match &target.expr.kind {
+        ExprKind::Star(_) | ExprKind::FieldStar(_) => None,
+        _ => Some(target.alias.clone().unwrap_or_else(|| column_name(&target.expr))),
+    };
+    targets.iter().map(name).collect()
+}
+
+/// Column names of the first branch of a recursive query, before it is resolved.
+fn first_names(query: &Query) -> Option<Vec<String>> {
+    match &query.body {
+        QueryBody::Select(select) => output_names(&select.targets),
+        QueryBody::Values(rows) => Some((1..=rows.first()?.len()).map(|at| format!("column{at}")).collect()),
+        QueryBody::SetOp { left, .. } => first_names(left),
+        QueryBody::Nested(query) => first_names(query),
+    }
 }

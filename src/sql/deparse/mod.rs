@@ -8,11 +8,14 @@
 
 mod constant;
 mod printer;
+mod query;
 mod simple;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use printer::Printer;
+pub use query::deparse_query;
 
 use crate::catalog::Names;
 use crate::sql::expr::Expr;

@@ -105,17 +105,7 @@ impl<'a> Printer<'a> {
                 }
             }
             Expr::Row { fields, .. } => self.call_like("ROW", fields),
-            // A modifier goes onto the cast that it belongs to.
-            Expr::Typmod { arg, ty, .. } => match &**arg {
-                Expr::Relabel { arg: inner, .. } | Expr::ViaIo { arg: inner, .. } => self.cast(inner, *ty, expr),
-                Expr::Call(Call { form: CallForm::ExplicitCast | CallForm::ImplicitCast, args, .. }) => {
-                    self.cast(&args[0], *ty, expr);
-                }
-                _ => self.cast(arg, *ty, expr),
-            },
-            Expr::Relabel { arg, ty } | Expr::ViaIo { arg, ty } | Expr::Domain { arg, ty, .. } => {
-                self.cast(arg, *ty, expr)
-            }
+            Expr::Relabel { arg, ty } | Expr::ViaIo { arg, ty } => self.cast(arg, *ty, expr),
             Expr::ArrayMap { array, ty, .. } => self.cast(array, *ty, expr),
             Expr::Typmod { arg, ty, explicit } => self.typmod(arg, *ty, *explicit || implicit, implicit),
             Expr::Domain { arg, ty, .. } => self.cast(arg, *ty, expr),

@@ -1,0 +1,117 @@
+//! Statements over an empty store, with the reports that PostgreSQL 18.4 gives for them.
+
+use std::sync::Arc;
+
+use crate::catalog::store::{FIRST_DATABASE, FIRST_ROLE};
+use crate::catalog::{Catalog, Edit, SearchPath};
+use crate::error::{Error, Result};
+use crate::sql::ddl::{DdlContext, execute};
+use crate::sql::eval::EvalContext;
+use crate::sql::parser;
+use crate::storage::{Kv, MemoryKv};
+use crate::table::{NoEvaluator, Tables, WriteContext};
+use crate::txn::{Isolation, TxnManager, TxnOptions};
+use crate::types::{Datum, Oid};
+
+/// A store with one session's worth of everything.
+struct Bench {
+    catalog: Catalog,
+    manager: Arc<TxnManager>,
+    tables: Arc<Tables>,
+    search: Vec<String>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let kv: Arc<dyn Kv> = Arc::new(MemoryKv::new());
+        let catalog = Catalog::open(Arc::clone(&kv), "postgres").expect("an empty store opens");
+        let manager = TxnManager::open(kv, TxnOptions::default()).expect("an empty store opens");
+        Self { catalog, manager, tables: Arc::new(Tables::new(7)), search: vec!["public".to_owned()] }
+    }
+
+    fn edit(&self) -> Edit {
+        self.catalog.edit(FIRST_DATABASE, false)
+    }
+
+    fn path(&self, edit: &Edit) -> SearchPath {
+        edit.snapshot.search_path(&self.search, "postgres", None)
+    }
+
+    /// Runs statements, each in a transaction of its own; reports in order.
+    fn run(&self, sql: &str) -> Vec<String> {
+        let mut out = Vec::new();
+        for parsed in parser::parse(sql).expect("test statements parse") {
+            let mut edit = self.edit();
+            let path = self.path(&edit);
+            let txn = self.manager.begin(Isolation::ReadCommitted, false);
+            txn.begin_statement();
+            let role = Arc::clone(&edit.snapshot.shared.roles[&FIRST_ROLE]);
+            let eval = EvalContext::detached();
+            let mut ctx = DdlContext {
+                catalog: &self.catalog,
+                edit: &mut edit,
+                path,
+                txn: &txn,
+                tables: &self.tables,
+                eval: &eval,
+                role,
+                notices: Vec::new(),
+            };
+            let result = execute(&parsed.statement, &mut ctx);
+            out.extend(ctx.notices.iter().map(report));
+            match result {
+                Ok(tag) => {
+                    txn.commit().expect("commits");
+                    self.catalog.publish(&edit);
+                    out.push(tag);
+                }
+                Err(error) => {
+                    txn.rollback();
+                    out.push(report(&error));
+                }
+            }
+        }
+        out
+    }
+
+    fn insert(&self, table: &str, rows: &[Vec<Datum>]) -> Result<()> {
+        let edit = self.edit();
+        let found = edit.snapshot.find_relation(&self.path(&edit), table);
+        let Some(crate::catalog::Relation::Table(desc)) = found else { panic!("no table {table}") };
+        let txn = self.manager.begin(Isolation::ReadCommitted, false);
+        txn.begin_statement();
+        let eval = EvalContext::detached();
+        let write = WriteContext { evaluator: &NoEvaluator, cancel: &eval.cancel, io: eval.io() };
+        self.tables.open(txn.as_ref(), &desc)?.insert_batch(txn.as_ref(), &write, rows)?;
+        txn.commit()
+    }
+}
+
+fn report(error: &Error) -> String {
+    let report = error.report();
+    let mut text = format!("{}:  {}: {}", report.severity.as_str(), report.sqlstate.as_str(), report.message);
+    if let Some(detail) = &report.detail {
+        text.push_str(&format!("\nDETAIL:  {detail}"));
+    }
+    if let Some(hint) = &report.hint {
+        text.push_str(&format!("\nHINT:  {hint}"));
+    }
+    text
+}
+
+#[test]
+#[ignore = "prints what statements of a file give"]
+fn transcript() {
+    let bench = Bench::new();
+    let text = std::fs::read_to_string(std::env::var("DDL_FILE").expect("a file")).expect("reads");
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        println!("{line}");
+        if let Some(table) = line.strip_prefix("-- insert ") {
+            let result = bench.insert(table, &[vec![Datum::Int4(1), Datum::text("a")]]);
+            println!("{result:?}");
+        } else {
+            bench.run(line).iter().for_each(|report| println!("{report}"));
+        }
+    }
+    let _ = Oid::NONE;
+}

@@ -1,0 +1,294 @@
+//! Syntax trees of expressions back to SQL: for the queries of views, whose text is kept as a tree with its names resolved.
+//!
+//! Every operator gets its parentheses, so the text reads back as the same tree whatever the precedences.
+
+use super::query::QueryPrinter;
+use crate::catalog::builtin::builtin;
+use crate::common::quote_ident;
+use crate::sql::ast::{Expr, ExprKind, FrameBound, FrameExclude, FrameUnits, FuncCall, LikeKind, Name, OpName};
+use crate::sql::ast::{OrderItem, Over, Subscript, TypeName, WindowSpec};
+use crate::types::{SqlType, typmod};
+
+use super::constant::quote;
+
+/// A name with its parts quoted where they must be.
+pub(super) fn name(name: &Name) -> String {
+    name.parts.iter().map(|part| quote_ident(part)).collect::<Vec<_>>().join(".")
+}
+
+/// A type as PostgreSQL prints it.
+pub(super) fn type_name(ty: &TypeName) -> String {
+    let arrays = "[]".repeat(ty.array_dims);
+    let modifiers: Vec<&str> = ty
+        .modifiers
+        .iter()
+        .filter_map(|modifier| match &modifier.kind {
+            ExprKind::Number(text) | ExprKind::String(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let bare = ty.name.parts.len() == 1 || ty.name.schema() == Some("pg_catalog");
+    let row = builtin().types_named(ty.name.last()).find(|row| row.namespace == "pg_catalog").filter(|_| bare);
+    let known = row.and_then(|row| {
+        let typmod = match (ty.interval_typmod, modifiers.as_slice()) {
+            (Some(typmod), _) => typmod,
+            (None, []) => -1,
+            (None, modifiers) => typmod::parse_typmod(row.oid, modifiers).ok()?,
+        };
+        typmod::format_type(SqlType::with(row.oid, typmod))
+    });
+    match known {
+        Some(text) => text + &arrays,
+        None if modifiers.is_empty() => name(&ty.name) + &arrays,
+        None => format!("{}({}){arrays}", name(&ty.name), modifiers.join(",")),
+    }
+}
+
+fn operator(op: &OpName) -> String {
+    match &op.schema {
+        Some(schema) => format!("OPERATOR({}.{})", quote_ident(schema), op.symbol),
+        None => op.symbol.clone(),
+    }
+}
+
+impl QueryPrinter<'_> {
+    pub(super) fn exprs(&mut self, items: &[Expr]) -> String {
+        items.iter().map(|item| self.expr(item)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn optional(&mut self, expr: Option<&Expr>) -> String {
+        expr.map(|expr| self.expr(expr)).unwrap_or_default()
+    }
+
+    /// The text of an expression.
+    pub(super) fn expr(&mut self, expr: &Expr) -> String {
+        match &expr.kind {
+            ExprKind::Null => "NULL".to_owned(),
+            ExprKind::Bool(value) => value.to_string(),
+            ExprKind::Number(text) if text.starts_with('-') => format!("({text})"),
+            ExprKind::Number(text) => text.clone(),
+            ExprKind::String(text) => quote(text),
+            ExprKind::BitString { digits, hex } => format!("{}'{digits}'", if *hex { 'X' } else { 'B' }),
+            ExprKind::Param(index) => format!("${index}"),
+            ExprKind::Column(column) => name(column),
+            ExprKind::Star(None) => "*".to_owned(),
+            ExprKind::Star(Some(table)) => format!("{}.*", name(table)),
+            ExprKind::Field { base, name } => format!("({}).{}", self.expr(base), quote_ident(name)),
+            ExprKind::FieldStar(base) => format!("({}).*", self.expr(base)),
+            ExprKind::Subscript { base, subscripts } => self.subscripts(base, subscripts),
+            ExprKind::Unary { op, arg } => format!("({} {})", operator(op), self.expr(arg)),
+            ExprKind::Binary { op, left, right } => {
+                format!("({} {} {})", self.expr(left), operator(op), self.expr(right))
+            }
+            ExprKind::And(left, right) => format!("({} AND {})", self.expr(left), self.expr(right)),
+            ExprKind::Or(left, right) => format!("({} OR {})", self.expr(left), self.expr(right)),
+            ExprKind::Not(arg) => format!("(NOT {})", self.expr(arg)),
+            ExprKind::Array(items) => format!("ARRAY[{}]", self.exprs(items)),
+            ExprKind::Row(items) => format!("ROW({})", self.exprs(items)),
+            ExprKind::Cast { arg, ty } => self.cast(arg, ty),
+            ExprKind::Collate { arg, collation } => format!("({} COLLATE {})", self.expr(arg), name(collation)),
+            ExprKind::AtTimeZone { arg, zone: Some(zone) } => {
+                format!("({} AT TIME ZONE {})", self.expr(arg), self.expr(zone))
+            }
+            ExprKind::AtTimeZone { arg, zone: None } => format!("({} AT LOCAL)", self.expr(arg)),
+            ExprKind::Coalesce(items) => format!("COALESCE({})", self.exprs(items)),
+            ExprKind::NullIf(left, right) => format!("NULLIF({}, {})", self.expr(left), self.expr(right)),
+            ExprKind::Greatest(items) => format!("GREATEST({})", self.exprs(items)),
+            ExprKind::Least(items) => format!("LEAST({})", self.exprs(items)),
+            ExprKind::Grouping(items) => format!("GROUPING({})", self.exprs(items)),
+            ExprKind::Call(call) => self.function(call),
+            ExprKind::SqlValue { name, precision: None } => (*name).to_owned(),
+            ExprKind::SqlValue { name, precision: Some(digits) } => format!("{name}({digits})"),
+            ExprKind::Default => "DEFAULT".to_owned(),
+            ExprKind::NamedArg { name, value } => format!("{} => {}", quote_ident(name), self.expr(value)),
+            ExprKind::Overlaps { left, right } => {
+                format!("(({}) OVERLAPS ({}))", self.exprs(left), self.exprs(right))
+            }
+            _ => self.predicate(expr),
+        }
+    }
+
+    /// Tests, subqueries, CASE.
+    fn predicate(&mut self, expr: &Expr) -> String {
+        let not = |negated: bool| if negated { "NOT " } else { "" };
+        match &expr.kind {
+            ExprKind::IsNull { arg, negated } => format!("({} IS {}NULL)", self.expr(arg), not(*negated)),
+            ExprKind::IsBool { arg, value, negated } => {
+                let value = value.map_or("UNKNOWN", |value| if value { "TRUE" } else { "FALSE" });
+                format!("({} IS {}{value})", self.expr(arg), not(*negated))
+            }
+            ExprKind::IsDistinct { left, right, negated } => {
+                format!("({} IS {}DISTINCT FROM {})", self.expr(left), not(*negated), self.expr(right))
+            }
+            ExprKind::Between { arg, low, high, symmetric, negated } => {
+                let symmetric = if *symmetric { "SYMMETRIC " } else { "" };
+                let (arg, low, high) = (self.expr(arg), self.expr(low), self.expr(high));
+                format!("({arg} {}BETWEEN {symmetric}{low} AND {high})", not(*negated))
+            }
+            ExprKind::InList { arg, list, negated } => {
+                format!("({} {}IN ({}))", self.expr(arg), not(*negated), self.exprs(list))
+            }
+            ExprKind::InQuery { arg, query, negated } => {
+                format!("({} {}IN {})", self.expr(arg), not(*negated), self.subquery(query))
+            }
+            ExprKind::Like { kind, arg, pattern, escape, negated } => {
+                let word = match kind {
+                    LikeKind::Like => "LIKE",
+                    LikeKind::ILike => "ILIKE",
+                    LikeKind::Similar => "SIMILAR TO",
+                };
+                let escape = escape.as_ref().map(|escape| format!(" ESCAPE {}", self.expr(escape)));
+                let (arg, pattern) = (self.expr(arg), self.expr(pattern));
+                format!("({arg} {}{word} {pattern}{})", not(*negated), escape.unwrap_or_default())
+            }
+            ExprKind::AnyArray { op, left, right, any } => {
+                let word = if *any { "ANY" } else { "ALL" };
+                format!("({} {} {word} ({}))", self.expr(left), operator(op), self.expr(right))
+            }
+            ExprKind::AnyQuery { op, left, query, any } => {
+                let word = if *any { "ANY" } else { "ALL" };
+                format!("({} {} {word} {})", self.expr(left), operator(op), self.subquery(query))
+            }
+            ExprKind::Exists(query) => format!("(EXISTS {})", self.subquery(query)),
+            ExprKind::ScalarQuery(query) => self.subquery(query),
+            ExprKind::ArrayQuery(query) => format!("ARRAY{}", self.subquery(query)),
+            ExprKind::Case { operand, arms, otherwise } => self.case(operand.as_deref(), arms, otherwise.as_deref()),
+            other => panic!("a node without a text form: {other:?}"),
+        }
+    }
+
+    fn subscripts(&mut self, base: &Expr, subscripts: &[Subscript]) -> String {
+        let plain = matches!(base.kind, ExprKind::Column(_));
+        let mut text = if plain { self.expr(base) } else { format!("({})", self.expr(base)) };
+        for subscript in subscripts {
+            let inner = match subscript {
+                Subscript::Index(index) => self.expr(index),
+                Subscript::Slice(low, high) => {
+                    format!("{}:{}", self.optional(low.as_ref()), self.optional(high.as_ref()))
+                }
+            };
+            text.push_str(&format!("[{inner}]"));
+        }
+        text
+    }
+
+    fn cast(&mut self, arg: &Expr, ty: &TypeName) -> String {
+        let plain = matches!(arg.kind, ExprKind::String(_) | ExprKind::Null);
+        let inner = self.expr(arg);
+        if plain { format!("{inner}::{}", type_name(ty)) } else { format!("({inner})::{}", type_name(ty)) }
+    }
+
+    fn case(&mut self, operand: Option<&Expr>, arms: &[(Expr, Expr)], otherwise: Option<&Expr>) -> String {
+        let indent = |level: usize| " ".repeat(level);
+        let level = self.indent;
+        let mut text = format!("\n{}CASE", indent(level));
+        if let Some(operand) = operand {
+            text.push_str(&format!(" {}", self.expr(operand)));
+        }
+        self.indent += 4;
+        for (condition, result) in arms {
+            let (condition, result) = (self.expr(condition), self.expr(result));
+            text.push_str(&format!("\n{}WHEN {condition} THEN {result}", indent(level + 4)));
+        }
+        let otherwise = otherwise.map_or_else(|| "NULL".to_owned(), |otherwise| self.expr(otherwise));
+        self.indent = level;
+        text.push_str(&format!("\n{}ELSE {otherwise}\n{}END", indent(level + 4), indent(level)));
+        text
+    }
+
+    fn function(&mut self, call: &FuncCall) -> String {
+        let bare = call.name.parts.len() == 1 || call.name.schema() == Some("pg_catalog");
+        let function = if bare { quote_ident(call.name.last()) } else { name(&call.name) };
+        let mut args: Vec<String> = call.args.iter().map(|arg| self.expr(arg)).collect();
+        if call.variadic
+            && let Some(last) = args.last_mut()
+        {
+            *last = format!("VARIADIC {last}");
+        }
+        if let (true, "extract", [Expr { kind: ExprKind::String(field), .. }, _]) =
+            (bare, call.name.last(), call.args.as_slice())
+        {
+            return format!("EXTRACT({field} FROM {})", args[1]);
+        }
+        let distinct = if call.distinct { "DISTINCT " } else { "" };
+        let mut text = format!("{function}({distinct}{}", args.join(", "));
+        if !call.order_by.is_empty() {
+            text.push_str(&format!(" ORDER BY {}", self.order_items(&call.order_by)));
+        }
+        text.push(')');
+        if !call.within_group.is_empty() {
+            text.push_str(&format!(" WITHIN GROUP (ORDER BY {})", self.order_items(&call.within_group)));
+        }
+        if let Some(filter) = &call.filter {
+            text.push_str(&format!(" FILTER (WHERE {})", self.expr(filter)));
+        }
+        match &call.over {
+            Some(Over::Name(window)) => text.push_str(&format!(" OVER {}", quote_ident(window))),
+            Some(Over::Spec(spec)) => text.push_str(&format!(" OVER ({})", self.window(spec))),
+            None => {}
+        }
+        text
+    }
+
+    /// Items of ORDER BY.
+    pub(super) fn order_items(&mut self, items: &[OrderItem]) -> String {
+        let texts: Vec<String> = items.iter().map(|item| self.order_item(item)).collect();
+        texts.join(", ")
+    }
+
+    fn order_item(&mut self, item: &OrderItem) -> String {
+        let mut text = self.expr(&item.expr);
+        if let Some(using) = &item.using {
+            text.push_str(&format!(" USING {using}"));
+        } else if item.descending {
+            text.push_str(" DESC");
+        }
+        match item.nulls_first {
+            Some(first) if first != item.descending => {
+                text.push_str(if first { " NULLS FIRST" } else { " NULLS LAST" });
+            }
+            _ => {}
+        }
+        text
+    }
+
+    /// A window definition without its parentheses.
+    pub(super) fn window(&mut self, spec: &WindowSpec) -> String {
+        let mut parts = Vec::new();
+        if let Some(base) = &spec.base {
+            parts.push(quote_ident(base));
+        }
+        if !spec.partition_by.is_empty() {
+            parts.push(format!("PARTITION BY {}", self.exprs(&spec.partition_by)));
+        }
+        if !spec.order_by.is_empty() {
+            parts.push(format!("ORDER BY {}", self.order_items(&spec.order_by)));
+        }
+        if let Some(frame) = &spec.frame {
+            let units = match frame.units {
+                FrameUnits::Rows => "ROWS",
+                FrameUnits::Range => "RANGE",
+                FrameUnits::Groups => "GROUPS",
+            };
+            let exclude = match frame.exclude {
+                FrameExclude::NoOthers => "",
+                FrameExclude::CurrentRow => " EXCLUDE CURRENT ROW",
+                FrameExclude::Group => " EXCLUDE GROUP",
+                FrameExclude::Ties => " EXCLUDE TIES",
+            };
+            let (start, end) = (self.bound(&frame.start), self.bound(&frame.end));
+            parts.push(format!("{units} BETWEEN {start} AND {end}{exclude}"));
+        }
+        parts.join(" ")
+    }
+
+    fn bound(&mut self, bound: &FrameBound) -> String {
+        match bound {
+            FrameBound::UnboundedPreceding => "UNBOUNDED PRECEDING".to_owned(),
+            FrameBound::Preceding(expr) => format!("{} PRECEDING", self.expr(expr)),
+            FrameBound::CurrentRow => "CURRENT ROW".to_owned(),
+            FrameBound::Following(expr) => format!("{} FOLLOWING", self.expr(expr)),
+            FrameBound::UnboundedFollowing => "UNBOUNDED FOLLOWING".to_owned(),
+        }
+    }
+}
