@@ -3,6 +3,7 @@
 use super::bind::{self, Place};
 use super::context::DdlContext;
 use super::naming::truncate;
+use super::view_text::{self, Renaming};
 use super::{columns, constraints, create_table, role, schema, sequence, types};
 use crate::bail;
 use crate::catalog::Relation;
@@ -10,6 +11,7 @@ use crate::catalog::descriptor::{AttNum, ConstraintKind, IndexTarget, TableDesc,
 use crate::catalog::snapshot::TypeRef;
 use crate::error::{Error, Result};
 use crate::sql::ast::{Name, ObjectKind, Rename, RenamePart};
+use crate::sql::deparse::deparse_query;
 use crate::sql::expr::Expr;
 use crate::sql::parser;
 use crate::storage::Cf;
@@ -42,6 +44,8 @@ pub(super) fn no_column(column: &str, relation: &str) -> Error {
 /// Expressions of all tables, bound before names change and written down again after.
 pub(super) struct Restate {
     bound: Vec<(Oid, Slot, Expr)>,
+    /// New texts of views, those that change.
+    views: Vec<(Oid, String)>,
 }
 
 /// Where in a table an expression is stored.
@@ -56,8 +60,8 @@ enum Slot {
 }
 
 impl Restate {
-    /// Binds what is stored, under the names of now.
-    pub(super) fn begin(ctx: &DdlContext<'_>) -> Result<Self> {
+    /// Binds what is stored, under the names of now; views are written down with the names to come.
+    pub(super) fn begin(ctx: &DdlContext<'_>, renaming: &Renaming) -> Result<Self> {
         let names = ctx.stored_names();
         let bool = Some(SqlType::of(Oid::BOOL));
         let mut bound = Vec::new();
@@ -91,15 +95,28 @@ impl Restate {
                 }
             }
         }
-        Ok(Self { bound })
+        let mut views = Vec::new();
+        for view in ctx.snapshot().objects.views.values() {
+            let mut query = parser::parse_query(&view.query)?;
+            view_text::resolve(&mut query, renaming, ctx)?;
+            let text = deparse_query(&query, None).trim_start().to_owned();
+            if text != view.query {
+                views.push((view.oid, text));
+            }
+        }
+        Ok(Self { bound, views })
     }
 
-    /// Writes everything down under the names of now. Views are kept as they are when they still mean something.
+    /// Writes everything down under the names of now.
     pub(super) fn finish(self, ctx: &mut DdlContext<'_>) -> Result<()> {
         let names = ctx.stored_names();
+        for (oid, query) in self.views {
+            let mut view = (*ctx.snapshot().objects.views[&oid]).clone();
+            view.query = query;
+            ctx.edit.put_view(view);
+        }
         for view in ctx.snapshot().objects.views.values() {
-            let query = parser::parse_query(&view.query)?;
-            if bind::view_query(&query, &names).is_err() {
+            if bind::view_query(&parser::parse_query(&view.query)?, &names).is_err() {
                 return Err(Error::unsupported(format!("renaming what view \"{}\" uses", view.name)));
             }
         }
@@ -189,12 +206,22 @@ pub(super) fn rename(statement: &Rename, ctx: &mut DdlContext<'_>) -> Result<()>
     }
 }
 
+/// A relation's or type's new schema and name.
+pub(super) fn object(ctx: &DdlContext<'_>, oid: Oid, schema: Oid, name: &str) -> Renaming {
+    let schema = ctx.snapshot().schema_name(schema).unwrap_or_default().to_owned();
+    Renaming::Object { oid, schema, name: name.to_owned() }
+}
+
+fn renamed_column(relation: Oid, from: &str, to: &str) -> Renaming {
+    Renaming::Column { relation, from: from.to_owned(), to: to.to_owned() }
+}
+
 fn rename_relation(relation: &Relation, to: String, ctx: &mut DdlContext<'_>) -> Result<()> {
     let schema = ctx.snapshot().relation_schema(relation);
     if ctx.relation_in_the_way(schema, &to).is_some() {
         bail!(DUPLICATE_TABLE, "relation \"{to}\" already exists");
     }
-    let restate = Restate::begin(ctx)?;
+    let restate = Restate::begin(ctx, &object(ctx, relation.oid(), schema, &to))?;
     match relation {
         Relation::Table(table) => {
             create_table::check_type_name(ctx, schema, &to)?;
@@ -242,7 +269,7 @@ fn rename_column(relation: &Relation, from: &str, to: String, ctx: &mut DdlConte
                 return Err(exists());
             }
             ctx.lock_exclusively(table.oid)?;
-            let restate = Restate::begin(ctx)?;
+            let restate = Restate::begin(ctx, &renamed_column(table.oid, from, &to))?;
             let mut table = (**table).clone();
             table.columns[at].name = to;
             ctx.edit.put_table(table);
@@ -253,7 +280,7 @@ fn rename_column(relation: &Relation, from: &str, to: String, ctx: &mut DdlConte
             if taken(&view.columns) {
                 return Err(exists());
             }
-            let restate = Restate::begin(ctx)?;
+            let restate = Restate::begin(ctx, &renamed_column(view.oid, from, &to))?;
             let mut view = (**view).clone();
             view.columns[at].name = to;
             ctx.edit.put_view(view);
@@ -297,7 +324,7 @@ fn rename_schema(statement: &Rename, to: String, ctx: &mut DdlContext<'_>) -> Re
         bail!(DUPLICATE_SCHEMA, "schema \"{to}\" already exists");
     }
     schema::check_name(&to)?;
-    let restate = Restate::begin(ctx)?;
+    let restate = Restate::begin(ctx, &Renaming::Schema { from: from.to_owned(), to: to.clone() })?;
     let mut desc = (*desc).clone();
     desc.name = to;
     ctx.edit.put_schema(desc);
@@ -350,7 +377,11 @@ fn rename_type(statement: &Rename, to: String, ctx: &mut DdlContext<'_>) -> Resu
     if statement.kind == ObjectKind::Domain && !matches!(desc.kind, TypeKind::Domain { .. }) {
         bail!(WRONG_OBJECT_TYPE, "\"{}\" is not a domain", desc.name);
     }
-    let restate = Restate::begin(ctx)?;
+    let renaming = match &statement.part {
+        Some(_) => Renaming::None,
+        None => object(ctx, desc.oid, desc.schema, &to),
+    };
+    let restate = Restate::begin(ctx, &renaming)?;
     match &statement.part {
         Some((_, from)) => {
             let relation = desc.name.clone();
@@ -388,7 +419,7 @@ pub(super) fn set_schema(relation: &Relation, schema: &str, ctx: &mut DdlContext
     if let Some(other) = ctx.relation_in_the_way(target, relation.name()) {
         bail!(DUPLICATE_TABLE, "relation \"{}\" already exists in schema \"{schema}\"", other.name());
     }
-    let restate = Restate::begin(ctx)?;
+    let restate = Restate::begin(ctx, &object(ctx, relation.oid(), target, relation.name()))?;
     match relation {
         Relation::Table(table) => {
             for oid in sequence::owned_by_table(ctx, table.oid) {

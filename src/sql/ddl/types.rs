@@ -149,7 +149,8 @@ pub(super) fn alter_type(alter: &AlterType, ctx: &mut DdlContext<'_>) -> Result<
             if ctx.snapshot().type_in(target, &desc.name).is_some() && target != desc.schema {
                 bail!(DUPLICATE_OBJECT, "type \"{}\" already exists in schema \"{schema}\"", desc.name);
             }
-            let restate = super::rename::Restate::begin(ctx)?;
+            let restate =
+                super::rename::Restate::begin(ctx, &super::rename::object(ctx, desc.oid, target, &desc.name))?;
             desc.schema = target;
             ctx.edit.put_type(desc);
             restate.finish(ctx)

@@ -26,7 +26,7 @@ pub(super) fn create_view(create: &CreateView, ctx: &mut DdlContext<'_>) -> Resu
         bail!(SYNTAX_ERROR, "CREATE VIEW specifies more column names than columns");
     }
     let mut resolved = create.query.clone();
-    let depends_on = view_text::resolve(&mut resolved, ctx)?;
+    let depends_on = view_text::resolve(&mut resolved, &view_text::Renaming::None, ctx)?;
     let temporary = create.temporary || is_temporary(&depends_on, ctx);
     let schema = ctx.creation_schema(&create.name, temporary)?;
     let name = truncate(create.name.last()).to_owned();

@@ -21,6 +21,21 @@ struct Item {
     alias: String,
     columns: Vec<String>,
     opaque: bool,
+    /// A column that goes by another name from now on.
+    renamed: Option<(String, String)>,
+}
+
+/// What a RENAME or SET SCHEMA changes in a view's text.
+#[derive(Clone, Debug)]
+pub(super) enum Renaming {
+    /// Nothing.
+    None,
+    /// A relation or type has a new schema and name.
+    Object { oid: Oid, schema: String, name: String },
+    /// A schema has a new name.
+    Schema { from: String, to: String },
+    /// A column of a relation has a new name.
+    Column { relation: Oid, from: String, to: String },
 }
 
 /// What one FROM clause gives.
@@ -43,12 +58,20 @@ pub(super) struct Resolver<'a> {
     /// Relations and types named.
     found: Vec<Oid>,
     depth: usize,
+    renaming: Renaming,
 }
 
 /// Resolves a query in place; the relations and types that it names, each once, ascending.
-pub(super) fn resolve(query: &mut Query, ctx: &DdlContext<'_>) -> Result<Vec<Oid>> {
-    let mut resolver =
-        Resolver { snapshot: ctx.snapshot(), ctx, scopes: Vec::new(), ctes: Vec::new(), found: Vec::new(), depth: 0 };
+pub(super) fn resolve(query: &mut Query, renaming: &Renaming, ctx: &DdlContext<'_>) -> Result<Vec<Oid>> {
+    let mut resolver = Resolver {
+        snapshot: ctx.snapshot(),
+        ctx,
+        scopes: Vec::new(),
+        ctes: Vec::new(),
+        found: Vec::new(),
+        depth: 0,
+        renaming: renaming.clone(),
+    };
     resolver.query(query)?;
     let mut found = resolver.found;
     found.sort_unstable();
@@ -140,7 +163,11 @@ impl Resolver<'_> {
             if target.alias.is_none() && !matches!(target.expr.kind, ExprKind::Column(_) | ExprKind::Star(_)) {
                 target.alias = Some(column_name(&target.expr));
             }
+            let before = own_column(&target.expr);
             self.expr(&mut target.expr)?;
+            if target.alias.is_none() && own_column(&target.expr) != before {
+                target.alias = before;
+            }
         }
         let names = output_names(&select.targets);
         if let Some(filter) = &mut select.filter {
@@ -222,8 +249,19 @@ impl Resolver<'_> {
     fn from(&mut self, item: &mut FromItem) -> Result<()> {
         match item {
             FromItem::Table { name, alias, .. } => {
-                let (columns, opaque) = self.relation(name)?;
-                let item = named(name.last(), alias.as_ref(), columns, opaque);
+                let own = name.last().to_owned();
+                let (columns, opaque, oid) = self.relation(name)?;
+                if alias.is_none() && name.last() != own {
+                    *alias = Some(Alias { name: own.clone(), columns: Vec::new() });
+                }
+                let mut item = named(&own, alias.as_ref(), columns.clone(), opaque);
+                if let Renaming::Column { relation, from, to } = &self.renaming
+                    && *relation == oid
+                {
+                    let listed = alias.as_ref().map_or(0, |alias| alias.columns.len());
+                    let reached = columns.iter().position(|column| column == from).is_some_and(|at| at >= listed);
+                    item.renamed = reached.then(|| (from.clone(), to.clone()));
+                }
                 self.top().items.push(item);
             }
             FromItem::Query { query, alias, .. } => {
@@ -283,6 +321,10 @@ impl Resolver<'_> {
         match condition {
             JoinCondition::On(expr) => self.expr(expr)?,
             JoinCondition::Using { columns, .. } => {
+                let renamed = items[start..].iter().filter_map(|item| item.renamed.as_ref());
+                if renamed.clone().any(|(from, _)| columns.contains(from)) {
+                    return Err(Error::unsupported("renaming a column that a view joins by"));
+                }
                 let new: Vec<String> =
                     columns.iter().filter(|name| !self.top().merged.contains(name)).cloned().collect();
                 self.top().merged.extend(new);
@@ -293,11 +335,11 @@ impl Resolver<'_> {
     }
 
     /// Qualifies a relation's name; its columns.
-    fn relation(&mut self, name: &mut Name) -> Result<(Vec<String>, bool)> {
+    fn relation(&mut self, name: &mut Name) -> Result<(Vec<String>, bool, Oid)> {
         if name.parts.len() == 1
             && let Some((_, columns)) = self.ctes.iter().rev().find(|(cte, _)| *cte == name.parts[0])
         {
-            return Ok((columns.clone().unwrap_or_default(), columns.is_none()));
+            return Ok((columns.clone().unwrap_or_default(), columns.is_none(), Oid::NONE));
         }
         let relation = self.ctx.relation(name)?;
         let columns = match &relation {
@@ -312,37 +354,66 @@ impl Resolver<'_> {
         }
         let schema = self.snapshot.relation_schema(&relation);
         if let Some(schema) = self.snapshot.schema_name(schema) {
-            name.parts = vec![schema.to_owned(), relation.name().to_owned()];
+            name.parts = self.renamed_object(relation.oid(), schema, relation.name());
         }
-        Ok((columns, false))
+        Ok((columns, false, relation.oid()))
+    }
+
+    /// Schema and name of an object after the renaming.
+    fn renamed_object(&self, oid: Oid, schema: &str, name: &str) -> Vec<String> {
+        match &self.renaming {
+            Renaming::Object { oid: changed, schema, name } if *changed == oid => vec![schema.clone(), name.clone()],
+            Renaming::Schema { from, to } if from == schema => vec![to.clone(), name.to_owned()],
+            _ => vec![schema.to_owned(), name.to_owned()],
+        }
     }
 
     /// Qualifies a type of the user's.
     fn type_name(&mut self, ty: &mut TypeName) -> Result<()> {
-        if ty.name.parts.len() == 1
-            && let Some(TypeRef::User(desc)) = self.snapshot.find_type(&self.ctx.path, ty.name.last())
-        {
+        let found = match ty.name.schema() {
+            None => self.snapshot.find_type(&self.ctx.path, ty.name.last()),
+            Some(schema) => {
+                self.snapshot.schema_named(schema).and_then(|schema| self.snapshot.type_in(schema, ty.name.last()))
+            }
+        };
+        if let Some(TypeRef::User(desc)) = found {
             self.found.push(desc.oid);
             if let Some(schema) = self.snapshot.schema_name(desc.schema) {
-                ty.name.parts = vec![schema.to_owned(), desc.name.clone()];
+                ty.name.parts = self.renamed_object(desc.oid, schema, &desc.name);
             }
         }
         Ok(())
     }
 
     fn column(&self, name: &mut Name) {
-        let [column] = name.parts.as_slice() else { return };
+        let renamed = |item: &Item, column: &str| match &item.renamed {
+            Some((from, to)) if from == column => to.clone(),
+            _ => column.to_owned(),
+        };
+        let (qualifier, column) = match name.parts.as_slice() {
+            [column] => (None, column.clone()),
+            [.., table, column] => (Some(table.clone()), column.clone()),
+            [] => return,
+        };
         for scope in self.scopes.iter().rev() {
-            if scope.merged.contains(column) {
-                return;
-            }
-            let owners: Vec<&Item> = scope.items.iter().filter(|item| item.columns.contains(column)).collect();
-            match owners.as_slice() {
-                [owner] if !scope.bare && !owner.alias.is_empty() => {
-                    name.parts = vec![owner.alias.clone(), column.clone()];
+            if let Some(table) = &qualifier {
+                if let Some(item) = scope.items.iter().find(|item| item.alias == *table) {
+                    name.parts = vec![table.clone(), renamed(item, &column)];
                     return;
                 }
-                [_] => return,
+                continue;
+            }
+            if scope.merged.contains(&column) {
+                return;
+            }
+            let owners: Vec<&Item> = scope.items.iter().filter(|item| item.columns.contains(&column)).collect();
+            match owners.as_slice() {
+                [owner] => {
+                    let new = renamed(owner, &column);
+                    let bare = scope.bare || owner.alias.is_empty();
+                    name.parts = if bare { vec![new] } else { vec![owner.alias.clone(), new] };
+                    return;
+                }
                 // A function's column, an output name or an error: as written.
                 _ if scope.items.iter().any(|item| item.opaque) => return,
                 _ => {}
@@ -437,14 +508,23 @@ fn children(kind: &mut ExprKind) -> Vec<&mut Expr> {
     }
 }
 
+/// The column that an expression is, if it is nothing else.
+fn own_column(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Column(name) => Some(name.last().to_owned()),
+        _ => None,
+    }
+}
+
 fn named(own: &str, alias: Option<&Alias>, columns: Vec<String>, opaque: bool) -> Item {
     match alias {
         Some(alias) => Item {
             alias: alias.name.clone(),
             columns: overlay(Some(columns), &alias.columns).unwrap_or_default(),
             opaque: opaque && alias.columns.is_empty(),
+            renamed: None,
         },
-        None => Item { alias: own.to_owned(), columns, opaque },
+        None => Item { alias: own.to_owned(), columns, opaque, renamed: None },
     }
 }
 
