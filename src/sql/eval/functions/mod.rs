@@ -16,6 +16,7 @@ pub mod bytes;
 pub mod catalog_info;
 pub mod datetime;
 pub mod datetime_parts;
+pub mod enums;
 pub mod float;
 pub mod from_char;
 pub mod integer;
@@ -26,6 +27,7 @@ pub mod json_record;
 pub mod jsonb;
 pub mod jsonb_edit;
 pub mod math;
+pub mod money;
 mod number_format;
 pub mod patterns;
 pub mod privileges;
@@ -54,6 +56,7 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     catalog_info::FUNCTIONS,
     datetime::FUNCTIONS,
     datetime_parts::FUNCTIONS,
+    enums::FUNCTIONS,
     float::FUNCTIONS,
     integer::FUNCTIONS,
     json::FUNCTIONS,
@@ -63,6 +66,7 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     jsonb::FUNCTIONS,
     jsonb_edit::FUNCTIONS,
     math::FUNCTIONS,
+    money::FUNCTIONS,
     patterns::FUNCTIONS,
     privileges::TABLES,
     privileges::SEQUENCES,

@@ -193,3 +193,8 @@ fn number_templates_answer_as_postgres() {
 fn time_templates_answer_as_postgres() {
     check(include_str!("cases/to_char_datetime.txt"));
 }
+
+#[test]
+fn money_answers_as_postgres() {
+    check(include_str!("cases/money.txt"));
+}
