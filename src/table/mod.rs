@@ -23,6 +23,8 @@ mod unique;
 
 #[cfg(test)]
 pub(crate) mod test_support;
+#[cfg(test)]
+mod tests;
 
 pub use access::Table;
 pub use index_scan::IndexScan;

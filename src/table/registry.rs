@@ -101,6 +101,12 @@ impl Tables {
         desc.indexes.iter().for_each(|index| self.forget(index.storage));
     }
 
+    /// Entries of one index in memory; 0 when it has none.
+    #[must_use]
+    pub fn entries(&self, storage: StorageId) -> usize {
+        self.indexes.read().get(&storage).map_or(0, |state| state.entries.len())
+    }
+
     /// Bytes that all primary indexes and claims take.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
