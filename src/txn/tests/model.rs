@@ -321,7 +321,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20000))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
     fn transactions_do_what_the_model_does(steps in prop::collection::vec(step(), 1..120), spills in any::<bool>()) {
