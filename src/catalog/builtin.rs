@@ -215,6 +215,8 @@ data! {
     PG_RANGE = "pg_range.tsv";
     /// pg_language.
     PG_LANGUAGE = "pg_language.tsv";
+    /// Settings: their units, bounds and initial values.
+    PG_SETTINGS = "pg_settings.tsv";
     /// Columns of system relations.
     SYSTEM_COLUMNS = "system_columns.tsv";
 }

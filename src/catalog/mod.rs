@@ -6,11 +6,14 @@
 //! does DDL (the session takes a lock), so publishing never conflicts.
 //!
 //! * [`lookup`]: names with a search path, for `reg*` types and messages.
-//! * [`system`]: the columns of `pg_catalog` and `information_schema`.
+//! * [`system`]: columns and rows of `pg_catalog` and `information_schema`.
+//! * [`describe`], [`signature`]: the texts PostgreSQL prints about objects.
 
 pub mod builtin;
+pub mod describe;
 pub mod descriptor;
 pub mod lookup;
+pub mod signature;
 pub mod snapshot;
 pub mod store;
 pub mod system;

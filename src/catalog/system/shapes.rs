@@ -1,5 +1,7 @@
-//! The shapes of `pg_catalog` and `information_schema` relations, as PostgreSQL 18 has them. Their rows are made above, from a
-//! snapshot and live state; a relation that has a shape but no maker is empty.
+//! The shapes of `pg_catalog` and `information_schema` relations, as PostgreSQL 18 has them.
+//!
+//! A column of one of the domains of `information_schema` (`sql_identifier` and its kin) has the domain's base type
+//! here: that is the type clients see on the wire, and values need no domain checks.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -33,13 +35,13 @@ fn load() -> Shapes {
         let column = ColumnDesc {
             attnum: row.attnum,
             name: row.name.to_owned(),
-            ty: SqlType::with(row.type_oid, row.typmod),
+            ty: base_of_domain(SqlType::with(row.type_oid, row.typmod)),
             not_null: row.not_null,
             default: None,
             generated: None,
             identity: None,
             missing: None,
-            collation: Oid::NONE,
+            collation: builtin().type_row(row.type_oid).map_or(Oid::NONE, |found| found.collation),
             storage: None,
             statistics: None,
         };
@@ -49,6 +51,18 @@ fn load() -> Shapes {
     let by_name = all.iter().enumerate().map(|(at, desc)| ((desc.schema, desc.name), at)).collect();
     let by_oid = all.iter().enumerate().map(|(at, desc)| (desc.oid, at)).collect();
     Shapes { all, by_name, by_oid }
+}
+
+/// The base type of a domain of `information_schema`, by its fixed OID; other types unchanged.
+fn base_of_domain(ty: SqlType) -> SqlType {
+    match ty.oid.0 {
+        12_435 => SqlType::of(Oid::INT4),
+        12_438 => SqlType::of(Oid::VARCHAR),
+        12_440 => SqlType::of(Oid::NAME),
+        12_446 => SqlType::with(Oid::TIMESTAMPTZ, 2),
+        12_448 => SqlType::with(Oid::VARCHAR, 3 + 4),
+        _ => ty,
+    }
 }
 
 /// A system relation by schema and name.
