@@ -13,7 +13,7 @@ use crate::catalog::system::live::NoLiveState;
 use crate::catalog::system::objects::plain_column;
 use crate::catalog::system::{SystemContext, relations, rows};
 use crate::catalog::{describe, system};
-use crate::storage::memory::MemoryKv;
+use crate::storage::MemoryKv;
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid, SqlType};
 
