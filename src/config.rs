@@ -267,6 +267,26 @@ impl Config {
         Ok(())
     }
 
+    /// Start values of SQL settings that follow from the configuration, for `Settings::set_start`.
+    #[must_use]
+    pub fn sql_settings(&self) -> Vec<(&'static str, String)> {
+        let port = self.addresses().find_map(|address| address.rsplit_once(':')).map_or("5433", |(_, port)| port);
+        let hosts: Vec<&str> =
+            self.addresses().filter_map(|address| Some(address.rsplit_once(':')?.0.trim_matches(['[', ']']))).collect();
+        let on = |flag: bool| if flag { "on" } else { "off" }.to_owned();
+        vec![
+            ("data_directory", self.data.to_string_lossy().into_owned()),
+            ("listen_addresses", hosts.join(",")),
+            ("port", port.parse::<u16>().unwrap_or(5433).max(1).to_string()),
+            ("max_connections", self.max_connections.to_string()),
+            ("authentication_timeout", format!("{}s", self.authentication_timeout)),
+            ("ssl", on(self.tls != TlsMode::Off)),
+            ("work_mem", format!("{}kB", self.work_mem / 1024)),
+            ("maintenance_work_mem", format!("{}kB", self.maintenance_work_mem / 1024)),
+            ("shared_buffers", format!("{}kB", (self.block_cache + self.row_cache) / 8192 * 8)),
+        ]
+    }
+
     /// The addresses to listen on.
     pub fn addresses(&self) -> impl Iterator<Item = &str> {
         self.listen.split(',').map(str::trim).filter(|address| !address.is_empty())
@@ -402,6 +422,13 @@ mod tests {
         writeln!(file, "max_conections = 7").unwrap();
         let error = Config::load(Some(file.path()), env(&[]), &[]).unwrap_err();
         assert!(error.report().message.contains("unrecognized setting \"max_conections\""));
+    }
+
+    /// docs/CONFIGURATION.md holds exactly what `omendb config` prints.
+    #[test]
+    fn the_documentation_is_current() {
+        let page = include_str!("../docs/CONFIGURATION.md");
+        assert!(page.ends_with(&markdown()), "run `omendb config` and paste its table into docs/CONFIGURATION.md");
     }
 
     #[test]

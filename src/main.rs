@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -125,9 +125,21 @@ fn serve(args: &ServeArgs) -> Result<()> {
     if generated {
         config.admin_password = verifier::generate_password();
     }
+    make_private(&config.data)?;
     let opened = open_engine(&config)?;
     let shown = (opened.created && generated).then_some(config.admin_password.as_str());
     omendb::server::run(&config, opened.host, |addresses| announce(&config, addresses, shown))
+}
+
+/// Makes the data directory, for its owner only, when it is missing.
+fn make_private(dir: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|error| {
+        Error::new(SqlState::IO_ERROR, format!("could not create data directory \"{}\": {error}", dir.display()))
+    })
 }
 
 /// Opens the database of the configuration: the one place where program and engine meet.
@@ -157,7 +169,7 @@ fn host_of(address: SocketAddr) -> String {
     if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() }
 }
 
-fn check(dir: &std::path::Path) -> Result<()> {
+fn check(dir: &Path) -> Result<()> {
     let _ = dir;
     Err(Error::unsupported("checking a data directory"))
 }

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 
 use crate::config::Config;
@@ -37,6 +37,8 @@ use registry::Registry;
 
 /// Connections beyond the limit that may still be at their login, where they are told so or cancel a statement.
 const LOGINS_BEYOND_LIMIT: usize = 64;
+/// Connections that may wait to be accepted.
+const LISTEN_BACKLOG: u32 = 1024;
 /// Stack of a connection's thread, bytes: deep expressions recurse on it. Only touched pages count.
 const STACK_BYTES: usize = 16 << 20;
 
@@ -128,11 +130,10 @@ async fn serve(config: &Config, host: Arc<dyn Host>, ready: impl FnOnce(&[Socket
     });
     let mut listeners = Vec::new();
     for address in config.addresses() {
-        let listener = TcpListener::bind(address).await.map_err(|error| {
+        listeners.push(listen(address).await.map_err(|error| {
             Error::fatal(SqlState::IO_ERROR, format!("could not listen on {address}: {error}"))
                 .hint("Another server may be using the address; choose one with --listen.")
-        })?;
-        listeners.push(listener);
+        })?);
     }
     let addresses = listeners
         .iter()
@@ -150,6 +151,24 @@ async fn serve(config: &Config, host: Arc<dyn Host>, ready: impl FnOnce(&[Socket
     }
     shared.host.shutdown();
     Ok(())
+}
+
+/// Listens on the first address of a name that can be bound. Accepted sockets inherit keep-alive, so a client whose machine
+/// is gone does not hold its session for ever.
+async fn listen(address: &str) -> io::Result<TcpListener> {
+    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for candidate in tokio::net::lookup_host(address).await? {
+        let socket = if candidate.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_keepalive(true)?;
+        // Without it a restart waits for connections of the last run to be forgotten.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        match socket.bind(candidate).and_then(|()| socket.listen(LISTEN_BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 /// Terminates all sessions and waits for their threads, within the configured time.

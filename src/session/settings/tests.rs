@@ -229,3 +229,14 @@ fn every_setting_has_a_row() {
     let mem = rows.iter().find(|row| row.name == "work_mem").unwrap();
     assert_eq!((mem.setting.as_str(), mem.shown.as_str(), mem.unit), ("4096", "4MB", Some("kB")));
 }
+
+#[test]
+fn the_configuration_gives_start_values() {
+    let mut settings = Settings::new();
+    for (name, value) in crate::config::Config::defaults().sql_settings() {
+        settings.set_start(name, &value).unwrap();
+    }
+    assert_eq!(settings.show("port").unwrap(), "5433");
+    assert_eq!(settings.show("shared_buffers").unwrap(), "576MB");
+    assert_eq!(settings.show("listen_addresses").unwrap(), "127.0.0.1");
+}
