@@ -4,7 +4,7 @@
 //! built-in default. Changes inside a transaction are logged, so ROLLBACK and ROLLBACK TO undo them and the end of the
 //! transaction drops SET LOCAL. What the engine asks often is kept ready in [`Typed`], refreshed after each change.
 //!
-//! * [`registry`]: the settings there are.
+//! * [`mod@registry`]: the settings there are.
 //! * [`values`]: numbers with units, enums, booleans.
 //! * [`checks`]: settings with rules of their own.
 
