@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::types::timezone::Zone;
 use crate::types::{Datum, EnumValue, FieldNames, Oid, SqlType};
 use crate::types::{
-    array, bit, boolean, bytea, codec, date, float, halfvec, integer, interval, json, money, numeric, record, regtype,
-    sparsevec, text, time, timestamp, uuid, vector,
+    array, bit, boolean, bytea, codec, date, float, halfvec, integer, interval, json, jsonpath, money, numeric, record,
+    regtype, sparsevec, text, time, timestamp, uuid, vector,
 };
 
 /// `DateStyle`'s output format.
@@ -229,6 +229,7 @@ pub fn input(text: &str, ty: SqlType, ctx: &IoContext<'_>) -> Result<Datum> {
         Oid::INTERNAL_CHAR => Datum::Char(text::input_internal_char(text)),
         Oid::JSON => json::input_json(text)?,
         Oid::JSONB => json::input_jsonb(text)?,
+        Oid::JSONPATH => jsonpath::input(text)?,
         Oid::BYTEA => Datum::Bytea(bytea::input(text)?.into()),
         Oid::UUID => Datum::Uuid(uuid::input(text)?),
         Oid::DATE => Datum::Date(date::input(text, ctx)?),
@@ -252,7 +253,7 @@ pub fn input(text: &str, ty: SqlType, ctx: &IoContext<'_>) -> Result<Datum> {
         Oid::PG_LSN => Datum::Int8(regtype::input_lsn(text)?),
         Oid::XID8 => Datum::Int8(regtype::input_xid8(text)?),
         Oid::VOID => Datum::text(""),
-        Oid::INET | Oid::CIDR | Oid::MACADDR | Oid::POINT | Oid::TSVECTOR | Oid::TSQUERY | Oid::XML | Oid::JSONPATH => {
+        Oid::INET | Oid::CIDR | Oid::MACADDR | Oid::POINT | Oid::TSVECTOR | Oid::TSQUERY | Oid::XML => {
             return Err(Error::unsupported(format!("type {}", ctx.lookup.type_name(ty.oid))));
         }
         oid if codec::is_oid_like(oid) => Datum::Oid(regtype::input(oid, text, ctx)?),

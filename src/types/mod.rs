@@ -20,6 +20,7 @@ pub mod integer;
 pub mod interval;
 pub mod io;
 pub mod json;
+pub mod jsonpath;
 pub mod keycode;
 pub mod money;
 pub mod numeric;

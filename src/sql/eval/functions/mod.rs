@@ -26,6 +26,8 @@ pub mod json_convert;
 pub mod json_record;
 pub mod jsonb;
 pub mod jsonb_edit;
+pub mod jsonpath;
+mod jsonpath_methods;
 pub mod math;
 pub mod money;
 mod number_format;
@@ -65,6 +67,7 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     json_record::FUNCTIONS,
     jsonb::FUNCTIONS,
     jsonb_edit::FUNCTIONS,
+    jsonpath::FUNCTIONS,
     math::FUNCTIONS,
     money::FUNCTIONS,
     patterns::FUNCTIONS,
@@ -100,6 +103,7 @@ pub const SETS: &[&[(&str, SetFn)]] = &[
     json::SET_FUNCTIONS,
     json_record::SET_FUNCTIONS,
     jsonb::SET_FUNCTIONS,
+    jsonpath::SET_FUNCTIONS,
     catalog_info::SET_FUNCTIONS,
     quoting::SET_FUNCTIONS,
     regex::SET_FUNCTIONS,

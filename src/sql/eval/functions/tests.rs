@@ -198,3 +198,8 @@ fn time_templates_answer_as_postgres() {
 fn money_answers_as_postgres() {
     check(include_str!("cases/money.txt"));
 }
+
+#[test]
+fn json_paths_answer_as_postgres() {
+    check(include_str!("cases/jsonpath.txt"));
+}
