@@ -7,8 +7,8 @@ use crate::catalog::descriptor::RelationDesc;
 use crate::error::Result;
 use crate::sql::eval::context::{ArgTypes, FnContext};
 use crate::sql::eval::registry::{Body, RowStream, function};
-use crate::sql::eval::row::{Row, eval_row};
-use crate::sql::expr::Expr;
+use crate::sql::eval::row::{Row, eval_row, invoke};
+use crate::sql::expr::{Call, Expr};
 use crate::sql::logical::FunctionCall;
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid, RecordValue};
@@ -83,13 +83,32 @@ pub(super) fn call_rows(call: &FunctionCall, row: Row<'_>, ctx: &ExecContext) ->
             return Ok(Box::new(std::iter::empty()));
         }
         let Body::Set(set) = found.body else { return Err(found.missing()) };
-        let info = FnContext { eval: &ctx.eval, function: found, result: node.ty, args: ArgTypes::Exprs(&node.args) };
+        let types = ArgTypes::Call { exprs: &node.args, columns: &call.columns };
+        let info = FnContext { eval: &ctx.eval, function: found, result: node.ty, args: types };
         let position = node.position;
         let stream = set(&info, &args).map_err(|error| error.at(position))?.into_stream();
         return Ok(Box::new(stream.map(move |row| row.map(|row| spread(row, width)))));
     }
-    let value = eval_row(&call.expr, row, &ctx.eval)?;
+    let value = match &call.expr {
+        Expr::Call(node) if node.ty.oid == Oid::RECORD => record_value(node, call, row, ctx)?,
+        expr => eval_row(expr, row, &ctx.eval)?,
+    };
+    if let (Datum::Record(record), [column]) = (&value, call.columns.as_slice())
+        && record.type_oid == Oid::RECORD
+        && column.ty.oid != Oid::RECORD
+    {
+        let only = record.fields.first().map_or(Datum::Null, |(_, value)| value.clone());
+        return Ok(Box::new(std::iter::once(Ok(vec![only]))));
+    }
     Ok(Box::new(std::iter::once(Ok(spread(vec![value], width)))))
+}
+
+/// The value of a function that returns `record`, told the columns that the query gives it.
+fn record_value(node: &Call, call: &FunctionCall, row: Row<'_>, ctx: &ExecContext) -> Result<Datum> {
+    let Some(found) = function(node.function) else { return eval_row(&call.expr, row, &ctx.eval) };
+    let args = node.args.iter().map(|arg| eval_row(arg, row, &ctx.eval)).collect::<Result<Vec<_>>>()?;
+    let types = ArgTypes::Call { exprs: &node.args, columns: &call.columns };
+    invoke(found, &args, node.ty, types, &ctx.eval).map_err(|error| error.at(node.position))
 }
 
 /// A record taken apart when several columns are wanted of one value.
