@@ -8,7 +8,7 @@ use crate::catalog::snapshot::{PG_CATALOG, PUBLIC, Relation, SearchPath, Snapsho
 use crate::common::quote_ident;
 use crate::error::Result;
 use crate::types::io::{TypeLookup, UserType};
-use crate::types::{EnumValue, Oid, SqlType};
+use crate::types::{EnumValue, FieldNames, Oid, SqlType};
 
 /// Resolves and prints names as a session sees them.
 #[derive(Clone)]
@@ -180,6 +180,10 @@ impl TypeLookup for Names {
 
     fn user_type(&self, oid: Oid) -> Option<UserType> {
         TypeLookup::user_type(&*self.snapshot, oid)
+    }
+
+    fn field_names(&self, oid: Oid) -> Option<FieldNames> {
+        TypeLookup::field_names(&*self.snapshot, oid)
     }
 
     fn reg_input(&self, kind: Oid, text: &str) -> Result<Oid> {

@@ -13,7 +13,7 @@ use crate::catalog::descriptor::{
 };
 use crate::catalog::system;
 use crate::types::io::{TypeLookup, UserType};
-use crate::types::{EnumValue, Oid, SqlType, typmod};
+use crate::types::{EnumValue, FieldNames, Oid, SqlType, typmod};
 
 /// OID of schema `pg_catalog`.
 pub const PG_CATALOG: Oid = Oid(11);
@@ -453,5 +453,10 @@ impl TypeLookup for Snapshot {
             TypeRef::Builtin(row) if row.element.is_some() && row.category == 'A' => Some(UserType::Array(row.element)),
             TypeRef::Builtin(_) => None,
         }
+    }
+
+    fn field_names(&self, oid: Oid) -> Option<FieldNames> {
+        let fields = self.composite_fields(oid)?;
+        Some(fields.iter().map(|field| Arc::from(field.0.as_str())).collect())
     }
 }
