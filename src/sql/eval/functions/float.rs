@@ -20,6 +20,27 @@ fn underflow<T>() -> Result<T> {
     bail!(NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: underflow")
 }
 
+/// The gamma function; it has poles at zero and the negative integers.
+fn gamma(value: f64) -> Result<Datum> {
+    if value == f64::NEG_INFINITY || (value <= 0.0 && value.fract() == 0.0) {
+        return overflow();
+    }
+    let result = libm::tgamma(value);
+    if result.is_infinite() && value.is_finite() {
+        return overflow();
+    }
+    if result == 0.0 {
+        return underflow();
+    }
+    Ok(Datum::Float8(result))
+}
+
+/// The logarithm of the absolute value of [`gamma`].
+fn log_gamma(value: f64) -> Result<Datum> {
+    let result = libm::lgamma(value);
+    if result.is_infinite() && value.is_finite() { overflow() } else { Ok(Datum::Float8(result)) }
+}
+
 fn out_of_range<T>() -> Result<T> {
     bail!(NUMERIC_VALUE_OUT_OF_RANGE, "input is out of range")
 }
@@ -409,6 +430,10 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] =
         }),
         ("degrees", |_, a| unary(a, |x| x / RADIANS_PER_DEGREE)),
         ("radians", |_, a| unary(a, |x| x * RADIANS_PER_DEGREE)),
+        ("derf", |_, a| Ok(Datum::Float8(libm::erf(float(&a[0]))))),
+        ("derfc", |_, a| Ok(Datum::Float8(libm::erfc(float(&a[0]))))),
+        ("dgamma", |_, a| gamma(float(&a[0]))),
+        ("dlgamma", |_, a| log_gamma(float(&a[0]))),
         ("dpi", |_, _| Ok(Datum::Float8(std::f64::consts::PI))),
         ("width_bucket_float8", |_, a| width_bucket(a)),
         ("drandom", |ctx, _| Ok(Datum::Float8(ctx.session().random()))),

@@ -19,6 +19,7 @@ pub mod datetime_parts;
 pub mod enums;
 pub mod float;
 pub mod from_char;
+pub mod hashing;
 pub mod integer;
 pub mod json;
 pub mod json_build;
@@ -28,6 +29,7 @@ pub mod jsonb;
 pub mod jsonb_edit;
 pub mod jsonpath;
 mod jsonpath_methods;
+pub mod listings;
 pub mod math;
 pub mod money;
 mod number_format;
@@ -60,6 +62,7 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     datetime_parts::FUNCTIONS,
     enums::FUNCTIONS,
     float::FUNCTIONS,
+    hashing::FUNCTIONS,
     integer::FUNCTIONS,
     json::FUNCTIONS,
     json_build::FUNCTIONS,
@@ -68,6 +71,7 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
     jsonb::FUNCTIONS,
     jsonb_edit::FUNCTIONS,
     jsonpath::FUNCTIONS,
+    listings::FUNCTIONS,
     math::FUNCTIONS,
     money::FUNCTIONS,
     patterns::FUNCTIONS,
@@ -105,6 +109,7 @@ pub const SETS: &[&[(&str, SetFn)]] = &[
     jsonb::SET_FUNCTIONS,
     jsonpath::SET_FUNCTIONS,
     catalog_info::SET_FUNCTIONS,
+    listings::SET_FUNCTIONS,
     quoting::SET_FUNCTIONS,
     regex::SET_FUNCTIONS,
     series::SET_FUNCTIONS,

@@ -203,3 +203,13 @@ fn money_answers_as_postgres() {
 fn json_paths_answer_as_postgres() {
     check(include_str!("cases/jsonpath.txt"));
 }
+
+#[test]
+fn hashes_are_postgres_s() {
+    check(include_str!("cases/hash.txt"));
+}
+
+#[test]
+fn numbers_answer_as_postgres() {
+    check(include_str!("cases/number.txt"));
+}
