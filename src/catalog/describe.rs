@@ -13,7 +13,7 @@ use crate::catalog::system::dependencies;
 use crate::catalog::system::objects::{self, builtin_schema, extension_schema, type_collation};
 use crate::common::{quote_ident, quote_literal};
 use crate::error::Result;
-use crate::types::{Oid, SqlType};
+use crate::types::Oid;
 
 /// The access method that has ASC, DESC and NULLS FIRST.
 const BTREE: Oid = Oid(403);
@@ -412,12 +412,6 @@ pub fn index_property(names: &Names, index: Oid, column: i32, property: &str) ->
         "returnable" => ordered,
         _ => return None,
     })
-}
-
-/// The text of a type as `format_type` prints it.
-#[must_use]
-pub fn type_text(names: &Names, ty: SqlType) -> String {
-    names.snapshot.type_text(ty)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::bail;
 use crate::catalog::builtin::builtin;
 use crate::catalog::snapshot::{PG_CATALOG, PUBLIC, Relation, SearchPath, Snapshot, TypeRef};
+use crate::catalog::system::objects::{FIRST_NORMAL, extension_schema};
 use crate::common::quote_ident;
 use crate::error::Result;
 use crate::types::io::{TypeLookup, UserType};
@@ -110,8 +111,39 @@ impl Names {
         }
     }
 
+    /// A type as `format_type` prints it in this session: types outside `pg_catalog` are qualified when they are not
+    /// visible, pgvector's included, because pg_dump relies on it.
+    #[must_use]
+    pub fn type_text(&self, ty: SqlType) -> String {
+        let plain = |name: String, schema: Oid, visible: bool| match self.snapshot.schema_name(schema) {
+            Some(schema) if !visible => format!("{}.{name}", quote_ident(schema)),
+            _ => name,
+        };
+        let element = self.snapshot.element_type(ty.oid).filter(|_| ty.oid.0 >= FIRST_NORMAL.0);
+        if let Some(element) = element {
+            return self.type_text(SqlType::with(element, ty.typmod)) + "[]";
+        }
+        match self.snapshot.type_by_oid(ty.oid) {
+            Some(TypeRef::Builtin(row)) if row.oid.0 >= FIRST_NORMAL.0 => match extension_schema(&self.snapshot) {
+                Some(schema) => plain(self.snapshot.type_text(ty), schema, self.path.schemas.contains(&schema)),
+                None => self.snapshot.type_text(ty),
+            },
+            Some(TypeRef::User(found)) => {
+                let first = self.path.schemas.iter().find(|at| self.snapshot.type_in(**at, &found.name).is_some());
+                plain(quote_ident(&found.name), found.schema, first == Some(&found.schema))
+            }
+            Some(TypeRef::Row(..)) => match self.snapshot.relation_of_row_type(ty.oid) {
+                Some(relation) => self.relation_text(&relation),
+                None => self.snapshot.type_text(ty),
+            },
+            _ => self.snapshot.type_text(ty),
+        }
+    }
+
     fn type_named(&self, text: &str) -> Result<Oid> {
-        let parts = split_name(text.trim_end_matches("[]").trim())?;
+        let bare = text.trim_end_matches("[]").trim();
+        let bare = bare.split_once('(').map_or(bare, |(name, _)| name.trim_end());
+        let parts = split_name(bare)?;
         let found = match parts.as_slice() {
             [name] => self.snapshot.find_type(&self.path, alias(name)),
             [.., schema, name] => self.snapshot.schema_named(schema).and_then(|s| self.snapshot.type_in(s, name)),
@@ -175,7 +207,7 @@ impl TypeLookup for Names {
     }
 
     fn type_name(&self, oid: Oid) -> String {
-        self.snapshot.type_text(SqlType::of(oid))
+        self.type_text(SqlType::of(oid))
     }
 
     fn user_type(&self, oid: Oid) -> Option<UserType> {

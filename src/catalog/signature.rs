@@ -39,7 +39,7 @@ fn text(names: &Names, argument: &Argument, with_mode: bool) -> String {
         out.push_str(&quote_ident(argument.name));
         out.push(' ');
     }
-    out.push_str(&names.snapshot.type_text(SqlType::of(argument.ty)));
+    out.push_str(&names.type_text(SqlType::of(argument.ty)));
     out
 }
 
@@ -76,7 +76,7 @@ pub fn result(names: &Names, function: Oid) -> Option<String> {
         return Some(format!("TABLE({})", table.join(", ")));
     }
     let set = if row.returns_set { "SETOF " } else { "" };
-    Some(format!("{set}{}", names.snapshot.type_text(SqlType::of(row.result))))
+    Some(format!("{set}{}", names.type_text(SqlType::of(row.result))))
 }
 
 /// `pg_get_functiondef`; aggregates have none.

@@ -483,7 +483,7 @@ fn the_standard_describes_columns() {
             "b|integer|NO|||32|0|pg_catalog|int4||ALWAYS|",
             "c|integer|YES|||32|0|pg_catalog|int4|||(b * 2)",
             "color|USER-DEFINED|YES|||||app|color|||",
-            "size|integer|YES|||32|0|pg_catalog|int4|positive||",
+            "size|integer|NO|||32|0|pg_catalog|int4|positive||",
         ]
     );
 }

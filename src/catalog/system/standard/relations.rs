@@ -1,8 +1,8 @@
 //! Tables, views, columns, sequences and schemata of `information_schema`.
 
 use crate::catalog::describe;
-use crate::catalog::descriptor::{ColumnDesc, RelationDesc};
-use crate::catalog::snapshot::{INFORMATION_SCHEMA, PG_CATALOG, PG_TOAST};
+use crate::catalog::descriptor::{ColumnDesc, RelationDesc, TypeKind};
+use crate::catalog::snapshot::{INFORMATION_SCHEMA, PG_CATALOG, PG_TOAST, Snapshot};
 use crate::catalog::store::FIRST_ROLE;
 use crate::catalog::system::makers::SystemContext;
 use crate::catalog::system::objects::{Columned, columned, database_name, role_name, schema_name};
@@ -124,6 +124,14 @@ pub fn columns(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
     set.finish()
 }
 
+/// Whether a type is a domain that refuses NULL, itself or by the domain it is over.
+fn is_not_null_domain(snapshot: &Snapshot, ty: SqlType) -> bool {
+    match snapshot.user_type(ty.oid).map(|found| &found.kind) {
+        Some(TypeKind::Domain { base, not_null, .. }) => *not_null || is_not_null_domain(snapshot, *base),
+        _ => false,
+    }
+}
+
 fn column_row(ctx: &SystemContext<'_>, item: &Columned<'_>, column: &ColumnDesc) -> Vec<Datum> {
     let snapshot = ctx.snapshot();
     let database = database_name(snapshot);
@@ -138,7 +146,7 @@ fn column_row(ctx: &SystemContext<'_>, item: &Columned<'_>, column: &ColumnDesc)
         text(&column.name),
         int(column.attnum),
         text_or_null(column.default.as_ref().filter(|_| column.generated.is_none())),
-        yes_no(!column.not_null),
+        yes_no(!column.not_null && !is_not_null_domain(snapshot, column.ty)),
         text_or_null(domain.map(|_| database)),
         text_or_null(domain.map(|found| schema_name(snapshot, found.schema))),
         text_or_null(domain.map(|found| &found.name)),

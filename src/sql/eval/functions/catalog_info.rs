@@ -36,8 +36,15 @@ fn type_text(ctx: &FnContext<'_>, ty: Oid, modifier: Option<i32>) -> String {
         (Oid::BIT, None) => return "bit".to_owned(),
         _ => {}
     }
-    if let Some(name) = typmod::format_type(SqlType::with(ty, modifier.unwrap_or(-1))) {
-        return name;
+    let is_pgvector = matches!(ty, Oid::VECTOR | Oid::HALFVEC | Oid::SPARSEVEC);
+    match typmod::format_type(SqlType::with(ty, modifier.unwrap_or(-1))) {
+        // The extension's types are qualified where its schema is not on the path.
+        Some(name) if is_pgvector => {
+            let dimensions = name.find('(').map_or("", |at| &name[at..]);
+            return io.lookup.type_name(ty) + dimensions;
+        }
+        Some(name) => return name,
+        None => {}
     }
     if let Some(UserType::Array(element)) = io.lookup.user_type(ty) {
         return type_text(ctx, element, modifier) + "[]";
