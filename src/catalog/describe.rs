@@ -15,6 +15,15 @@ use crate::common::{quote_ident, quote_literal};
 use crate::error::Result;
 use crate::types::Oid;
 
+/// Prints an expression of a table (its canonical text and the table) as the session sees it.
+pub type PrintExpr<'a> = &'a dyn Fn(&str, Oid) -> String;
+
+/// The printer that leaves expressions as they are stored: every parenthesis, names outside `public` qualified.
+#[must_use]
+pub fn as_stored(expr: &str, _table: Oid) -> String {
+    expr.to_owned()
+}
+
 /// The access method that has ASC, DESC and NULLS FIRST.
 const BTREE: Oid = Oid(403);
 
@@ -121,11 +130,13 @@ pub fn expression_name(expr: &str) -> String {
     "expr".to_owned()
 }
 
-fn key_target(table: &TableDesc, key: &IndexKey) -> String {
+fn key_target(table: &TableDesc, key: &IndexKey, print: PrintExpr<'_>) -> String {
     match &key.target {
         IndexTarget::Column(attnum) => column_text(table, *attnum),
-        IndexTarget::Expr(expr) if is_call(expr) => expr.clone(),
-        IndexTarget::Expr(expr) => format!("({expr})"),
+        IndexTarget::Expr(expr) => {
+            let expr = print(expr, table.oid);
+            if is_call(&expr) { expr } else { format!("({expr})") }
+        }
     }
 }
 
@@ -160,8 +171,8 @@ fn default_opclass(snapshot: &Snapshot, method: Oid, ty: Oid) -> Option<Oid> {
     builtin().default_opclass(method, stands_for).map(|row| row.oid)
 }
 
-fn key_text(names: &Names, table: &TableDesc, index: &IndexDesc, key: &IndexKey) -> String {
-    let mut out = key_target(table, key);
+fn key_text(names: &Names, table: &TableDesc, index: &IndexDesc, key: &IndexKey, print: PrintExpr<'_>) -> String {
+    let mut out = key_target(table, key, print);
     let own = match key.target {
         IndexTarget::Column(attnum) => table.position_of(attnum).map(|at| table.columns[at].collation),
         IndexTarget::Expr(_) => None,
@@ -197,15 +208,15 @@ fn options_text(options: &[(String, String)]) -> String {
 
 /// `pg_get_indexdef(index, column, pretty)`; column 0 is the whole statement.
 #[must_use]
-pub fn index_def(names: &Names, index: Oid, column: i32, pretty: bool) -> Option<String> {
+pub fn index_def(names: &Names, index: Oid, column: i32, pretty: bool, print: PrintExpr<'_>) -> Option<String> {
     let index = names.snapshot.index(index)?;
     let table = names.snapshot.table(index.table)?;
     if column != 0 {
-        return Some(index_column(table, &index, column));
+        return Some(index_column(table, &index, column, print));
     }
     let relation = Relation::Table(table.clone());
     let target = if pretty { names.relation_text(&relation) } else { qualified(&names.snapshot, &relation) };
-    let keys: Vec<String> = index.keys.iter().map(|key| key_text(names, table, &index, key)).collect();
+    let keys: Vec<String> = index.keys.iter().map(|key| key_text(names, table, &index, key, print)).collect();
     let mut out = format!(
         "CREATE {}INDEX {} ON {target} USING {} ({})",
         if index.unique { "UNIQUE " } else { "" },
@@ -223,16 +234,16 @@ pub fn index_def(names: &Names, index: Oid, column: i32, pretty: bool) -> Option
         out.push_str(&format!(" WITH ({})", options_text(&index.options)));
     }
     if let Some(predicate) = &index.predicate {
-        out.push_str(&format!(" WHERE {predicate}"));
+        out.push_str(&format!(" WHERE {}", print(predicate, table.oid)));
     }
     Some(out)
 }
 
 /// One column of an index; the empty text past the last one.
-fn index_column(table: &TableDesc, index: &IndexDesc, column: i32) -> String {
+fn index_column(table: &TableDesc, index: &IndexDesc, column: i32, print: PrintExpr<'_>) -> String {
     let Ok(at) = usize::try_from(column - 1) else { return String::new() };
     match index.keys.get(at) {
-        Some(key) => key_target(table, key),
+        Some(key) => key_target(table, key, print),
         None => index.include.get(at - index.keys.len()).map_or_else(String::new, |attnum| column_text(table, *attnum)),
     }
 }
@@ -278,9 +289,10 @@ fn unique_text(names: &Names, table: &TableDesc, word: &str, columns: &[AttNum],
     out
 }
 
-fn constraint_text(names: &Names, found: &Constraint<'_>) -> String {
+fn constraint_text(names: &Names, found: &Constraint<'_>, print: PrintExpr<'_>) -> String {
     let mut out = match (found.owner, found.demand) {
-        (_, Demand::Check { expr, .. }) => format!("CHECK ({expr})"),
+        (Owner::Table(table), Demand::Check { expr, .. }) => format!("CHECK ({})", print(expr, table.oid)),
+        (Owner::Domain(_), Demand::Check { expr, .. }) => format!("CHECK ({expr})"),
         (Owner::Table(table), Demand::PrimaryKey { columns, index }) => {
             unique_text(names, table, "PRIMARY KEY", columns, index)
         }
@@ -303,9 +315,9 @@ fn constraint_text(names: &Names, found: &Constraint<'_>) -> String {
 
 /// `pg_get_constraintdef`.
 #[must_use]
-pub fn constraint_def(names: &Names, constraint: Oid) -> Option<String> {
+pub fn constraint_def(names: &Names, constraint: Oid, print: PrintExpr<'_>) -> Option<String> {
     let found = all(&names.snapshot).into_iter().find(|found| found.oid == constraint)?;
-    Some(constraint_text(names, &found))
+    Some(constraint_text(names, &found, print))
 }
 
 /// `pg_get_viewdef`: the query with a semicolon; a system view has none to show.

@@ -10,11 +10,14 @@ use crate::catalog::descriptor::TypeKind;
 use crate::catalog::lookup::Names;
 use crate::catalog::snapshot::{PG_CATALOG, Relation};
 use crate::catalog::{describe, signature, system};
+use crate::common::quote_ident;
 use crate::error::Result;
+use crate::sql::binder::{self, Place};
+use crate::sql::deparse::{deparse, deparse_pretty};
 use crate::sql::eval::context::{CatalogQuestion, FunctionPart, ObjectClass};
 use crate::types::array::ArrayValue;
 use crate::types::io::TypeLookup;
-use crate::types::{Datum, Oid, RecordValue};
+use crate::types::{Datum, Oid, RecordValue, SqlType};
 
 /// The answer to a question; `None` is NULL.
 ///
@@ -25,8 +28,17 @@ pub fn catalog_answer(names: &Names, question: &CatalogQuestion<'_>) -> Result<O
     Ok(match *question {
         CatalogQuestion::IsVisible { class, object } => is_visible(names, class, object).map(Datum::Bool),
         CatalogQuestion::RoleName(oid) => Some(Datum::text(describe::role_name(names, oid))),
-        CatalogQuestion::IndexDef { index, column, pretty } => text(describe::index_def(names, index, column, pretty)),
-        CatalogQuestion::ConstraintDef { constraint, pretty: _ } => text(describe::constraint_def(names, constraint)),
+        CatalogQuestion::IndexDef { index, column, pretty } => {
+            let print = |expr: &str, table: Oid| expression(names, expr, table, pretty);
+            text(describe::index_def(names, index, column, pretty, &print))
+        }
+        CatalogQuestion::ConstraintDef { constraint, pretty } => {
+            let print = |expr: &str, table: Oid| expression(names, expr, table, pretty);
+            text(describe::constraint_def(names, constraint, &print))
+        }
+        CatalogQuestion::Expression { text, relation, pretty } => {
+            Some(Datum::text(expression(names, text, relation, pretty)))
+        }
         CatalogQuestion::ViewDef { view, pretty: _ } => text(describe::view_def(names, view)),
         CatalogQuestion::SerialSequence { table, column } => text(describe::serial_sequence(names, table, column)?),
         CatalogQuestion::Description { object, catalog, sub } => text(description(names, object, catalog, sub)),
@@ -38,6 +50,25 @@ pub fn catalog_answer(names: &Names, question: &CatalogQuestion<'_>) -> Result<O
         CatalogQuestion::SequenceParameters(oid) => sequence_parameters(names, oid),
         CatalogQuestion::EnumLabels(oid) => enum_labels(names, oid),
     })
+}
+
+/// A stored expression as this session prints it. The stored text has all parentheses and qualifies what is not in
+/// `public`; a session with another path, or one that asks for pretty text, gets it bound and printed again. Text that is no
+/// single expression over the relation's columns (an index's list, a domain's check) stays as it is.
+fn expression(names: &Names, text: &str, relation: Oid, pretty: bool) -> String {
+    let stored = Names::stored(Arc::clone(&names.snapshot));
+    if !pretty && names.path.schemas == stored.path.schemas {
+        return text.to_owned();
+    }
+    let columns = match names.snapshot.relation(relation) {
+        Some(Relation::Table(table)) => table.columns.clone(),
+        Some(Relation::View(view)) => view.columns.clone(),
+        _ => return text.to_owned(),
+    };
+    let typed: Vec<(String, SqlType)> = columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
+    let Ok(bound) = binder::bind_stored(text, &typed, None, &stored, Place::Check) else { return text.to_owned() };
+    let column = |position: usize| quote_ident(&columns[position].name);
+    if pretty { deparse_pretty(&bound, &column, names) } else { deparse(&bound, &column, names) }
 }
 
 /// Whether the object's bare name finds it; none when there is no such object.

@@ -53,7 +53,7 @@ pub fn pg_indexes(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
                 text(schema_name(snapshot, table.schema)),
                 text(&table.name),
                 text(&index.name),
-                text_or_null(describe::index_def(ctx.names, index.oid, 0, false)),
+                text_or_null(describe::index_def(ctx.names, index.oid, 0, false, &describe::as_stored)),
             ]);
         }
     }

@@ -395,7 +395,7 @@ fn indexes_and_constraints() {
 #[test]
 fn descriptions_read_as_postgresql_writes_them() {
     let names = names();
-    let index = |oid: u32| describe::index_def(&names, Oid(oid), 0, false).expect("is an index");
+    let index = |oid: u32| describe::index_def(&names, Oid(oid), 0, false, &describe::as_stored).expect("is an index");
     assert_eq!(index(20_112), "CREATE UNIQUE INDEX item_pkey ON app.item USING btree (id)");
     assert_eq!(index(20_114), "CREATE INDEX item_name ON app.item USING btree (lower((name)::text))");
     assert_eq!(
@@ -407,9 +407,9 @@ fn descriptions_read_as_postgresql_writes_them() {
         "CREATE UNIQUE INDEX item_some ON app.item USING btree (name text_pattern_ops DESC, name COLLATE \"C\" NULLS \
          FIRST) INCLUDE (price) NULLS NOT DISTINCT WHERE (price > (0)::numeric)"
     );
-    assert_eq!(describe::index_def(&names, Oid(20_116), 3, false).as_deref(), Some("price"));
-    assert_eq!(describe::index_def(&names, Oid(20_116), 4, false).as_deref(), Some(""));
-    assert_eq!(describe::index_def(&names, ITEM, 0, false), None);
+    assert_eq!(describe::index_def(&names, Oid(20_116), 3, false, &describe::as_stored).as_deref(), Some("price"));
+    assert_eq!(describe::index_def(&names, Oid(20_116), 4, false, &describe::as_stored).as_deref(), Some(""));
+    assert_eq!(describe::index_def(&names, ITEM, 0, false, &describe::as_stored), None);
     let not_null = system::column_constraint_oid(ITEM, 2);
     let domain = system::column_constraint_oid(DOMAIN, 1);
     for (oid, text) in [
@@ -424,7 +424,7 @@ fn descriptions_read_as_postgresql_writes_them() {
         (not_null, "NOT NULL name"),
         (domain, "CHECK ((VALUE > 0))"),
     ] {
-        assert_eq!(describe::constraint_def(&names, oid).as_deref(), Some(text));
+        assert_eq!(describe::constraint_def(&names, oid, &describe::as_stored).as_deref(), Some(text));
     }
     assert_eq!(describe::view_def(&names, VIEW).as_deref(), Some(" SELECT id\n   FROM app.item;"));
     assert_eq!(

@@ -11,7 +11,7 @@ pub(super) fn quote(text: &str) -> String {
 
 /// A constant. `labelled` is false where a cast around it says the type already.
 pub(super) fn constant(value: &Datum, ty: SqlType, labelled: bool, names: &Names) -> String {
-    let label = |text: String| if labelled { format!("{text}::{}", names.snapshot.type_text(ty)) } else { text };
+    let label = |text: String| if labelled { format!("{text}::{}", names.type_text(ty)) } else { text };
     if value.is_null() {
         return if ty.oid == Oid::UNKNOWN { "NULL".to_owned() } else { label("NULL".to_owned()) };
     }

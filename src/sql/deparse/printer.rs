@@ -258,7 +258,7 @@ impl<'a> Printer<'a> {
     }
 
     fn cast_to(&mut self, ty: SqlType) {
-        let name = self.names.snapshot.type_text(ty);
+        let name = self.names.type_text(ty);
         self.push("::");
         self.push(&name);
     }

@@ -366,6 +366,8 @@ pub enum CatalogQuestion<'a> {
     IndexDef { index: Oid, column: i32, pretty: bool },
     /// `pg_get_constraintdef`: text.
     ConstraintDef { constraint: Oid, pretty: bool },
+    /// `pg_get_expr`: text.
+    Expression { text: &'a str, relation: Oid, pretty: bool },
     /// `pg_get_viewdef`: text.
     ViewDef { view: Oid, pretty: bool },
     /// `pg_get_serial_sequence(table, column)`: text.

@@ -194,9 +194,14 @@ fn collation_for(ctx: &FnContext<'_>, _: &[Datum]) -> Result<Datum> {
     }
 }
 
-/// A stored expression is kept as PostgreSQL would print it.
-fn expression(_: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
-    Ok(Datum::Text(Arc::clone(shared_text(&args[0]))))
+/// A stored expression as the session sees it; the stored text where nobody knows better.
+fn expression(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let pretty = args.len() > 2 && boolean(&args[2]);
+    let question = CatalogQuestion::Expression { text: text(&args[0]), relation: oid(&args[1]), pretty };
+    match ctx.eval.session.catalog_answer(&question)? {
+        Some(answer) => Ok(answer),
+        None => Ok(Datum::Text(Arc::clone(shared_text(&args[0])))),
+    }
 }
 
 fn null(_: &FnContext<'_>, _: &[Datum]) -> Result<Datum> {
