@@ -130,8 +130,11 @@ impl Dense for Half {
     }
 }
 
+/// The elements of both sides.
+type Pair<'a, D> = (&'a [<D as Dense>::Element], &'a [<D as Dense>::Element]);
+
 /// Both sides, which must have the same number of dimensions.
-pub(super) fn sides<'a, D: Dense>(left: &'a Datum, right: &'a Datum) -> Result<(&'a [D::Element], &'a [D::Element])> {
+fn sides<'a, D: Dense>(left: &'a Datum, right: &'a Datum) -> Result<Pair<'a, D>> {
     let (left, right) = (D::elements(left), D::elements(right));
     if left.len() != right.len() {
         let name = D::NAME;
