@@ -424,10 +424,15 @@ impl Transaction {
             manager.snapshots.frozen(|visible| visible == now.ts() && manager.counts.follow(storage, visible));
         let snapshot = if followed { now.ts() } else { view.ts() };
         let mut count = 0;
-        manager.scan_committed(snapshot, storage, &(1..RowId::MAX), &mut |_, _, _| {
+        let scanned = manager.scan_committed(snapshot, storage, &(1..RowId::MAX), &mut |_, _, _| {
             count += 1;
             Ok(true)
-        })?;
+        });
+        if let (Err(error), true) = (&scanned, followed) {
+            manager.counts.forget(storage);
+            return Err(error.clone());
+        }
+        scanned?;
         if followed {
             manager.counts.set(storage, snapshot, count);
             if snapshot != view.ts() {

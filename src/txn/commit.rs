@@ -210,6 +210,10 @@ impl Transaction {
                 self.undo_all(buffer);
                 return Err(error);
             }
+        } else if self.synchronous.load(Ordering::Relaxed) && self.manager.sequences.take_unsynced() {
+            let mut batch = WriteBatch::default();
+            batch.put(Cf::Default, mark_key("sync"), Vec::new());
+            self.manager.kv.write(batch, true);
         }
         self.leave(&buffer);
         self.manager.counters.commits.fetch_add(1, Ordering::Relaxed);
@@ -362,6 +366,8 @@ impl TxnManager {
         }
         if !batch.ops.is_empty() {
             batch.put(Cf::Default, mark_key("ts"), newest.to_le_bytes().to_vec());
+            // A synced write covers everything written before it, sequences included.
+            let _covered = sync && self.sequences.take_unsynced();
             self.kv.write(batch, sync);
         }
         cached

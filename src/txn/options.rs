@@ -47,8 +47,6 @@ pub struct TxnOptions {
     pub transaction_bytes_max: usize,
     /// Most bytes of one group of commits.
     pub group_bytes_max: usize,
-    /// Table and advisory locks held at most, all transactions together.
-    pub locks_max: usize,
 }
 
 impl Default for TxnOptions {
@@ -59,7 +57,6 @@ impl Default for TxnOptions {
             spill_bytes: 64 << 20,
             transaction_bytes_max: 4 << 30,
             group_bytes_max: 16 << 20,
-            locks_max: 1 << 20,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Sequences: numbers that are never given out twice, whatever rolls back or crashes.
 //!
 //! A sequence's state in the store runs ahead of the one in memory by up to 32 values: after a crash it goes on behind
-//! them, as PostgreSQL's does. State: `last i64 | is_called u8`, little-endian. A restart inside a transaction is
+//! them, as PostgreSQL's does. The log of that is forced to disk by the next commit, so a value is not shown to anyone
+//! outside before it is safe. State: `last i64 | is_called u8`, little-endian. A restart inside a transaction is
 //! in force at once for that transaction, which holds the sequence's lock, and is stored by its commit.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -74,6 +76,8 @@ struct Live {
 pub(super) struct Sequences {
     kv: Arc<dyn Kv>,
     live: Mutex<HashMap<Oid, Live>>,
+    /// Something was stored that may not be on disk yet.
+    unsynced: AtomicBool,
 }
 
 impl SequenceSpec<'_> {
@@ -115,7 +119,7 @@ impl SequenceSpec<'_> {
 
 impl Sequences {
     pub(super) fn new(kv: Arc<dyn Kv>) -> Self {
-        Self { kv, live: Mutex::default() }
+        Self { kv, live: Mutex::default(), unsynced: AtomicBool::new(false) }
     }
 
     fn stored(&self, oid: Oid) -> Result<Option<SequenceState>> {
@@ -125,7 +129,13 @@ impl Sequences {
     fn store(&self, oid: Oid, state: SequenceState) {
         let mut batch = WriteBatch::default();
         batch.put(Cf::Default, sequence_key(oid.0), state.encode());
-        self.kv.write(batch, true);
+        self.kv.write(batch, false);
+        self.unsynced.store(true, Ordering::Release);
+    }
+
+    /// Whether a commit has to force the log for sequences' sake; asked once, the caller does it.
+    pub(super) fn take_unsynced(&self) -> bool {
+        self.unsynced.load(Ordering::Acquire) && self.unsynced.swap(false, Ordering::AcqRel)
     }
 
     pub(super) fn next(&self, oid: Oid, spec: &SequenceSpec<'_>) -> Result<i64> {
