@@ -19,6 +19,18 @@ const DEFAULTS: &[(&str, &[&str])] = &[
     ("jsonb_insert", &["false"]),
     ("json_strip_nulls", &["false"]),
     ("jsonb_strip_nulls", &["false"]),
+    ("json_populate_record", &["false"]),
+    ("json_populate_recordset", &["false"]),
+    ("jsonb_path_exists", PATH_DEFAULTS),
+    ("jsonb_path_exists_tz", PATH_DEFAULTS),
+    ("jsonb_path_match", PATH_DEFAULTS),
+    ("jsonb_path_match_tz", PATH_DEFAULTS),
+    ("jsonb_path_query", PATH_DEFAULTS),
+    ("jsonb_path_query_tz", PATH_DEFAULTS),
+    ("jsonb_path_query_array", PATH_DEFAULTS),
+    ("jsonb_path_query_array_tz", PATH_DEFAULTS),
+    ("jsonb_path_query_first", PATH_DEFAULTS),
+    ("jsonb_path_query_first_tz", PATH_DEFAULTS),
     ("parse_ident", &["true"]),
     ("make_interval", &["0", "0", "0", "0", "0", "0", "0.0"]),
     ("drandom_normal", &["0", "1"]),
@@ -26,6 +38,9 @@ const DEFAULTS: &[(&str, &[&str])] = &[
     ("unicode_is_normalized", &["'NFC'"]),
     ("pg_terminate_backend", &["0"]),
 ];
+
+/// No variables, errors raised.
+const PATH_DEFAULTS: &[&str] = &["'{}'", "false"];
 
 /// A call whose function is chosen and whose arguments are converted.
 pub(super) struct ChosenCall {
