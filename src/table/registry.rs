@@ -89,6 +89,16 @@ impl Tables {
         Arc::clone(self.indexes.write().entry(plan.desc.storage).or_insert_with(fresh))
     }
 
+    /// About how many rows a table has, for planning: the row ids given out, or a guess before its first use.
+    #[must_use]
+    pub fn estimate(&self, table: &TableDesc) -> f64 {
+        const UNKNOWN: f64 = 1000.0;
+        match self.table_state(table.storage).end() {
+            0 => UNKNOWN,
+            end => f64::from(end),
+        }
+    }
+
     /// Forgets the state of one table or index storage; harmless while it is in use, since the state is derived.
     pub fn forget(&self, storage: StorageId) {
         self.tables.write().remove(&storage);

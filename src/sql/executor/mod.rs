@@ -19,6 +19,7 @@ mod insert;
 mod join;
 mod lock;
 mod modify;
+pub use modify::finish_row;
 mod nested;
 mod scan;
 mod setop;

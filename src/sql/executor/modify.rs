@@ -186,7 +186,7 @@ pub(super) fn touches_key(table: &TableDesc, assignments: &[(usize, Expr)]) -> b
 ///
 /// # Errors
 /// `23514` with the failing row in its detail.
-pub(super) fn finish_row(
+pub fn finish_row(
     table: &TableDesc,
     generated: &[(usize, Expr)],
     checks: &[(String, Expr)],

@@ -1,0 +1,446 @@
+//! COPY, CREATE TABLE AS and SELECT INTO: rows in bulk.
+
+use std::sync::Arc;
+
+use crate::bail;
+use crate::catalog::descriptor::TableDesc;
+use crate::catalog::{Names, Relation};
+use crate::error::{Error, Result, SqlState};
+use crate::pgwire::copy_format::{CopyFormat, CopyOptions, CopyReader, CopyWriter, Field, ForceColumns, OnError};
+use crate::pgwire::{Frontend, Sink, backend};
+use crate::sql::ast::{self, Copy, CopySource, CopyTarget, CreateTableAs, Query, Statement};
+use crate::sql::binder::{self, Place};
+use crate::sql::ddl;
+use crate::sql::eval::row::{Row, eval_row};
+use crate::sql::executor::foreign::Pending;
+use crate::sql::executor::{ExecContext, StoredExpressions};
+use crate::sql::expr::Expr;
+use crate::txn::{TableLock, Wait};
+use crate::types::{Datum, Oid, SqlType, io, typmod, wire};
+
+use super::pipeline::{self, Planned};
+use super::portal::wire_types;
+use super::session::Session;
+use super::statement::Effect;
+use super::stored::Stored;
+
+/// The relation of a name.
+pub(super) fn relation(names: &Names, name: &ast::Name) -> Result<Relation> {
+    let found = match name.schema() {
+        None => names.snapshot.find_relation(&names.path, name.last()),
+        Some("pg_temp") => names.path.temporary.and_then(|schema| names.snapshot.relation_in(schema, name.last())),
+        Some(schema) => match names.snapshot.schema_named(schema) {
+            Some(schema) => names.snapshot.relation_in(schema, name.last()),
+            None => bail!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist"),
+        },
+    };
+    match found {
+        Some(relation) => Ok(relation),
+        None => bail!(UNDEFINED_TABLE, "relation \"{name}\" does not exist"),
+    }
+}
+
+/// A COPY FROM while rows arrive.
+struct Loader<'a> {
+    ctx: &'a ExecContext,
+    table: Arc<TableDesc>,
+    open: crate::table::Table,
+    /// Positions of the columns in the data.
+    positions: Vec<usize>,
+    /// What the other columns get.
+    defaults: Vec<Expr>,
+    checks: crate::sql::executor::TableChecks,
+    filter: Option<Expr>,
+    pending: Pending,
+    rows: Vec<Vec<Datum>>,
+    count: u64,
+    skipped: u64,
+}
+
+/// Rows that are inserted at a time.
+const LOAD_ROWS: usize = 1024;
+
+impl Session {
+    /// COPY.
+    pub(super) fn copy(&mut self, copy: &Copy, sink: &mut dyn Sink) -> Result<Effect> {
+        match &copy.target {
+            CopyTarget::Stdio => {}
+            CopyTarget::File(_) => return Err(Error::unsupported("COPY to or from a file on the server").hint("Use STDIN or STDOUT, or psql's \\copy.")),
+            CopyTarget::Program(_) => return Err(Error::unsupported("COPY to or from a program")),
+        }
+        let options = CopyOptions::new(&copy.options, copy.from)?;
+        if let Some(encoding) = &options.encoding
+            && !matches!(encoding.to_ascii_lowercase().replace(['-', '_'], "").as_str(), "utf8" | "unicode" | "sqlascii")
+        {
+            return Err(Error::unsupported(format!("COPY with encoding \"{encoding}\"")));
+        }
+        if copy.from { self.copy_in(copy, options, sink) } else { self.copy_out(copy, options, sink) }
+    }
+
+    fn copy_in(&mut self, copy: &Copy, options: CopyOptions, sink: &mut dyn Sink) -> Result<Effect> {
+        let CopySource::Table { name, columns } = &copy.source else { bail!(SYNTAX_ERROR, "COPY FROM needs a table") };
+        let txn = self.core.transaction();
+        let names = self.core.names();
+        let table = copy_table(&names, name, true)?;
+        txn.lock_table(table.oid, TableLock::RowExclusive, Wait::Block, &self.core.cancel)?;
+        let names = self.core.names();
+        let table = names.snapshot.table(table.oid).cloned().unwrap_or(table);
+        if txn.read_only() {
+            bail!(READ_ONLY_SQL_TRANSACTION, "cannot execute COPY FROM in a read-only transaction");
+        }
+        txn.begin_statement();
+        let positions = copy_columns(&table, columns, true)?;
+        check_forced(&options, &table, &positions)?;
+        let ctx = pipeline::context(&self.core, &names);
+        let mut loader = Loader::new(&ctx, &names, table, positions, copy.filter.as_ref())?;
+        let shown: Vec<String> = loader.positions.iter().map(|at| loader.table.columns[*at].name.clone()).collect();
+        let format = if options.format == CopyFormat::Binary { crate::pgwire::Format::Binary } else { crate::pgwire::Format::Text };
+        backend::copy_in_response(sink.buffer(), format, shown.len());
+        let mut reader = CopyReader::new(options.clone(), &loader.table.name.clone(), shown);
+        let mut failure: Option<Error> = None;
+        loop {
+            match sink.next_message()? {
+                Frontend::CopyData(bytes) => {
+                    if failure.is_none() {
+                        reader.push(&bytes);
+                        failure = loader.read(&mut reader, &options).err();
+                    }
+                }
+                Frontend::CopyDone => break,
+                Frontend::CopyFail(reason) => {
+                    let context = reader.context();
+                    return Err(crate::error!(QUERY_CANCELED, "COPY from stdin failed: {reason}").context(context));
+                }
+                Frontend::Flush | Frontend::Sync => {}
+                Frontend::Terminate => {
+                    return Err(Error::fatal(SqlState::CONNECTION_FAILURE, "unexpected EOF on client connection with an open transaction"));
+                }
+                _ => bail!(PROTOCOL_VIOLATION, "unexpected message type during COPY from stdin"),
+            }
+        }
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        reader.finish();
+        loader.read(&mut reader, &options)?;
+        loader.flush()?;
+        loader.pending.settle(&ctx)?;
+        if loader.skipped > 0 {
+            let skipped = loader.skipped;
+            let rows = if skipped == 1 { "row was" } else { "rows were" };
+            self.core.add_notice(Error::with_severity(
+                crate::error::Severity::Notice,
+                SqlState::SUCCESSFUL_COMPLETION,
+                format!("{skipped} {rows} skipped due to data type incompatibility"),
+            ));
+        }
+        let count = loader.count;
+        txn.next_command();
+        Ok(Effect::tag(format!("COPY {count}")))
+    }
+
+    fn copy_out(&mut self, copy: &Copy, options: CopyOptions, sink: &mut dyn Sink) -> Result<Effect> {
+        let plan = self.copy_plan(copy)?;
+        let Some(mut running) = (if plan.lock(&self.core)? { Some(plan.open(&self.core, Vec::new(), None)?) } else { None }) else {
+            return self.copy_out(copy, options, sink);
+        };
+        let columns: Vec<String> = plan.fields.iter().map(|field| field.name.clone()).collect();
+        for forced in [&options.force_quote] {
+            if let ForceColumns::Named(named) = forced
+                && let Some(missing) = named.iter().find(|name| !columns.contains(name))
+            {
+                bail!(INVALID_COLUMN_REFERENCE, "FORCE_QUOTE column \"{missing}\" not referenced by COPY");
+            }
+        }
+        let types = wire_types(&self.core, &plan.fields);
+        let mut writer = CopyWriter::new(options, columns, &types);
+        backend::copy_out_response(sink.buffer(), writer.format(), types.len());
+        writer.begin(sink.buffer());
+        let mut count = 0;
+        while let Some(batch) = running.operator.next(&running.ctx)? {
+            writer.encode_batch(&batch, 0..batch.rows, &running.ctx.eval.io(), sink.buffer())?;
+            count += batch.rows;
+            sink.flush_if_full()?;
+        }
+        writer.finish(sink.buffer());
+        backend::copy_done(sink.buffer());
+        Ok(Effect::tag(format!("COPY {count}")))
+    }
+
+    fn copy_plan(&mut self, copy: &Copy) -> Result<Planned> {
+        let statement = match &copy.source {
+            CopySource::Query(statement) => (**statement).clone(),
+            CopySource::Table { name, columns } => {
+                let names = self.core.names();
+                let table = copy_table(&names, name, false)?;
+                let positions = copy_columns(&table, columns, false)?;
+                let target = |at: &usize| ast::Target {
+                    expr: ast::Expr {
+                        kind: ast::ExprKind::Column(ast::Name::simple(table.columns[*at].name.clone(), 0)),
+                        position: 0,
+                    },
+                    alias: None,
+                };
+                let select = ast::Select {
+                    targets: positions.iter().map(target).collect(),
+                    from: vec![ast::FromItem::Table { name: name.clone(), only: true, alias: None, sample: false }],
+                    ..ast::Select::default()
+                };
+                let body = ast::QueryBody::Select(Box::new(select));
+                Statement::Query(Box::new(Query { body, ..Query::default() }))
+            }
+        };
+        let plan = pipeline::plan(&self.core, &statement, &[])?;
+        if !plan.returns_rows {
+            bail!(FEATURE_NOT_SUPPORTED, "COPY query must have a RETURNING clause");
+        }
+        Ok(plan)
+    }
+
+    /// SELECT ... INTO, as CREATE TABLE AS.
+    pub(super) fn select_into(&mut self, query: &Query) -> Result<Effect> {
+        let mut query = query.clone();
+        let into = match &mut query.body {
+            ast::QueryBody::Select(select) => select.into.take(),
+            _ => None,
+        };
+        let Some(into) = into else { return Err(Error::internal("a query without INTO is planned")) };
+        let create = CreateTableAs {
+            name: into.name,
+            if_not_exists: false,
+            temporary: into.temporary,
+            columns: Vec::new(),
+            query,
+            with_data: true,
+        };
+        self.create_table_as(&create, &[])
+    }
+
+    /// CREATE TABLE AS.
+    pub(super) fn create_table_as(&mut self, create: &CreateTableAs, params: &[Datum]) -> Result<Effect> {
+        let txn = self.core.transaction();
+        let statement = Statement::Query(Box::new(create.query.clone()));
+        let plan = pipeline::plan(&self.core, &statement, &[])?;
+        self.core.begin_edit(&txn)?;
+        if create.temporary {
+            self.core.temporary_schema(&txn)?;
+        }
+        txn.begin_statement();
+        let names = self.core.names();
+        let eval = self.core.eval(&names, Arc::from([]));
+        let role = self.core.role()?;
+        let columns: Vec<(String, SqlType)> = plan
+            .fields
+            .iter()
+            .enumerate()
+            .map(|(at, field)| (create.columns.get(at).cloned().unwrap_or_else(|| field.name.clone()), field.ty))
+            .collect();
+        if create.columns.len() > plan.fields.len() {
+            bail!(SYNTAX_ERROR, "too many column names were specified");
+        }
+        let mut edit = self.core.state.lock().edit.take().ok_or_else(|| Error::internal("the catalog copy is missing"))?;
+        let mut ctx = ddl::DdlContext {
+            catalog: &self.core.engine.catalog,
+            edit: &mut edit,
+            path: names.path.clone(),
+            txn: &txn,
+            tables: &self.core.engine.tables,
+            eval: &eval,
+            role,
+            notices: Vec::new(),
+        };
+        let new = ddl::NewTable { name: &create.name, columns, temporary: create.temporary, if_not_exists: create.if_not_exists };
+        let made = ddl::table_of_query(new, &mut ctx);
+        let notices = std::mem::take(&mut ctx.notices);
+        edit.snapshot.version = self.core.engine.edit_version();
+        self.core.state.lock().edit = Some(edit);
+        self.core.forget_names();
+        notices.into_iter().for_each(|notice| self.core.add_notice(notice));
+        let Some(table) = made? else { return Ok(Effect::tag("CREATE TABLE AS")) };
+        if !create.with_data {
+            return Ok(Effect::tag("CREATE TABLE AS"));
+        }
+        plan.lock(&self.core)?;
+        let mut running = plan.open(&self.core, params.to_vec(), None)?;
+        let open = running.ctx.shared.table(&table)?;
+        let types: Vec<Oid> = plan.fields.iter().map(|field| field.ty.oid).collect();
+        let mut count = 0;
+        while let Some(batch) = running.operator.next(&running.ctx)? {
+            let rows: Vec<Vec<Datum>> = (0..batch.rows).map(|at| batch.row(&types, at)).collect();
+            let evaluator = running.ctx.evaluator(&table);
+            open.insert_batch(&*txn, &running.ctx.write(&evaluator), &rows)?;
+            count += rows.len();
+        }
+        txn.next_command();
+        Ok(Effect::tag(format!("SELECT {count}")))
+    }
+}
+
+fn copy_table(names: &Names, name: &ast::Name, from: bool) -> Result<Arc<TableDesc>> {
+    match relation(names, name).map_err(|error| error.at(name.position))? {
+        Relation::Table(table) => Ok(table),
+        Relation::View(view) if from => bail!(WRONG_OBJECT_TYPE, "cannot copy to view \"{}\"", view.name),
+        Relation::View(view) => {
+            let error = crate::error!(WRONG_OBJECT_TYPE, "cannot copy from view \"{}\"", view.name);
+            Err(error.hint("Try the COPY (SELECT ...) TO variant."))
+        }
+        other if from => bail!(WRONG_OBJECT_TYPE, "cannot copy to {} \"{}\"", other.kind_name(), other.name()),
+        other => bail!(WRONG_OBJECT_TYPE, "cannot copy from {} \"{}\"", other.kind_name(), other.name()),
+    }
+}
+
+/// Positions of the columns of COPY; all but generated ones when none are named.
+fn copy_columns(table: &TableDesc, columns: &[String], _from: bool) -> Result<Vec<usize>> {
+    if columns.is_empty() {
+        return Ok((0..table.columns.len()).filter(|at| table.columns[*at].generated.is_none()).collect());
+    }
+    let mut positions = Vec::with_capacity(columns.len());
+    for name in columns {
+        let Some(at) = table.column_named(name) else {
+            bail!(UNDEFINED_COLUMN, "column \"{name}\" of relation \"{}\" does not exist", table.name)
+        };
+        if table.columns[at].generated.is_some() {
+            return Err(crate::error!(INVALID_COLUMN_REFERENCE, "column \"{name}\" is a generated column")
+                .detail("Generated columns cannot be used in COPY."));
+        }
+        if positions.contains(&at) {
+            bail!(DUPLICATE_COLUMN, "column \"{name}\" specified more than once");
+        }
+        positions.push(at);
+    }
+    Ok(positions)
+}
+
+fn check_forced(options: &CopyOptions, table: &TableDesc, positions: &[usize]) -> Result<()> {
+    for (forced, name) in [(&options.force_not_null, "FORCE_NOT_NULL"), (&options.force_null, "FORCE_NULL")] {
+        let ForceColumns::Named(named) = forced else { continue };
+        for column in named {
+            match table.column_named(column) {
+                None => bail!(UNDEFINED_COLUMN, "column \"{column}\" of relation \"{}\" does not exist", table.name),
+                Some(at) if !positions.contains(&at) => {
+                    bail!(INVALID_COLUMN_REFERENCE, "{name} column \"{column}\" not referenced by COPY")
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+impl<'a> Loader<'a> {
+    fn new(
+        ctx: &'a ExecContext,
+        names: &Arc<Names>,
+        table: Arc<TableDesc>,
+        positions: Vec<usize>,
+        filter: Option<&ast::Expr>,
+    ) -> Result<Self> {
+        let stored = Stored(Arc::clone(names));
+        let mut defaults = Vec::with_capacity(table.columns.len());
+        for at in 0..table.columns.len() {
+            defaults.push(match &table.columns[at].identity {
+                Some(identity) => binder::bind_stored(
+                    &format!("pg_catalog.nextval({}::pg_catalog.oid::pg_catalog.regclass)", identity.sequence),
+                    &[],
+                    Some(table.columns[at].ty),
+                    names,
+                    Place::Default,
+                )?,
+                None => stored.default(&table, at)?,
+            });
+        }
+        let columns: Vec<(String, SqlType)> = table.columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
+        let filter = match filter {
+            Some(filter) => Some(binder::bind_table_expr(filter, &columns, Some(SqlType::of(Oid::BOOL)), names, Place::Where)?),
+            None => None,
+        };
+        let checks = stored.checks(&table)?;
+        let open = ctx.shared.table(&table)?;
+        Ok(Self {
+            ctx,
+            table,
+            open,
+            positions,
+            defaults,
+            checks,
+            filter,
+            pending: Pending::default(),
+            rows: Vec::new(),
+            count: 0,
+            skipped: 0,
+        })
+    }
+
+    /// Takes all complete records of the reader.
+    fn read(&mut self, reader: &mut CopyReader, options: &CopyOptions) -> Result<()> {
+        while reader.next()? {
+            match self.record(reader, options) {
+                Ok(Some(row)) => self.rows.push(row),
+                Ok(None) => continue,
+                Err(error) if options.on_error == OnError::Ignore && error.sqlstate().as_str().starts_with("22") => {
+                    self.skipped += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            if self.rows.len() >= LOAD_ROWS {
+                self.flush().map_err(|error| error.context(reader.context()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&self, reader: &CopyReader, options: &CopyOptions) -> Result<Option<Vec<Datum>>> {
+        let io_ctx = self.ctx.eval.io();
+        let snapshot = &self.ctx.shared.names.snapshot;
+        let mut row: Vec<Option<Datum>> = vec![None; self.table.columns.len()];
+        for (index, position) in self.positions.iter().enumerate() {
+            let column = &self.table.columns[*position];
+            row[*position] = match reader.field(index) {
+                Field::Null => Some(Datum::Null),
+                Field::Default => None,
+                Field::Value(bytes) => {
+                    let ty = snapshot.base_type(column.ty);
+                    let value = if options.format == CopyFormat::Binary {
+                        wire::recv(bytes, ty, &io_ctx)
+                    } else {
+                        io::input(reader.text(index).unwrap_or_default(), ty, &io_ctx)
+                    };
+                    let value = value.and_then(|value| typmod::coerce(value, ty, false));
+                    Some(value.map_err(|error| error.context(reader.column_context(index)))?)
+                }
+            };
+        }
+        let mut full = Vec::with_capacity(row.len());
+        for (at, value) in row.into_iter().enumerate() {
+            full.push(match value {
+                Some(value) => value,
+                None => eval_row(&self.defaults[at], Row::Values(&[]), &self.ctx.eval)?,
+            });
+        }
+        if let Some(filter) = &self.filter
+            && eval_row(filter, Row::Values(&full), &self.ctx.eval)?.as_bool() != Some(true)
+        {
+            return Ok(None);
+        }
+        Ok(Some(full))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.ctx.check()?;
+        let mut rows = std::mem::take(&mut self.rows);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in &mut rows {
+            crate::sql::executor::finish_row(&self.table, &self.checks.generated, &self.checks.checks, row, self.ctx)?;
+        }
+        let evaluator = self.ctx.evaluator(&self.table);
+        self.open.insert_batch(&*self.ctx.shared.txn, &self.ctx.write(&evaluator), &rows)?;
+        for row in &rows {
+            self.pending.inserted(&self.table, row, self.ctx)?;
+        }
+        self.count += rows.len() as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,298 @@
+//! A session's own state, shared with the functions that ask it: settings, transaction, catalog, sequences.
+//!
+//! The protocol half ([`super::session::Session`]) owns statements and portals; this half is behind `Arc`, because
+//! functions reach it through the evaluator while a statement runs.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+
+use crate::catalog::descriptor::{RoleDesc, SchemaDesc};
+use crate::catalog::{Edit, Names};
+use crate::common::{CancelFlag, clock};
+use crate::error::{Error, Result, SqlState};
+use crate::sql::eval::EvalContext;
+use crate::sql::eval::context::NoSubqueries;
+use crate::storage::Cf;
+use crate::txn::{Isolation, SessionLocks, TableLock, Transaction, Wait};
+use crate::types::{Datum, Oid};
+
+use super::engine::{Engine, SessionEntry};
+use super::settings::Settings;
+
+/// OID under which the catalog itself is locked: one transaction at a time defines data.
+const CATALOG_LOCK: Oid = Oid(1259);
+
+/// What changes while a session lives.
+#[derive(Default)]
+pub(super) struct State {
+    pub txn: Option<Arc<Transaction>>,
+    pub edit: Option<Edit>,
+    names: Option<(u64, Arc<[String]>, Arc<Names>)>,
+    pub sequences: HashMap<Oid, i64>,
+    pub last_sequence: Option<Oid>,
+    pub notices: Vec<Error>,
+    pub query: Option<Arc<str>>,
+    pub statement_micros: i64,
+    pub transaction_micros: i64,
+    pub temporary: Option<Oid>,
+    /// SET ROLE; none is the login role.
+    pub role: Option<String>,
+    pub notifications: Vec<(String, String)>,
+    pub listen: Vec<(bool, Option<String>)>,
+}
+
+/// The shared half of a session.
+pub struct Core {
+    pub(super) engine: Arc<Engine>,
+    pub(super) entry: Arc<SessionEntry>,
+    pub(super) user: String,
+    pub(super) database: Oid,
+    pub(super) database_name: String,
+    pub(super) cancel: CancelFlag,
+    pub(super) settings: Mutex<Settings>,
+    pub(super) state: Mutex<State>,
+    pub(super) locks: SessionLocks,
+    pub(super) seed: Mutex<Option<u64>>,
+}
+
+impl Core {
+    /// The catalog as this session's transaction sees it, with the session's search path.
+    pub fn names(&self) -> Arc<Names> {
+        let path = self.settings.lock().search_path();
+        let mut state = self.state.lock();
+        let version = match &state.edit {
+            Some(edit) => edit.snapshot.version,
+            None => self.engine.catalog.version(),
+        };
+        if let Some((seen, seen_path, names)) = &state.names
+            && *seen == version
+            && Arc::ptr_eq(seen_path, &path)
+        {
+            return Arc::clone(names);
+        }
+        let snapshot = match &state.edit {
+            Some(edit) => edit.snapshot.clone(),
+            None => self.engine.catalog.snapshot(self.database).unwrap_or_else(|| {
+                // The database was dropped under the session; it goes on with what it knew.
+                state.names.as_ref().map(|known| (*known.2.snapshot).clone()).expect("a session starts with a catalog")
+            }),
+        };
+        let user = state.role.clone().unwrap_or_else(|| self.user.clone());
+        let search = snapshot.search_path(&path, &user, state.temporary);
+        let names = Arc::new(Names { snapshot: Arc::new(snapshot), path: search });
+        state.names = Some((version, path, Arc::clone(&names)));
+        names
+    }
+
+    /// Forgets the resolved names: the search path means something else now.
+    pub fn forget_names(&self) {
+        self.state.lock().names = None;
+    }
+
+    /// The current user's role.
+    ///
+    /// # Errors
+    /// `28000` when it was dropped.
+    pub fn role(&self) -> Result<Arc<RoleDesc>> {
+        let name = self.state.lock().role.clone().unwrap_or_else(|| self.user.clone());
+        match self.names().snapshot.role_named(&name) {
+            Some(role) => Ok(Arc::clone(role)),
+            None => Err(crate::error!(UNDEFINED_OBJECT, "role \"{name}\" does not exist")),
+        }
+    }
+
+    /// The running transaction, begun when there is none.
+    pub fn transaction(&self) -> Arc<Transaction> {
+        let typed = self.settings.lock().typed().clone();
+        let mut state = self.state.lock();
+        if let Some(txn) = &state.txn {
+            return Arc::clone(txn);
+        }
+        let txn = self.engine.txns.begin(typed.isolation, typed.read_only);
+        txn.set_process_id(i32::try_from(self.entry.pid).unwrap_or(0));
+        txn.set_lock_timeout(typed.lock_timeout);
+        txn.set_synchronous(typed.synchronous_commit);
+        self.locks.attach(&txn);
+        let now = clock::now_micros();
+        state.transaction_micros = now;
+        state.txn = Some(Arc::clone(&txn));
+        drop(state);
+        self.settings.lock().begin_transaction();
+        self.entry.activity.lock().transaction_micros = Some(now);
+        txn
+    }
+
+    /// The running transaction, if there is one.
+    pub fn running(&self) -> Option<Arc<Transaction>> {
+        self.state.lock().txn.clone()
+    }
+
+    /// Commits; with an error everything is rolled back.
+    ///
+    /// # Errors
+    /// `40001`; those of writing.
+    pub fn commit(&self) -> Result<()> {
+        let (txn, edit, notifications, listen) = {
+            let mut state = self.state.lock();
+            let taken = (state.txn.take(), state.edit.take());
+            (taken.0, taken.1, std::mem::take(&mut state.notifications), std::mem::take(&mut state.listen))
+        };
+        self.entry.activity.lock().transaction_micros = None;
+        let done = match (txn, edit) {
+            (Some(txn), Some(edit)) => commit_edit(&self.engine, &txn, edit),
+            (Some(txn), None) => txn.commit(),
+            (None, _) => Ok(()),
+        };
+        match done {
+            Ok(()) => {
+                self.settings.lock().commit();
+                super::notify::apply(self, listen, notifications);
+                Ok(())
+            }
+            Err(error) => {
+                self.settings.lock().rollback();
+                self.forget_names();
+                Err(error)
+            }
+        }
+    }
+
+    /// Rolls back.
+    pub fn rollback(&self) {
+        let txn = {
+            let mut state = self.state.lock();
+            state.edit = None;
+            state.names = None;
+            state.notifications.clear();
+            state.listen.clear();
+            state.txn.take()
+        };
+        self.entry.activity.lock().transaction_micros = None;
+        if let Some(txn) = txn {
+            txn.rollback();
+        }
+        self.settings.lock().rollback();
+    }
+
+    /// What expressions are evaluated in, without subqueries.
+    pub fn eval(self: &Arc<Self>, names: &Arc<Names>, params: Arc<[Datum]>) -> EvalContext {
+        let format = Arc::clone(&self.settings.lock().typed().format);
+        let state = self.state.lock();
+        EvalContext {
+            params,
+            format,
+            lookup: Arc::clone(names) as _,
+            session: Arc::clone(self) as _,
+            subqueries: Arc::new(NoSubqueries),
+            cancel: self.cancel.clone(),
+            transaction_micros: if state.txn.is_some() { state.transaction_micros } else { state.statement_micros },
+            statement_micros: state.statement_micros,
+            outer: None,
+        }
+    }
+
+    /// Starts defining data: takes the catalog lock and, the first time in a transaction, copies the catalog.
+    ///
+    /// # Errors
+    /// `40P01`, `55P03`, `57014` while waiting.
+    pub fn begin_edit(&self, txn: &Transaction) -> Result<()> {
+        if self.state.lock().edit.is_some() {
+            return Ok(());
+        }
+        txn.lock_table(CATALOG_LOCK, TableLock::Exclusive, Wait::Block, &self.cancel)?;
+        let mut edit = self.engine.catalog.edit(self.database, false);
+        edit.snapshot.version = self.engine.edit_version();
+        let mut state = self.state.lock();
+        state.edit = Some(edit);
+        state.names = None;
+        drop(state);
+        // What others defined before is to be seen.
+        txn.begin_statement();
+        Ok(())
+    }
+
+    /// The session's temporary schema, made on first use.
+    ///
+    /// # Errors
+    /// As [`Core::begin_edit`].
+    pub fn temporary_schema(&self, txn: &Transaction) -> Result<Oid> {
+        if let Some(oid) = self.state.lock().temporary {
+            return Ok(oid);
+        }
+        self.begin_edit(txn)?;
+        let oid = self.engine.catalog.allocate_oid();
+        let owner = self.role()?.oid;
+        let mut state = self.state.lock();
+        let name = format!("pg_temp_{}", self.entry.pid);
+        if let Some(edit) = &mut state.edit {
+            let found = edit.snapshot.schema_named(&name);
+            let oid = found.unwrap_or(oid);
+            if found.is_none() {
+                edit.put_schema(SchemaDesc { oid, name, owner });
+                edit.snapshot.version = self.engine.edit_version();
+            }
+            state.temporary = Some(oid);
+            state.names = None;
+            return Ok(oid);
+        }
+        Err(Error::internal("the catalog copy is missing"))
+    }
+
+    /// Adds a notice for the client.
+    pub fn add_notice(&self, report: Error) {
+        if self.settings.lock().typed().wants(report.report().severity) {
+            self.state.lock().notices.push(report);
+        }
+    }
+
+    /// A warning.
+    pub fn warn(&self, state: SqlState, message: impl Into<String>) {
+        self.add_notice(Error::with_severity(crate::error::Severity::Warning, state, message));
+    }
+
+    /// The isolation of the next transaction.
+    pub fn isolation(&self) -> Isolation {
+        self.settings.lock().typed().isolation
+    }
+
+    /// Drops the session's temporary objects.
+    pub fn drop_temporary(&self) {
+        let Some(schema) = self.state.lock().temporary.take() else { return };
+        let txn = self.engine.txns.begin(Isolation::ReadCommitted, false);
+        let locked = txn.lock_table(CATALOG_LOCK, TableLock::Exclusive, Wait::Block, &CancelFlag::new());
+        if locked.is_err() || self.engine.catalog.snapshot(self.database).is_none() {
+            return;
+        }
+        let mut edit = self.engine.catalog.edit(self.database, false);
+        drop_schema_objects(&mut edit, &txn, schema);
+        if let Err(error) = commit_edit(&self.engine, &txn, edit) {
+            tracing::error!("temporary tables could not be dropped: {error}");
+        }
+    }
+}
+
+/// Removes a schema and everything in it from a catalog copy.
+pub(super) fn drop_schema_objects(edit: &mut Edit, txn: &Transaction, schema: Oid) {
+    let objects = Arc::clone(&edit.snapshot.objects);
+    for table in objects.tables.values().filter(|table| table.schema == schema) {
+        txn.delete_storage(table.storage);
+        table.indexes.iter().for_each(|index| txn.delete_storage(index.storage));
+        edit.drop_table(table.oid);
+    }
+    objects.views.values().filter(|view| view.schema == schema).for_each(|view| edit.drop_view(view.oid));
+    objects.sequences.values().filter(|s| s.schema == schema).for_each(|s| edit.drop_sequence(s.oid));
+    objects.types.values().filter(|ty| ty.schema == schema).for_each(|ty| edit.drop_type(ty.oid));
+    edit.drop_schema(schema);
+}
+
+/// Commits a transaction that changed the catalog and publishes the change.
+pub(super) fn commit_edit(engine: &Arc<Engine>, txn: &Transaction, edit: Edit) -> Result<()> {
+    for (key, value) in edit.key_changes() {
+        txn.put_meta(Cf::Default, key.clone(), value.clone());
+    }
+    let publisher = Arc::clone(engine);
+    txn.on_commit(Box::new(move |_| publisher.catalog.publish(&edit)));
+    txn.commit()
+}

@@ -1,0 +1,209 @@
+//! The engine: one open data directory, shared by all sessions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+
+use crate::catalog::Catalog;
+use crate::common::watchdog::Watchdog;
+use crate::common::{CancelFlag, clock, rng, verifier};
+use crate::config::Config;
+use crate::error::{Error, Result, SqlState};
+use crate::pgwire::{Connection, Host, Login, RoleLogin, Waker};
+use crate::storage::keyspace::{FORMAT_VERSION, mark_key};
+use crate::storage::{Cf, Kv, RocksKv, RocksOptions, WriteBatch};
+use crate::table::Tables;
+use crate::txn::{TxnManager, TxnOptions};
+use crate::types::Oid;
+
+use super::session::Session;
+
+/// A running session, as others see it.
+pub struct SessionEntry {
+    /// The connection's number.
+    pub pid: u32,
+    /// Its database.
+    pub database: Oid,
+    /// Its login role.
+    pub user: String,
+    /// Raised to cancel or terminate.
+    pub cancel: CancelFlag,
+    /// Wakes its thread.
+    pub waker: Waker,
+    /// Where the client is.
+    pub address: Option<std::net::SocketAddr>,
+    /// Start of the session, microseconds since 2000-01-01 UTC.
+    pub started_micros: i64,
+    /// What it does now.
+    pub activity: Mutex<Activity>,
+    /// Channels listened to.
+    pub channels: Mutex<Vec<String>>,
+    /// Notifications to deliver: sender, channel, payload.
+    pub inbox: Mutex<Vec<(u32, String, String)>>,
+}
+
+/// A session's row of pg_stat_activity.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Activity {
+    pub query: String,
+    pub state: &'static str,
+    pub query_micros: i64,
+    pub state_micros: i64,
+    pub transaction_micros: Option<i64>,
+    pub application: String,
+}
+
+/// One open data directory.
+pub struct Engine {
+    /// What objects there are.
+    pub catalog: Catalog,
+    /// Transactions.
+    pub txns: Arc<TxnManager>,
+    /// Run-time state of tables.
+    pub tables: Arc<Tables>,
+    /// The store.
+    pub kv: Arc<dyn Kv>,
+    /// Timeouts.
+    pub watchdog: Watchdog,
+    /// What the server was started with.
+    pub config: Config,
+    /// Start of the server, microseconds since 2000-01-01 UTC.
+    pub started_micros: i64,
+    /// Whether this start made the database.
+    pub created: bool,
+    sessions: Mutex<HashMap<u32, Arc<SessionEntry>>>,
+    edit_versions: AtomicU64,
+}
+
+impl Engine {
+    /// Opens the data directory of a configuration, making it when it is empty.
+    ///
+    /// # Errors
+    /// `55006` when another server has it open, `XX001` when it does not read, `58030` when it cannot be made.
+    pub fn open(config: &Config) -> Result<Arc<Self>> {
+        std::fs::create_dir_all(&config.data).map_err(|e| {
+            crate::error!(IO_ERROR, "could not create directory \"{}\": {e}", config.data.display())
+        })?;
+        let options = RocksOptions { block_cache_bytes: config.block_cache, memtable_bytes: config.memtable };
+        let kv: Arc<dyn Kv> = Arc::new(RocksKv::open(&config.data.join("store"), &options)?);
+        Self::open_on(kv, config)
+    }
+
+    /// Opens an engine on a store.
+    ///
+    /// # Errors
+    /// `XX001` when it does not read or has another format.
+    pub fn open_on(kv: Arc<dyn Kv>, config: &Config) -> Result<Arc<Self>> {
+        let created = check_format(&*kv)?;
+        let catalog = Catalog::open(Arc::clone(&kv), &config.admin_user)?;
+        if created {
+            let mut batch = WriteBatch::default();
+            let verifier = verifier::make(&config.admin_password);
+            batch.put(Cf::Users, config.admin_user.clone().into_bytes(), verifier.into_bytes());
+            batch.put(Cf::Default, mark_key("format"), FORMAT_VERSION.to_be_bytes().to_vec());
+            kv.write(batch, true);
+        }
+        let options = TxnOptions { row_cache_bytes: config.row_cache, ..TxnOptions::default() };
+        let txns = TxnManager::open(Arc::clone(&kv), options)?;
+        let engine = Arc::new(Self {
+            catalog,
+            txns,
+            tables: Arc::new(Tables::new(rng::random_u64())),
+            kv,
+            watchdog: Watchdog::new(),
+            config: config.clone(),
+            started_micros: clock::now_micros(),
+            created,
+            sessions: Mutex::default(),
+            edit_versions: AtomicU64::new(1 << 60),
+        });
+        super::maintenance::drop_temporary(&engine)?;
+        super::maintenance::start(&engine);
+        Ok(engine)
+    }
+
+    /// A number that no other state of the catalog has, for private copies.
+    pub fn edit_version(&self) -> u64 {
+        self.edit_versions.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// All sessions.
+    pub fn sessions(&self) -> Vec<Arc<SessionEntry>> {
+        self.sessions.lock().values().cloned().collect()
+    }
+
+    /// A session by its number.
+    pub fn session(&self, pid: u32) -> Option<Arc<SessionEntry>> {
+        self.sessions.lock().get(&pid).cloned()
+    }
+
+    pub(super) fn enter(&self, entry: &Arc<SessionEntry>) {
+        self.sessions.lock().insert(entry.pid, Arc::clone(entry));
+    }
+
+    pub(super) fn leave(&self, pid: u32) {
+        self.sessions.lock().remove(&pid);
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// FATAL `3D000` and `53300`; errors of startup settings.
+    pub fn connect(self: &Arc<Self>, login: Login) -> Result<Session> {
+        Session::open(Arc::clone(self), login)
+    }
+}
+
+/// Refuses stores of another format; true for an empty store.
+fn check_format(kv: &dyn Kv) -> Result<bool> {
+    match kv.get(Cf::Default, &mark_key("format"))? {
+        None => {
+            let mut any = false;
+            kv.scan(Cf::Default, b"C", b"D", &mut |_, _| {
+                any = true;
+                Ok(false)
+            })?;
+            Ok(!any)
+        }
+        Some(bytes) if bytes == FORMAT_VERSION.to_be_bytes() => Ok(false),
+        Some(bytes) => {
+            let found = <[u8; 4]>::try_from(bytes.as_slice()).map_or(0, u32::from_be_bytes);
+            Err(Error::new(
+                SqlState::DATA_CORRUPTED,
+                format!("data directory has format {found}, this server reads format {FORMAT_VERSION}"),
+            ))
+        }
+    }
+}
+
+/// The engine as the server sees it.
+pub struct EngineHost(pub Arc<Engine>);
+
+impl Host for EngineHost {
+    fn role(&self, name: &str) -> Result<Option<RoleLogin>> {
+        let shared = self.0.catalog.shared();
+        let Some(role) = shared.roles.values().find(|role| role.name == name) else { return Ok(None) };
+        let verifier = match self.0.kv.get(Cf::Users, name.as_bytes())? {
+            Some(bytes) => Some(String::from_utf8(bytes).map_err(|_| Error::corrupt("a password verifier is damaged"))?),
+            None => None,
+        };
+        Ok(Some(RoleLogin {
+            verifier,
+            can_login: role.login,
+            connection_limit: role.connection_limit,
+            valid_until: role.valid_until,
+        }))
+    }
+
+    fn open(&self, login: Login) -> Result<Box<dyn Connection>> {
+        Ok(Box::new(self.0.connect(login)?))
+    }
+
+    fn shutdown(&self) {
+        self.0.txns.shutdown();
+        self.0.kv.flush();
+    }
+}

@@ -1,0 +1,197 @@
+//! The one place that writes the pipeline: parse, bind, optimise, plan, execute.
+
+use std::sync::Arc;
+
+use crate::catalog::Names;
+use crate::catalog::descriptor::{RelationDesc, TableDesc};
+use crate::error::Result;
+use crate::sql::ast::Statement;
+use crate::sql::binder::{self, BindEnv, Params};
+use crate::sql::executor::explain::Meters;
+use crate::sql::executor::{self, ExecContext, Operator, Runner, Shared, SystemRows};
+use crate::sql::logical::Field;
+use crate::sql::optimizer;
+use crate::sql::physical::{Node, Op};
+use crate::sql::planner::{self, Statistics};
+use crate::txn::{TableLock, Wait};
+use crate::types::{Datum, Oid, SqlType};
+
+use super::core::Core;
+use super::stored::Stored;
+
+/// A planned query or data modification.
+pub(super) struct Planned {
+    pub node: Arc<Node>,
+    pub fields: Vec<Field>,
+    pub params: Vec<SqlType>,
+    /// Whether rows come back: a query, or RETURNING.
+    pub returns_rows: bool,
+    /// `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
+    pub verb: &'static str,
+    names: Arc<Names>,
+    locks: Vec<(Oid, TableLock)>,
+}
+
+/// A statement that is being executed.
+pub(super) struct Running {
+    pub operator: Box<dyn Operator>,
+    pub ctx: ExecContext,
+    runner: Arc<Runner>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.runner.detach();
+    }
+}
+
+/// Row counts from the transaction manager.
+struct Counts<'a>(&'a Core);
+
+impl Statistics for Counts<'_> {
+    fn row_count(&self, table: &TableDesc) -> f64 {
+        self.0.engine.tables.estimate(table)
+    }
+}
+
+/// Rows of system relations as this session sees them.
+struct SystemSource {
+    core: Arc<Core>,
+    names: Arc<Names>,
+}
+
+impl SystemRows for SystemSource {
+    fn rows(&self, relation: &RelationDesc) -> Result<Vec<Vec<Datum>>> {
+        super::live::rows(&self.core, &self.names, relation)
+    }
+}
+
+/// Plans a query or data modification with parameter types as far as they are declared.
+///
+/// # Errors
+/// Whatever is wrong with the statement.
+pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: &[Oid]) -> Result<Planned> {
+    let names = core.names();
+    let format = Arc::clone(&core.settings.lock().typed().format);
+    let now_micros = {
+        let state = core.state.lock();
+        if state.txn.is_some() { state.transaction_micros } else { state.statement_micros }
+    };
+    let env = BindEnv { names: &names, format: &format, now_micros };
+    let mut params = Params::declared(declared);
+    let logical = binder::bind(statement, &env, &mut params)?;
+    let params = params.resolved()?;
+    let fields = logical.fields().to_vec();
+    let node = planner::plan(optimizer::optimize(logical), &Counts(core))?;
+    let (verb, returns_rows) = match statement {
+        Statement::Insert(insert) => ("INSERT", !insert.returning.is_empty()),
+        Statement::Update(update) => ("UPDATE", !update.returning.is_empty()),
+        Statement::Delete(delete) => ("DELETE", !delete.returning.is_empty()),
+        _ => ("SELECT", true),
+    };
+    let mut locks = Vec::new();
+    collect_locks(&node, &mut locks);
+    Ok(Planned { node: Arc::new(node), fields, params, returns_rows, verb, names, locks })
+}
+
+/// The tables of a plan with the locks that it needs, those in subqueries too.
+fn collect_locks(node: &Node, out: &mut Vec<(Oid, TableLock)>) {
+    let mut add = |oid: Oid, mode: TableLock| match out.iter_mut().find(|item| item.0 == oid) {
+        Some(item) => item.1 = item.1.max(mode),
+        None => out.push((oid, mode)),
+    };
+    match &node.op {
+        Op::TableScan { scan, .. } | Op::IndexScan { scan, .. } => add(scan.table.oid, TableLock::AccessShare),
+        Op::Modify { spec, .. } => add(spec.table.oid, TableLock::RowExclusive),
+        Op::LockRows { targets, .. } => targets.iter().for_each(|target| add(target.table.oid, TableLock::RowShare)),
+        Op::With { ctes, .. } => {
+            for cte in ctes {
+                if let Some((term, _)) = &cte.recursive {
+                    collect_locks(term, out);
+                }
+            }
+        }
+        _ => {}
+    }
+    for input in node.op.inputs() {
+        collect_locks(input, out);
+    }
+}
+
+impl Planned {
+    /// Whether the plan still fits the catalog and the search path.
+    pub(super) fn is_current(&self, core: &Core) -> bool {
+        let names = core.names();
+        Arc::ptr_eq(&names, &self.names)
+            || (names.snapshot.version == self.names.snapshot.version && names.path == self.names.path)
+    }
+
+    /// Takes the table locks; false when the catalog changed meanwhile and the plan must be made again.
+    ///
+    /// # Errors
+    /// `40P01`, `55P03`, `57014`.
+    pub(super) fn lock(&self, core: &Core) -> Result<bool> {
+        let txn = core.transaction();
+        for (oid, mode) in &self.locks {
+            txn.lock_table(*oid, *mode, Wait::Block, &core.cancel)?;
+        }
+        Ok(self.is_current(core))
+    }
+
+    /// Opens the plan: takes the statement's snapshot and makes the operators.
+    ///
+    /// # Errors
+    /// Those of opening.
+    pub(super) fn open(&self, core: &Arc<Core>, params: Vec<Datum>, meters: Option<Arc<Meters>>) -> Result<Running> {
+        let txn = core.transaction();
+        txn.begin_statement();
+        open_node(core, &self.names, &self.node, params, meters)
+    }
+}
+
+/// Opens a plan within the running statement.
+pub(super) fn open_node(
+    core: &Arc<Core>,
+    names: &Arc<Names>,
+    node: &Node,
+    params: Vec<Datum>,
+    meters: Option<Arc<Meters>>,
+) -> Result<Running> {
+    let planner_core = Arc::clone(core);
+    let runner = Runner::new(Arc::new(move |plan| planner::plan(plan.clone(), &Counts(&planner_core))));
+    let mut shared = Shared::new(
+        core.transaction(),
+        Arc::clone(&core.engine.tables),
+        Arc::clone(names),
+        Arc::new(Stored(Arc::clone(names))),
+        Arc::new(SystemSource { core: Arc::clone(core), names: Arc::clone(names) }),
+    );
+    shared.work_mem = core.settings.lock().typed().work_mem;
+    shared.threads = core.engine.config.scan_threads;
+    shared.meters = meters;
+    let shared = Arc::new(shared);
+    runner.attach(&shared);
+    let mut eval = core.eval(names, Arc::from(params));
+    eval.subqueries = Arc::clone(&runner) as _;
+    let ctx = ExecContext { shared, eval };
+    let operator = match executor::build(node, &ctx) {
+        Ok(operator) => operator,
+        Err(error) => {
+            runner.detach();
+            return Err(error);
+        }
+    };
+    Ok(Running { operator, ctx, runner })
+}
+
+/// An executable context for evaluating single expressions and running table operations of utility statements.
+pub(super) fn context(core: &Arc<Core>, names: &Arc<Names>) -> ExecContext {
+    let shared = Shared::new(
+        core.transaction(),
+        Arc::clone(&core.engine.tables),
+        Arc::clone(names),
+        Arc::new(Stored(Arc::clone(names))),
+        Arc::new(SystemSource { core: Arc::clone(core), names: Arc::clone(names) }),
+    );
+    ExecContext { shared: Arc::new(shared), eval: core.eval(names, Arc::from([])) }
+}

@@ -1,0 +1,435 @@
+//! Transaction control, settings, prepared statements of SQL, EXPLAIN, and small services.
+
+use std::sync::Arc;
+
+use crate::bail;
+use crate::error::{Error, Result, SqlState};
+use crate::sql::ast::{
+    DiscardTarget, Explain, SetStatement, SetValue, Statement, TransactionModes, TransactionStatement, TypeName,
+};
+use crate::sql::binder;
+use crate::sql::executor::explain::{self, Layout, Meters};
+use crate::sql::logical::Field;
+use crate::txn::{Isolation, TableLock, Wait};
+use crate::types::column::Batch;
+use crate::types::{Datum, Oid, SqlType};
+
+use super::pipeline;
+use super::portal::{text_field, text_rows};
+use super::session::{Block, Savepoint, Session};
+use super::statement::{Effect, parsed_inner};
+
+fn isolation_named(text: &str) -> Isolation {
+    match text {
+        "serializable" => Isolation::Serializable,
+        "repeatable read" => Isolation::RepeatableRead,
+        "read uncommitted" => Isolation::ReadUncommitted,
+        _ => Isolation::ReadCommitted,
+    }
+}
+
+impl Session {
+    /// BEGIN, COMMIT and their kin.
+    pub(super) fn control(&mut self, control: &TransactionStatement) -> Result<Effect> {
+        match control {
+            TransactionStatement::Begin(modes) => self.begin(modes),
+            TransactionStatement::Commit { chain } => self.end(true, *chain),
+            TransactionStatement::Rollback { chain } => self.end(false, *chain),
+            TransactionStatement::Savepoint(name) => {
+                self.check_block("SAVEPOINT")?;
+                let txn = self.core.transaction();
+                let mut settings = self.core.settings.lock();
+                let depth = settings.savepoints();
+                settings.savepoint();
+                drop(settings);
+                let edit = self.core.state.lock().edit.clone();
+                self.savepoints.push(Savepoint { name: name.clone(), id: txn.savepoint(), edit, depth });
+                Ok(Effect::tag("SAVEPOINT"))
+            }
+            TransactionStatement::Release(name) => {
+                self.check_block("RELEASE SAVEPOINT")?;
+                let at = self.savepoint_named(name)?;
+                self.core.transaction().release(self.savepoints[at].id);
+                self.core.settings.lock().release(self.savepoints[at].depth);
+                self.savepoints.truncate(at);
+                Ok(Effect::tag("RELEASE"))
+            }
+            TransactionStatement::RollbackTo(name) => {
+                self.check_block("ROLLBACK TO SAVEPOINT")?;
+                let at = self.savepoint_named(name)?;
+                self.portals.retain(|_, portal| portal.cursor.is_some());
+                self.core.transaction().rollback_to(self.savepoints[at].id);
+                self.core.settings.lock().rollback_to(self.savepoints[at].depth);
+                {
+                    let mut state = self.core.state.lock();
+                    // The copy is a state of its own again, whatever version it had before.
+                    state.edit = self.savepoints[at].edit.clone().map(|mut edit| {
+                        edit.snapshot.version = self.core.engine.edit_version();
+                        edit
+                    });
+                }
+                self.core.forget_names();
+                self.savepoints.truncate(at + 1);
+                self.block = Block::Open;
+                Ok(Effect::tag("ROLLBACK"))
+            }
+            TransactionStatement::SetModes(modes) => {
+                if self.block == Block::None {
+                    self.core.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks");
+                    return Ok(Effect::tag("SET"));
+                }
+                self.apply_modes(modes)?;
+                Ok(Effect::tag("SET"))
+            }
+            TransactionStatement::SetSessionModes(modes) => {
+                let mut settings = self.core.settings.lock();
+                if let Some(isolation) = &modes.isolation {
+                    settings.set_text("default_transaction_isolation", isolation, false)?;
+                }
+                if let Some(read_only) = modes.read_only {
+                    settings.set_text("default_transaction_read_only", if read_only { "on" } else { "off" }, false)?;
+                }
+                if let Some(deferrable) = modes.deferrable {
+                    settings.set_text("default_transaction_deferrable", if deferrable { "on" } else { "off" }, false)?;
+                }
+                Ok(Effect::tag("SET"))
+            }
+            TransactionStatement::Prepare(_) => Err(Error::unsupported("PREPARE TRANSACTION")),
+            TransactionStatement::CommitPrepared(_) => Err(Error::unsupported("COMMIT PREPARED")),
+            TransactionStatement::RollbackPrepared(_) => Err(Error::unsupported("ROLLBACK PREPARED")),
+        }
+    }
+
+    fn check_block(&self, what: &str) -> Result<()> {
+        if self.block == Block::None {
+            bail!(NO_ACTIVE_SQL_TRANSACTION, "{what} can only be used in transaction blocks");
+        }
+        Ok(())
+    }
+
+    fn savepoint_named(&self, name: &str) -> Result<usize> {
+        match self.savepoints.iter().rposition(|savepoint| savepoint.name == name) {
+            Some(at) => Ok(at),
+            None => bail!(INVALID_SAVEPOINT_SPECIFICATION, "savepoint \"{name}\" does not exist"),
+        }
+    }
+
+    fn begin(&mut self, modes: &TransactionModes) -> Result<Effect> {
+        if self.block != Block::None {
+            self.core.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
+        } else {
+            self.core.transaction();
+            self.block = Block::Open;
+        }
+        self.apply_modes(modes)?;
+        Ok(Effect::tag("BEGIN"))
+    }
+
+    fn apply_modes(&mut self, modes: &TransactionModes) -> Result<()> {
+        let txn = self.core.transaction();
+        if let Some(isolation) = &modes.isolation {
+            txn.set_isolation(isolation_named(isolation))?;
+            self.core.settings.lock().set_text("transaction_isolation", isolation, true)?;
+        }
+        if let Some(read_only) = modes.read_only {
+            if !read_only && txn.read_only() && txn.has_writes() {
+                bail!(ACTIVE_SQL_TRANSACTION, "transaction read-write mode must be set before any query");
+            }
+            txn.set_read_only(read_only);
+            self.core.settings.lock().set_text("transaction_read_only", if read_only { "on" } else { "off" }, true)?;
+        }
+        if let Some(deferrable) = modes.deferrable {
+            self.core.settings.lock().set_text("transaction_deferrable", if deferrable { "on" } else { "off" }, true)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, commit: bool, chain: bool) -> Result<Effect> {
+        if self.block == Block::None {
+            let word = if commit { "COMMIT" } else { "ROLLBACK" };
+            if chain {
+                bail!(NO_ACTIVE_SQL_TRANSACTION, "{word} AND CHAIN can only be used in transaction blocks");
+            }
+            self.core.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+            if commit {
+                self.end_implicit()?;
+            } else {
+                self.core.rollback();
+            }
+            return Ok(Effect::tag(word));
+        }
+        let (isolation, read_only) = match self.core.running() {
+            Some(txn) => (txn.isolation(), txn.read_only()),
+            None => (self.core.isolation(), false),
+        };
+        let failed = self.block == Block::Failed;
+        self.block = Block::None;
+        self.savepoints.clear();
+        let tag = if commit && !failed {
+            if let Err(error) = self.close_portals() {
+                self.core.rollback();
+                return Err(error);
+            }
+            self.core.commit()?;
+            "COMMIT"
+        } else {
+            self.portals.retain(|_, portal| portal.cursor.as_ref().is_some_and(|cursor| cursor.hold && cursor.exhausted));
+            self.core.rollback();
+            "ROLLBACK"
+        };
+        if chain {
+            let modes = TransactionModes {
+                isolation: Some(isolation.as_str().to_owned()),
+                read_only: Some(read_only),
+                deferrable: None,
+            };
+            self.begin(&modes)?;
+        }
+        Ok(Effect::tag(tag))
+    }
+
+    /// SET and RESET.
+    pub(super) fn set(&mut self, set: &SetStatement) -> Result<Effect> {
+        self.core.transaction();
+        if set.local && self.block == Block::None {
+            self.core.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks");
+        }
+        let name = set.name.as_str();
+        if matches!(name, "role" | "session_authorization") {
+            return self.set_role(set);
+        }
+        match &set.value {
+            SetValue::Default if name == "all" => {
+                self.core.settings.lock().reset_all();
+                return Ok(Effect::tag("RESET"));
+            }
+            SetValue::Default => self.core.settings.lock().reset(name, set.local)?,
+            SetValue::Values(values) => self.core.settings.lock().set(name, values, set.local)?,
+        }
+        if let Some(txn) = self.core.running() {
+            let typed = self.core.settings.lock().typed().clone();
+            match name {
+                "lock_timeout" => txn.set_lock_timeout(typed.lock_timeout),
+                "synchronous_commit" => txn.set_synchronous(typed.synchronous_commit),
+                "transaction_isolation" => txn.set_isolation(typed.isolation)?,
+                "transaction_read_only" => txn.set_read_only(typed.read_only),
+                _ => {}
+            }
+        }
+        Ok(Effect::tag("SET"))
+    }
+
+    fn set_role(&mut self, set: &SetStatement) -> Result<Effect> {
+        let wanted = match &set.value {
+            SetValue::Default => None,
+            SetValue::Values(values) => values.first().filter(|name| *name != "none" && *name != "default").cloned(),
+        };
+        if let Some(name) = &wanted {
+            let names = self.core.names();
+            if names.snapshot.role_named(name).is_none() {
+                bail!(INVALID_PARAMETER_VALUE, "role \"{name}\" does not exist");
+            }
+            let login = names.snapshot.role_named(&self.core.user).is_some_and(|role| role.superuser);
+            if !login && *name != self.core.user {
+                bail!(INSUFFICIENT_PRIVILEGE, "permission denied to set role \"{name}\"");
+            }
+        }
+        self.core.settings.lock().set_internal(&set.name, wanted.as_deref().unwrap_or("none")).ok();
+        self.core.state.lock().role = wanted;
+        self.core.forget_names();
+        Ok(Effect::tag("SET"))
+    }
+
+    /// SHOW.
+    pub(super) fn show(&mut self, name: &str) -> Result<Effect> {
+        let settings = self.core.settings.lock();
+        if name == "all" {
+            let rows: Vec<Vec<Datum>> = settings
+                .all()
+                .into_iter()
+                .map(|row| vec![Datum::text(row.name), Datum::text(row.shown), Datum::text(row.description)])
+                .collect();
+            let fields = ["name", "setting", "description"].iter().map(|name| text_field(name)).collect();
+            let batch = Batch::from_rows(&[Oid::TEXT; 3], &rows);
+            return Ok(Effect { tag: "SHOW".to_owned(), rows: Some((fields, vec![batch])) });
+        }
+        let value = settings.show(name)?;
+        let title = settings.canonical_name(name)?;
+        Ok(Effect { tag: "SHOW".to_owned(), rows: Some(text_rows(&title, &[value])) })
+    }
+
+    /// DISCARD.
+    pub(super) fn discard(&mut self, target: DiscardTarget) -> Result<Effect> {
+        let (all, tag) = match target {
+            DiscardTarget::All => (true, "DISCARD ALL"),
+            DiscardTarget::Plans => (false, "DISCARD PLANS"),
+            DiscardTarget::Sequences => (false, "DISCARD SEQUENCES"),
+            DiscardTarget::Temp => (false, "DISCARD TEMP"),
+        };
+        if all {
+            if self.block != Block::None {
+                bail!(ACTIVE_SQL_TRANSACTION, "DISCARD ALL cannot run inside a transaction block");
+            }
+            self.portals.clear();
+            self.prepared.clear();
+            self.core.locks.unlock_all();
+            self.core.entry.channels.lock().clear();
+            self.core.settings.lock().reset_all();
+        }
+        if all || target == DiscardTarget::Sequences {
+            let mut state = self.core.state.lock();
+            state.sequences.clear();
+            state.last_sequence = None;
+        }
+        if all || target == DiscardTarget::Temp {
+            self.end_implicit()?;
+            self.core.drop_temporary();
+            self.core.forget_names();
+        }
+        Ok(Effect::tag(tag))
+    }
+
+    /// EXPLAIN.
+    pub(super) fn explain(&mut self, explain: &Explain, params: &[Datum]) -> Result<Effect> {
+        let declared: Vec<Oid> = Vec::new();
+        let inner = match &*explain.statement {
+            Statement::CreateTableAs(create) => Statement::Query(Box::new(create.query.clone())),
+            Statement::DeclareCursor(cursor) => Statement::Query(Box::new(cursor.query.clone())),
+            Statement::Execute { name, .. } => {
+                let prepared = self.statement_named(name)?;
+                match &prepared.statement {
+                    Some(parsed) => parsed.statement.clone(),
+                    None => Statement::Empty,
+                }
+            }
+            other => other.clone(),
+        };
+        if !matches!(inner, Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_)) {
+            return Err(Error::unsupported("EXPLAIN of this statement"));
+        }
+        let plan = pipeline::plan(&self.core, &inner, &declared)?;
+        plan.lock(&self.core)?;
+        let layout = Layout { costs: explain.costs, timing: explain.timing };
+        let names = self.core.names();
+        let start = crate::common::clock::monotonic();
+        let meters = explain.analyze.then(|| Arc::new(Meters::default()));
+        if let Some(meters) = &meters {
+            let mut running = plan.open(&self.core, params.to_vec(), Some(Arc::clone(meters)))?;
+            while running.operator.next(&running.ctx)?.is_some() {}
+        }
+        let mut lines = explain::lines(&plan.node, &names, layout, meters.as_deref());
+        if explain.analyze && explain.summary != Some(false) {
+            lines.push(format!("Execution Time: {:.3} ms", start.elapsed().as_secs_f64() * 1e3));
+        }
+        let rows = match explain.format.as_str() {
+            "text" | "" => text_rows("QUERY PLAN", &lines),
+            "json" => {
+                let plan: Vec<serde_json::Value> = lines.iter().map(|line| serde_json::Value::from(line.as_str())).collect();
+                let text = serde_json::json!([{ "Plan": { "Node Type": lines[0].split("  (").next(), "Lines": plan } }]);
+                let fields = vec![Field { name: "QUERY PLAN".to_owned(), ty: SqlType::of(Oid::JSON), origin: None }];
+                let text = serde_json::to_string_pretty(&text).expect("strings and lists are JSON");
+                (fields, vec![Batch::from_rows(&[Oid::JSON], &[vec![Datum::text(text)]])])
+            }
+            other => return Err(Error::unsupported(format!("EXPLAIN (FORMAT {})", other.to_uppercase()))),
+        };
+        Ok(Effect { tag: "EXPLAIN".to_owned(), rows: Some(rows) })
+    }
+
+    /// PREPARE.
+    pub(super) fn prepare_sql(&mut self, name: &str, types: &[TypeName], statement: &Statement, text: &str) -> Result<Effect> {
+        if self.prepared.contains_key(name) {
+            bail!(DUPLICATE_PREPARED_STATEMENT, "prepared statement \"{name}\" already exists");
+        }
+        let names = self.core.names();
+        let mut declared = Vec::with_capacity(types.len());
+        for ty in types {
+            declared.push(binder::resolve_type(ty, &names)?.oid);
+        }
+        let prepared = self.prepare(Some(parsed_inner(statement, text)), &declared, true)?;
+        self.prepared.insert(name.to_owned(), prepared);
+        Ok(Effect::tag("PREPARE"))
+    }
+
+    /// DEALLOCATE.
+    pub(super) fn deallocate(&mut self, name: Option<&str>) -> Result<Effect> {
+        match name {
+            None => {
+                self.prepared.clear();
+                Ok(Effect::tag("DEALLOCATE ALL"))
+            }
+            Some(name) => match self.prepared.remove(name) {
+                Some(_) => Ok(Effect::tag("DEALLOCATE")),
+                None => bail!(INVALID_SQL_STATEMENT_NAME, "prepared statement \"{name}\" does not exist"),
+            },
+        }
+    }
+
+    /// LISTEN, LOCK, VACUUM and other services.
+    pub(super) fn service(&mut self, statement: &Statement) -> Result<Effect> {
+        match statement {
+            Statement::Listen { channel } => {
+                self.core.transaction();
+                self.core.state.lock().listen.push((true, Some(channel.clone())));
+                Ok(Effect::tag("LISTEN"))
+            }
+            Statement::Unlisten { channel } => {
+                self.core.transaction();
+                self.core.state.lock().listen.push((false, channel.clone()));
+                Ok(Effect::tag("UNLISTEN"))
+            }
+            Statement::Notify { channel, payload } => {
+                self.core.transaction();
+                crate::sql::eval::SessionFacade::notify(&*self.core, channel, payload)?;
+                Ok(Effect::tag("NOTIFY"))
+            }
+            Statement::LockTable { tables, mode, nowait } => {
+                self.check_block("LOCK TABLE")?;
+                let names = self.core.names();
+                let mode = lock_mode(mode);
+                let wait = if *nowait { Wait::NoWait } else { Wait::Block };
+                for name in tables {
+                    let relation = super::copy::relation(&names, name)?;
+                    self.core.transaction().lock_table(relation.oid(), mode, wait, &self.core.cancel).map_err(|mut error| {
+                        if *nowait && error.sqlstate() == SqlState::LOCK_NOT_AVAILABLE {
+                            error.report_mut().message = format!("could not obtain lock on relation \"{}\"", relation.name());
+                        }
+                        error
+                    })?;
+                }
+                Ok(Effect::tag("LOCK TABLE"))
+            }
+            Statement::Vacuum { tables, analyze_only } => {
+                let names = self.core.names();
+                for name in tables {
+                    super::copy::relation(&names, name)?;
+                }
+                self.core.engine.txns.collect_garbage()?;
+                Ok(Effect::tag(if *analyze_only { "ANALYZE" } else { "VACUUM" }))
+            }
+            Statement::Checkpoint => {
+                if !self.core.role()?.superuser {
+                    bail!(INSUFFICIENT_PRIVILEGE, "permission denied to execute CHECKPOINT command");
+                }
+                self.core.engine.kv.flush();
+                Ok(Effect::tag("CHECKPOINT"))
+            }
+            Statement::Reindex { .. } => Err(Error::unsupported("REINDEX")),
+            Statement::Cluster { .. } => Err(Error::unsupported("CLUSTER")),
+            Statement::Unsupported { feature } => Err(Error::unsupported(feature)),
+            _ => Err(Error::unsupported("this statement")),
+        }
+    }
+}
+
+fn lock_mode(mode: &str) -> TableLock {
+    match mode.to_ascii_lowercase().as_str() {
+        "access share" => TableLock::AccessShare,
+        "row share" => TableLock::RowShare,
+        "row exclusive" => TableLock::RowExclusive,
+        "share update exclusive" => TableLock::ShareUpdateExclusive,
+        "share" => TableLock::Share,
+        "share row exclusive" => TableLock::ShareRowExclusive,
+        "exclusive" => TableLock::Exclusive,
+        _ => TableLock::AccessExclusive,
+    }
+}
