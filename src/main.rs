@@ -11,6 +11,7 @@ use omendb::common::verifier;
 use omendb::config::{self, Config, LogFormat};
 use omendb::error::{Error, Result, SqlState};
 use omendb::pgwire::Host;
+use omendb::session::{Engine, EngineHost};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -144,8 +145,9 @@ fn make_private(dir: &Path) -> Result<()> {
 
 /// Opens the database of the configuration: the one place where program and engine meet.
 fn open_engine(config: &Config) -> Result<Opened> {
-    let _ = config;
-    Err(Error::unsupported("serving a database"))
+    let engine = Engine::open(config)?;
+    let created = engine.created;
+    Ok(Opened { host: Arc::new(EngineHost(engine)), created })
 }
 
 /// Says where the server is, and at the first start the admin's password, which is shown this once.

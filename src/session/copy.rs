@@ -65,12 +65,18 @@ impl Session {
     pub(super) fn copy(&mut self, copy: &Copy, sink: &mut dyn Sink) -> Result<Effect> {
         match &copy.target {
             CopyTarget::Stdio => {}
-            CopyTarget::File(_) => return Err(Error::unsupported("COPY to or from a file on the server").hint("Use STDIN or STDOUT, or psql's \\copy.")),
+            CopyTarget::File(_) => {
+                return Err(Error::unsupported("COPY to or from a file on the server")
+                    .hint("Use STDIN or STDOUT, or psql's \\copy."));
+            }
             CopyTarget::Program(_) => return Err(Error::unsupported("COPY to or from a program")),
         }
         let options = CopyOptions::new(&copy.options, copy.from)?;
         if let Some(encoding) = &options.encoding
-            && !matches!(encoding.to_ascii_lowercase().replace(['-', '_'], "").as_str(), "utf8" | "unicode" | "sqlascii")
+            && !matches!(
+                encoding.to_ascii_lowercase().replace(['-', '_'], "").as_str(),
+                "utf8" | "unicode" | "sqlascii"
+            )
         {
             return Err(Error::unsupported(format!("COPY with encoding \"{encoding}\"")));
         }
@@ -94,7 +100,11 @@ impl Session {
         let ctx = pipeline::context(&self.core, &names);
         let mut loader = Loader::new(&ctx, &names, table, positions, copy.filter.as_ref())?;
         let shown: Vec<String> = loader.positions.iter().map(|at| loader.table.columns[*at].name.clone()).collect();
-        let format = if options.format == CopyFormat::Binary { crate::pgwire::Format::Binary } else { crate::pgwire::Format::Text };
+        let format = if options.format == CopyFormat::Binary {
+            crate::pgwire::Format::Binary
+        } else {
+            crate::pgwire::Format::Text
+        };
         backend::copy_in_response(sink.buffer(), format, shown.len());
         let mut reader = CopyReader::new(options.clone(), &loader.table.name.clone(), shown);
         let mut failure: Option<Error> = None;
@@ -113,7 +123,10 @@ impl Session {
                 }
                 Frontend::Flush | Frontend::Sync => {}
                 Frontend::Terminate => {
-                    return Err(Error::fatal(SqlState::CONNECTION_FAILURE, "unexpected EOF on client connection with an open transaction"));
+                    return Err(Error::fatal(
+                        SqlState::CONNECTION_FAILURE,
+                        "unexpected EOF on client connection with an open transaction",
+                    ));
                 }
                 _ => bail!(PROTOCOL_VIOLATION, "unexpected message type during COPY from stdin"),
             }
@@ -141,7 +154,9 @@ impl Session {
 
     fn copy_out(&mut self, copy: &Copy, options: CopyOptions, sink: &mut dyn Sink) -> Result<Effect> {
         let plan = self.copy_plan(copy)?;
-        let Some(mut running) = (if plan.lock(&self.core)? { Some(plan.open(&self.core, Vec::new(), None)?) } else { None }) else {
+        let Some(mut running) =
+            (if plan.lock(&self.core)? { Some(plan.open(&self.core, Vec::new(), None)?) } else { None })
+        else {
             return self.copy_out(copy, options, sink);
         };
         let columns: Vec<String> = plan.fields.iter().map(|field| field.name.clone()).collect();
@@ -229,16 +244,9 @@ impl Session {
         let names = self.core.names();
         let eval = self.core.eval(&names, Arc::from([]));
         let role = self.core.role()?;
-        let columns: Vec<(String, SqlType)> = plan
-            .fields
-            .iter()
-            .enumerate()
-            .map(|(at, field)| (create.columns.get(at).cloned().unwrap_or_else(|| field.name.clone()), field.ty))
-            .collect();
-        if create.columns.len() > plan.fields.len() {
-            bail!(SYNTAX_ERROR, "too many column names were specified");
-        }
-        let mut edit = self.core.state.lock().edit.take().ok_or_else(|| Error::internal("the catalog copy is missing"))?;
+        let columns: Vec<(String, SqlType)> = plan.fields.iter().map(|field| (field.name.clone(), field.ty)).collect();
+        let mut edit =
+            self.core.state.lock().edit.take().ok_or_else(|| Error::internal("the catalog copy is missing"))?;
         let mut ctx = ddl::DdlContext {
             catalog: &self.core.engine.catalog,
             edit: &mut edit,
@@ -249,14 +257,20 @@ impl Session {
             role,
             notices: Vec::new(),
         };
-        let new = ddl::NewTable { name: &create.name, columns, temporary: create.temporary, if_not_exists: create.if_not_exists };
-        let made = ddl::table_of_query(new, &mut ctx);
+        let new = ddl::NewTable {
+            name: &create.name,
+            temporary: create.temporary,
+            unlogged: false,
+            if_not_exists: create.if_not_exists,
+            column_names: &create.columns,
+        };
+        let made = ddl::table_of_query(&new, &columns, &mut ctx);
         let notices = std::mem::take(&mut ctx.notices);
         edit.snapshot.version = self.core.engine.edit_version();
         self.core.state.lock().edit = Some(edit);
         self.core.forget_names();
         notices.into_iter().for_each(|notice| self.core.add_notice(notice));
-        let Some(table) = made? else { return Ok(Effect::tag("CREATE TABLE AS")) };
+        let Some(table) = made?.map(Arc::new) else { return Ok(Effect::tag("CREATE TABLE AS")) };
         if !create.with_data {
             return Ok(Effect::tag("CREATE TABLE AS"));
         }
@@ -349,9 +363,12 @@ impl<'a> Loader<'a> {
                 None => stored.default(&table, at)?,
             });
         }
-        let columns: Vec<(String, SqlType)> = table.columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
+        let columns: Vec<(String, SqlType)> =
+            table.columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
         let filter = match filter {
-            Some(filter) => Some(binder::bind_table_expr(filter, &columns, Some(SqlType::of(Oid::BOOL)), names, Place::Where)?),
+            Some(filter) => {
+                Some(binder::bind_table_expr(filter, &columns, Some(SqlType::of(Oid::BOOL)), names, Place::Where)?)
+            }
             None => None,
         };
         let checks = stored.checks(&table)?;

@@ -29,7 +29,7 @@ const CATALOG_LOCK: Oid = Oid(1259);
 pub(super) struct State {
     pub txn: Option<Arc<Transaction>>,
     pub edit: Option<Edit>,
-    names: Option<(u64, Arc<[String]>, Arc<Names>)>,
+    pub names: Option<(u64, Arc<[String]>, Arc<Names>)>,
     pub sequences: HashMap<Oid, i64>,
     pub last_sequence: Option<Oid>,
     pub notices: Vec<Error>,

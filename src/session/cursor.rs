@@ -61,7 +61,9 @@ impl Session {
     /// FETCH and MOVE.
     pub(super) fn fetch(&mut self, fetch: &Fetch) -> Result<Effect> {
         let name = &fetch.cursor;
-        let Some(mut portal) = self.portals.remove(name) else { bail!(INVALID_CURSOR_NAME, "cursor \"{name}\" does not exist") };
+        let Some(mut portal) = self.portals.remove(name) else {
+            bail!(INVALID_CURSOR_NAME, "cursor \"{name}\" does not exist")
+        };
         let rows = move_cursor(&mut portal, fetch.direction);
         let fields = fields_of(&portal.prepared).unwrap_or_default().to_vec();
         self.portals.insert(name.clone(), portal);

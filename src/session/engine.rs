@@ -84,9 +84,8 @@ impl Engine {
     /// # Errors
     /// `55006` when another server has it open, `XX001` when it does not read, `58030` when it cannot be made.
     pub fn open(config: &Config) -> Result<Arc<Self>> {
-        std::fs::create_dir_all(&config.data).map_err(|e| {
-            crate::error!(IO_ERROR, "could not create directory \"{}\": {e}", config.data.display())
-        })?;
+        std::fs::create_dir_all(&config.data)
+            .map_err(|e| crate::error!(IO_ERROR, "could not create directory \"{}\": {e}", config.data.display()))?;
         let options = RocksOptions { block_cache_bytes: config.block_cache, memtable_bytes: config.memtable };
         let kv: Arc<dyn Kv> = Arc::new(RocksKv::open(&config.data.join("store"), &options)?);
         Self::open_on(kv, config)
@@ -187,7 +186,9 @@ impl Host for EngineHost {
         let shared = self.0.catalog.shared();
         let Some(role) = shared.roles.values().find(|role| role.name == name) else { return Ok(None) };
         let verifier = match self.0.kv.get(Cf::Users, name.as_bytes())? {
-            Some(bytes) => Some(String::from_utf8(bytes).map_err(|_| Error::corrupt("a password verifier is damaged"))?),
+            Some(bytes) => {
+                Some(String::from_utf8(bytes).map_err(|_| Error::corrupt("a password verifier is damaged"))?)
+            }
             None => None,
         };
         Ok(Some(RoleLogin {

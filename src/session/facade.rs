@@ -16,8 +16,8 @@ use super::notify;
 
 fn key_of(key: AdvisoryKey) -> crate::txn::AdvisoryKey {
     match key {
-        AdvisoryKey::One(value) => crate::txn::AdvisoryKey::One(value),
-        AdvisoryKey::Two(a, b) => crate::txn::AdvisoryKey::Two(a, b),
+        AdvisoryKey::One(value) => crate::txn::AdvisoryKey::Big(value),
+        AdvisoryKey::Two(a, b) => crate::txn::AdvisoryKey::Pair(a, b),
     }
 }
 
@@ -59,11 +59,20 @@ impl SessionFacade for Core {
                 return true;
             }
             let explicit = self.settings.lock().search_path();
-            Some(**oid) != own && names.snapshot.schema_name(**oid).is_some_and(|name| {
-                name != "pg_catalog" || explicit.iter().any(|item| item == "pg_catalog")
-            })
+            Some(**oid) != own
+                && names
+                    .snapshot
+                    .schema_name(**oid)
+                    .is_some_and(|name| name != "pg_catalog" || explicit.iter().any(|item| item == "pg_catalog"))
         };
-        names.path.schemas.iter().filter(listed).filter_map(|oid| names.snapshot.schema_name(*oid)).map(str::to_owned).collect()
+        names
+            .path
+            .schemas
+            .iter()
+            .filter(listed)
+            .filter_map(|oid| names.snapshot.schema_name(*oid))
+            .map(str::to_owned)
+            .collect()
     }
 
     fn backend_pid(&self) -> i32 {
@@ -242,7 +251,8 @@ impl SessionFacade for Core {
         let size = match names.snapshot.relation(relation)? {
             Relation::Table(table) => {
                 let own = rows(table.storage.0);
-                let extra: u64 = if indexes { table.indexes.iter().map(|index| entries(index.storage.0)).sum() } else { 0 };
+                let extra: u64 =
+                    if indexes { table.indexes.iter().map(|index| entries(index.storage.0)).sum() } else { 0 };
                 own + extra
             }
             Relation::Index(index) => entries(index.storage.0),

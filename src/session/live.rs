@@ -2,22 +2,94 @@
 
 use std::sync::Arc;
 
-use crate::catalog::Names;
 use crate::catalog::descriptor::RelationDesc;
+use crate::catalog::system::live::{ActivityRow, SettingRow};
+use crate::catalog::system::{self, LiveState, SystemContext};
+use crate::catalog::{Names, Relation};
+use crate::common::clock;
 use crate::error::Result;
+use crate::sql::eval::SessionFacade;
 use crate::sql::eval::context::CatalogQuestion;
-use crate::types::Datum;
+use crate::types::{Datum, Oid};
 
+use super::catalog_facade::catalog_answer;
 use super::core::Core;
+
+/// The engine and the session, as system relations see them.
+struct Live<'a> {
+    core: &'a Core,
+    names: &'a Names,
+}
 
 /// The rows of a system relation.
 pub(super) fn rows(core: &Arc<Core>, names: &Arc<Names>, relation: &RelationDesc) -> Result<Vec<Vec<Datum>>> {
-    let _ = (core, names, relation);
-    Ok(Vec::new())
+    let live = Live { core, names };
+    let ctx = SystemContext { names, session_pid: i32::try_from(core.entry.pid).unwrap_or(0), live: &live };
+    system::rows(relation, &ctx)
 }
 
 /// The answer to a question about objects.
 pub(super) fn answer(core: &Core, question: &CatalogQuestion<'_>) -> Result<Option<Datum>> {
-    let _ = (core, question);
-    Ok(None)
+    catalog_answer(&core.names(), question)
+}
+
+impl LiveState for Live<'_> {
+    fn settings(&self) -> Vec<SettingRow> {
+        let settings = self.core.settings.lock();
+        let row = |row: super::settings::SettingRow| SettingRow {
+            name: row.name,
+            setting: row.setting,
+            reset: row.reset,
+            source: row.source.to_owned(),
+        };
+        settings.all().into_iter().map(row).collect()
+    }
+
+    fn activity(&self) -> Vec<ActivityRow> {
+        let shared = self.core.engine.catalog.shared();
+        let mut rows = Vec::new();
+        for session in self.core.engine.sessions() {
+            let activity = session.activity.lock().clone();
+            rows.push(ActivityRow {
+                database: shared.databases.get(&session.database).map_or_else(String::new, |d| d.name.clone()),
+                pid: i32::try_from(session.pid).unwrap_or(0),
+                user: session.user.clone(),
+                application_name: activity.application,
+                client_address: session.address.map(|address| address.ip().to_string()),
+                client_port: session.address.map(|address| i32::from(address.port())),
+                backend_start: session.started_micros,
+                xact_start: activity.transaction_micros,
+                query_start: Some(activity.query_micros).filter(|micros| *micros != 0),
+                state_change: Some(activity.state_micros),
+                state: activity.state.to_owned(),
+                query: activity.query,
+                ..ActivityRow::default()
+            });
+        }
+        rows
+    }
+
+    fn row_estimate(&self, table: Oid) -> Option<f32> {
+        let table = self.names.snapshot.table(table)?;
+        Some(self.core.engine.tables.estimate(table) as f32)
+    }
+
+    fn relation_bytes(&self, relation: Oid) -> u64 {
+        self.core.relation_size(relation, false).and_then(|size| u64::try_from(size).ok()).unwrap_or(0)
+    }
+
+    fn sequence_last_value(&self, sequence: Oid) -> Option<i64> {
+        match self.names.snapshot.relation(sequence)? {
+            Relation::Sequence(_) => SessionFacade::sequence_last_value(self.core, sequence).ok().flatten(),
+            _ => None,
+        }
+    }
+
+    fn current_user(&self) -> Option<Oid> {
+        self.core.role().ok().map(|role| role.oid)
+    }
+
+    fn now_micros(&self) -> i64 {
+        clock::now_micros()
+    }
 }

@@ -55,7 +55,9 @@ pub struct Session {
     pub(super) portals: HashMap<String, Portal>,
     /// Skipping until Sync after an error in the extended protocol.
     skipping: bool,
-    /// A plan cache for the simple protocol's repeated texts would go here; clients that repeat statements prepare them.
+    /// What the client is told of settings at the start.
+    reports: Vec<(String, String)>,
+    /// The running statement's time limit.
     timeout: Option<Armed>,
 }
 
@@ -68,7 +70,10 @@ impl Session {
         let shared = engine.catalog.shared();
         let fatal = |state: SqlState, message: String| Error::fatal(state, message);
         let Some(database) = shared.databases.values().find(|database| database.name == login.database) else {
-            return Err(fatal(SqlState::INVALID_CATALOG_NAME, format!("database \"{}\" does not exist", login.database)));
+            return Err(fatal(
+                SqlState::INVALID_CATALOG_NAME,
+                format!("database \"{}\" does not exist", login.database),
+            ));
         };
         if !database.allow_connections {
             let message = format!("database \"{}\" is not currently accepting connections", login.database);
@@ -81,7 +86,10 @@ impl Session {
         let sessions = engine.sessions();
         let of_role = sessions.iter().filter(|session| session.user == login.user).count();
         if !role.superuser && usize::try_from(role.connection_limit).is_ok_and(|limit| of_role >= limit) {
-            return Err(fatal(SqlState::TOO_MANY_CONNECTIONS, format!("too many connections for role \"{}\"", role.name)));
+            return Err(fatal(
+                SqlState::TOO_MANY_CONNECTIONS,
+                format!("too many connections for role \"{}\"", role.name),
+            ));
         }
         let of_database = sessions.iter().filter(|session| session.database == database.oid).count();
         if !role.superuser && usize::try_from(database.connection_limit).is_ok_and(|limit| of_database >= limit) {
@@ -118,6 +126,7 @@ impl Session {
             engine,
         });
         core.names();
+        let reports = core.settings.lock().take_reports();
         Ok(Self {
             core,
             block: Block::None,
@@ -125,6 +134,7 @@ impl Session {
             prepared: HashMap::new(),
             portals: HashMap::new(),
             skipping: false,
+            reports,
             timeout: None,
         })
     }
@@ -147,8 +157,8 @@ impl Session {
             activity.state_micros = now;
         }
         let timeout = self.core.settings.lock().typed().statement_timeout;
-        self.timeout =
-            timeout.map(|delay| self.core.engine.watchdog.arm(&self.core.cancel, CancelReason::StatementTimeout, delay));
+        self.timeout = timeout
+            .map(|delay| self.core.engine.watchdog.arm(&self.core.cancel, CancelReason::StatementTimeout, delay));
     }
 
     fn end_statement(&mut self) {
@@ -200,7 +210,8 @@ impl Session {
         backend::error_response(sink.buffer(), error);
         match self.block {
             Block::None => {
-                self.portals.retain(|_, portal| portal.cursor.as_ref().is_some_and(|cursor| cursor.hold && cursor.exhausted));
+                self.portals
+                    .retain(|_, portal| portal.cursor.as_ref().is_some_and(|cursor| cursor.hold && cursor.exhausted));
                 self.core.rollback();
             }
             Block::Open | Block::Failed => self.block = Block::Failed,
@@ -219,8 +230,12 @@ impl Session {
 
     /// Portals end with their transaction; held cursors read what is left first.
     pub(super) fn close_portals(&mut self) -> Result<()> {
-        let held: Vec<String> =
-            self.portals.iter().filter(|(_, p)| p.cursor.as_ref().is_some_and(|c| c.hold)).map(|(n, _)| n.clone()).collect();
+        let held: Vec<String> = self
+            .portals
+            .iter()
+            .filter(|(_, p)| p.cursor.as_ref().is_some_and(|c| c.hold))
+            .map(|(n, _)| n.clone())
+            .collect();
         for name in &held {
             self.hold_cursor(name)?;
         }
@@ -254,12 +269,19 @@ impl Session {
         Ok(())
     }
 
-    fn simple_statement(&mut self, statement: Arc<ParsedStatement>, last: bool, many: bool, sink: &mut dyn Sink) -> Result<()> {
+    fn simple_statement(
+        &mut self,
+        statement: Arc<ParsedStatement>,
+        last: bool,
+        many: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
         if statement.statement == Statement::Empty {
             backend::empty_query(sink.buffer());
             return Ok(());
         }
-        if many && self.block == Block::None
+        if many
+            && self.block == Block::None
             && let Some(name) = super::portal::needs_no_block(&statement.statement)
         {
             bail!(ACTIVE_SQL_TRANSACTION, "{name} cannot be executed within a pipeline");
@@ -297,12 +319,18 @@ impl Session {
     ///
     /// # Errors
     /// `25P02` in a failed block; whatever is wrong with the statement.
-    pub(super) fn prepare(&mut self, parsed: Option<Arc<ParsedStatement>>, declared: &[Oid], from_sql: bool) -> Result<Prepared> {
+    pub(super) fn prepare(
+        &mut self,
+        parsed: Option<Arc<ParsedStatement>>,
+        declared: &[Oid],
+        from_sql: bool,
+    ) -> Result<Prepared> {
         let Some(parsed) = parsed else { return Ok(Prepared::empty()) };
         if self.block == Block::Failed && !parser::ends_block(&parsed.statement) {
             return Err(failed_block());
         }
-        let mut prepared = Prepared { declared: declared.to_vec(), from_sql, micros: clock::now_micros(), ..Prepared::empty() };
+        let mut prepared =
+            Prepared { declared: declared.to_vec(), from_sql, micros: clock::now_micros(), ..Prepared::empty() };
         match &parsed.statement {
             Statement::Query(query) if super::statement::into_clause(query).is_none() => {
                 self.plan_into(&mut prepared, &parsed.statement, declared)?;
@@ -392,7 +420,8 @@ impl Session {
         let formats = backend::resolve_formats(param_formats, params.len())?;
         let values = self.read_params(&prepared, params, &formats)?;
         let columns = prepared.fields.as_ref().map_or(0, Vec::len);
-        let formats = if prepared.fields.is_some() { backend::resolve_formats(result_formats, columns)? } else { Vec::new() };
+        let formats =
+            if prepared.fields.is_some() { backend::resolve_formats(result_formats, columns)? } else { Vec::new() };
         self.portals
             .insert(portal, Portal { prepared, params: values, formats, state: PortalState::Ready, cursor: None });
         backend::bind_complete(sink.buffer());
@@ -460,7 +489,9 @@ impl Session {
     }
 
     fn describe_portal(&mut self, name: &str, sink: &mut dyn Sink) -> Result<()> {
-        let Some(portal) = self.portals.get(name) else { bail!(INVALID_CURSOR_NAME, "portal \"{name}\" does not exist") };
+        let Some(portal) = self.portals.get(name) else {
+            bail!(INVALID_CURSOR_NAME, "portal \"{name}\" does not exist")
+        };
         match &portal.prepared.fields {
             Some(fields) => backend::row_description(sink.buffer(), &describe(&self.core, fields, &portal.formats)),
             None => backend::no_data(sink.buffer()),
@@ -534,8 +565,9 @@ fn start_settings(
     let mut settings = Settings::new();
     settings.set_internal("is_superuser", if role.superuser { "on" } else { "off" })?;
     settings.set_internal("session_authorization", &login.user)?;
-    settings.set_start("work_mem", &format!("{}kB", engine.config.work_mem / 1024))?;
-    settings.set_start("maintenance_work_mem", &format!("{}kB", engine.config.maintenance_work_mem / 1024))?;
+    for (name, value) in engine.config.sql_settings() {
+        settings.set_start(name, &value)?;
+    }
     for (name, value) in database.iter().chain(&role.settings) {
         if let Err(error) = settings.set_start(name, value) {
             tracing::warn!("setting {name} of a role or database was not applied: {error}");
@@ -566,6 +598,15 @@ impl Connection for Session {
                 self.ready(sink);
             }
             Frontend::Flush => sink.flush()?,
+            Frontend::Invalid { error, extended } => {
+                if !(extended && self.skipping) {
+                    self.fail(&error, sink)?;
+                    self.skipping = extended;
+                }
+                if !extended {
+                    self.ready(sink);
+                }
+            }
             Frontend::FunctionCall => {
                 let error = Error::unsupported("the function call protocol");
                 self.fail(&error, sink)?;
@@ -590,7 +631,7 @@ impl Connection for Session {
     }
 
     fn parameter_statuses(&self) -> Vec<(String, String)> {
-        self.core.settings.lock().take_reports()
+        self.reports.clone()
     }
 
     fn woken(&mut self, sink: &mut dyn Sink) -> Result<()> {
@@ -609,7 +650,8 @@ impl Connection for Session {
         let settings = self.core.settings.lock();
         let typed = settings.typed();
         if self.block == Block::None {
-            let error = Error::fatal(SqlState::IDLE_SESSION_TIMEOUT, "terminating connection due to idle-session timeout");
+            let error =
+                Error::fatal(SqlState::IDLE_SESSION_TIMEOUT, "terminating connection due to idle-session timeout");
             typed.idle_session_timeout.map(|after| IdleLimit { after, error })
         } else {
             let error = Error::fatal(

@@ -62,7 +62,8 @@ impl Session {
     }
 
     fn start_portal(&mut self, portal: &mut Portal, describe_rows: bool, sink: &mut dyn Sink) -> Result<()> {
-        let parsed = portal.prepared.statement.clone().ok_or_else(|| Error::internal("an empty statement has no portal"))?;
+        let parsed =
+            portal.prepared.statement.clone().ok_or_else(|| Error::internal("an empty statement has no portal"))?;
         if self.block == Block::Failed && !parser::ends_block(&parsed.statement) {
             return Err(failed_block());
         }
@@ -200,11 +201,8 @@ impl Session {
         let mut prepared = self.statement_named(name)?.clone();
         self.refresh(&mut prepared, name)?;
         if args.len() != prepared.params.len() {
-            return Err(crate::error!(
-                SYNTAX_ERROR,
-                "wrong number of parameters for prepared statement \"{name}\""
-            )
-            .detail(format!("Expected {} parameters but got {}.", prepared.params.len(), args.len())));
+            return Err(crate::error!(SYNTAX_ERROR, "wrong number of parameters for prepared statement \"{name}\"")
+                .detail(format!("Expected {} parameters but got {}.", prepared.params.len(), args.len())));
         }
         let mut params = Vec::with_capacity(args.len());
         for (arg, ty) in args.iter().zip(&prepared.params) {
@@ -303,7 +301,8 @@ impl Session {
         let names = self.core.names();
         let mut eval = self.core.eval(&names, Arc::from([]));
         eval.subqueries = Arc::new(crate::sql::eval::context::NoSubqueries);
-        let mut edit = self.core.state.lock().edit.take().ok_or_else(|| Error::internal("the catalog copy is missing"))?;
+        let mut edit =
+            self.core.state.lock().edit.take().ok_or_else(|| Error::internal("the catalog copy is missing"))?;
         let mut ctx = ddl::DdlContext {
             catalog: &self.core.engine.catalog,
             edit: &mut edit,

@@ -75,7 +75,10 @@ impl Session {
             }
             TransactionStatement::SetModes(modes) => {
                 if self.block == Block::None {
-                    self.core.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks");
+                    self.core.warn(
+                        SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                        "SET TRANSACTION can only be used in transaction blocks",
+                    );
                     return Ok(Effect::tag("SET"));
                 }
                 self.apply_modes(modes)?;
@@ -90,7 +93,11 @@ impl Session {
                     settings.set_text("default_transaction_read_only", if read_only { "on" } else { "off" }, false)?;
                 }
                 if let Some(deferrable) = modes.deferrable {
-                    settings.set_text("default_transaction_deferrable", if deferrable { "on" } else { "off" }, false)?;
+                    settings.set_text(
+                        "default_transaction_deferrable",
+                        if deferrable { "on" } else { "off" },
+                        false,
+                    )?;
                 }
                 Ok(Effect::tag("SET"))
             }
@@ -139,7 +146,11 @@ impl Session {
             self.core.settings.lock().set_text("transaction_read_only", if read_only { "on" } else { "off" }, true)?;
         }
         if let Some(deferrable) = modes.deferrable {
-            self.core.settings.lock().set_text("transaction_deferrable", if deferrable { "on" } else { "off" }, true)?;
+            self.core.settings.lock().set_text(
+                "transaction_deferrable",
+                if deferrable { "on" } else { "off" },
+                true,
+            )?;
         }
         Ok(())
     }
@@ -173,7 +184,8 @@ impl Session {
             self.core.commit()?;
             "COMMIT"
         } else {
-            self.portals.retain(|_, portal| portal.cursor.as_ref().is_some_and(|cursor| cursor.hold && cursor.exhausted));
+            self.portals
+                .retain(|_, portal| portal.cursor.as_ref().is_some_and(|cursor| cursor.hold && cursor.exhausted));
             self.core.rollback();
             "ROLLBACK"
         };
@@ -324,8 +336,10 @@ impl Session {
         let rows = match explain.format.as_str() {
             "text" | "" => text_rows("QUERY PLAN", &lines),
             "json" => {
-                let plan: Vec<serde_json::Value> = lines.iter().map(|line| serde_json::Value::from(line.as_str())).collect();
-                let text = serde_json::json!([{ "Plan": { "Node Type": lines[0].split("  (").next(), "Lines": plan } }]);
+                let plan: Vec<serde_json::Value> =
+                    lines.iter().map(|line| serde_json::Value::from(line.as_str())).collect();
+                let text =
+                    serde_json::json!([{ "Plan": { "Node Type": lines[0].split("  (").next(), "Lines": plan } }]);
                 let fields = vec![Field { name: "QUERY PLAN".to_owned(), ty: SqlType::of(Oid::JSON), origin: None }];
                 let text = serde_json::to_string_pretty(&text).expect("strings and lists are JSON");
                 (fields, vec![Batch::from_rows(&[Oid::JSON], &[vec![Datum::text(text)]])])
@@ -336,7 +350,13 @@ impl Session {
     }
 
     /// PREPARE.
-    pub(super) fn prepare_sql(&mut self, name: &str, types: &[TypeName], statement: &Statement, text: &str) -> Result<Effect> {
+    pub(super) fn prepare_sql(
+        &mut self,
+        name: &str,
+        types: &[TypeName],
+        statement: &Statement,
+        text: &str,
+    ) -> Result<Effect> {
         if self.prepared.contains_key(name) {
             bail!(DUPLICATE_PREPARED_STATEMENT, "prepared statement \"{name}\" already exists");
         }
@@ -389,12 +409,15 @@ impl Session {
                 let wait = if *nowait { Wait::NoWait } else { Wait::Block };
                 for name in tables {
                     let relation = super::copy::relation(&names, name)?;
-                    self.core.transaction().lock_table(relation.oid(), mode, wait, &self.core.cancel).map_err(|mut error| {
-                        if *nowait && error.sqlstate() == SqlState::LOCK_NOT_AVAILABLE {
-                            error.report_mut().message = format!("could not obtain lock on relation \"{}\"", relation.name());
-                        }
-                        error
-                    })?;
+                    self.core.transaction().lock_table(relation.oid(), mode, wait, &self.core.cancel).map_err(
+                        |mut error| {
+                            if *nowait && error.sqlstate() == SqlState::LOCK_NOT_AVAILABLE {
+                                error.report_mut().message =
+                                    format!("could not obtain lock on relation \"{}\"", relation.name());
+                            }
+                            error
+                        },
+                    )?;
                 }
                 Ok(Effect::tag("LOCK TABLE"))
             }
