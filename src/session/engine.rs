@@ -10,9 +10,8 @@ use crate::catalog::Catalog;
 use crate::common::watchdog::Watchdog;
 use crate::common::{CancelFlag, clock, rng, verifier};
 use crate::config::Config;
-use crate::error::{Error, Result, SqlState};
+use crate::error::{Error, Result};
 use crate::pgwire::{Connection, Host, Login, RoleLogin, Waker};
-use crate::storage::keyspace::{FORMAT_VERSION, mark_key};
 use crate::storage::{Cf, Kv, RocksKv, RocksOptions, WriteBatch};
 use crate::table::Tables;
 use crate::txn::{TxnManager, TxnOptions};
@@ -96,17 +95,16 @@ impl Engine {
     /// # Errors
     /// `XX001` when it does not read or has another format.
     pub fn open_on(kv: Arc<dyn Kv>, config: &Config) -> Result<Arc<Self>> {
-        let created = check_format(&*kv)?;
+        let options = TxnOptions { row_cache_bytes: config.row_cache, ..TxnOptions::default() };
+        let txns = TxnManager::open(Arc::clone(&kv), options)?;
+        let created = is_empty(&*kv)?;
         let catalog = Catalog::open(Arc::clone(&kv), &config.admin_user)?;
         if created {
             let mut batch = WriteBatch::default();
             let verifier = verifier::make(&config.admin_password);
             batch.put(Cf::Users, config.admin_user.clone().into_bytes(), verifier.into_bytes());
-            batch.put(Cf::Default, mark_key("format"), FORMAT_VERSION.to_be_bytes().to_vec());
             kv.write(batch, true);
         }
-        let options = TxnOptions { row_cache_bytes: config.row_cache, ..TxnOptions::default() };
-        let txns = TxnManager::open(Arc::clone(&kv), options)?;
         let engine = Arc::new(Self {
             catalog,
             txns,
@@ -156,26 +154,14 @@ impl Engine {
     }
 }
 
-/// Refuses stores of another format; true for an empty store.
-fn check_format(kv: &dyn Kv) -> Result<bool> {
-    match kv.get(Cf::Default, &mark_key("format"))? {
-        None => {
-            let mut any = false;
-            kv.scan(Cf::Default, b"C", b"D", &mut |_, _| {
-                any = true;
-                Ok(false)
-            })?;
-            Ok(!any)
-        }
-        Some(bytes) if bytes == FORMAT_VERSION.to_be_bytes() => Ok(false),
-        Some(bytes) => {
-            let found = <[u8; 4]>::try_from(bytes.as_slice()).map_or(0, u32::from_be_bytes);
-            Err(Error::new(
-                SqlState::DATA_CORRUPTED,
-                format!("data directory has format {found}, this server reads format {FORMAT_VERSION}"),
-            ))
-        }
-    }
+/// Whether the store has no catalog yet.
+fn is_empty(kv: &dyn Kv) -> Result<bool> {
+    let mut empty = true;
+    kv.scan(Cf::Default, b"C", b"D", &mut |_, _| {
+        empty = false;
+        Ok(false)
+    })?;
+    Ok(empty)
 }
 
 /// The engine as the server sees it.
