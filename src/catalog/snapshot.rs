@@ -355,6 +355,9 @@ impl Snapshot {
     /// The element type of a true array type (also of `int2vector` and `oidvector`).
     #[must_use]
     pub fn element_type(&self, array: Oid) -> Option<Oid> {
+        if array == Oid::RECORD_ARRAY {
+            return Some(Oid::RECORD);
+        }
         match self.type_by_oid(array)? {
             TypeRef::Builtin(row) => (row.element.is_some() && (row.category == 'A')).then_some(row.element),
             TypeRef::UserArray(ty) => Some(ty.oid),

@@ -94,6 +94,8 @@ pub struct Call {
 pub enum CallForm {
     /// `f(x)`.
     Function,
+    /// `f(x, VARIADIC array)` for a parameter of type "any": evaluation takes the array apart.
+    Variadic,
     /// An operator, by pg_operator OID.
     Operator(Oid),
     /// `x::t` or CAST.

@@ -96,7 +96,12 @@ impl Binder<'_> {
                 if chosen.row.returns_set {
                     return self.set_call(chosen, place, position);
                 }
-                Ok(plain_call(chosen, position))
+                let takes_apart = call.variadic && chosen.row.variadic == Oid::ANY;
+                let mut bound = plain_call(chosen, position);
+                if let (Expr::Call(call), true) = (&mut bound, takes_apart) {
+                    call.form = CallForm::Variadic;
+                }
+                Ok(bound)
             }
         }
     }

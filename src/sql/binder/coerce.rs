@@ -88,7 +88,7 @@ pub(super) fn find_path(source: Oid, target: Oid, context: CoercionContext, snap
         return None;
     }
     if let (Some(from), Some(to)) = (snapshot.element_type(base), snapshot.element_type(target_base))
-        && !matches!(base, Oid::INT2VECTOR | Oid::OIDVECTOR)
+        && !matches!(target_base, Oid::INT2VECTOR | Oid::OIDVECTOR)
     {
         let inner = find_path(from, to, context, snapshot)?;
         return Some(Path::Array(from, to, Box::new(inner)));
@@ -145,10 +145,10 @@ impl Binder<'_> {
         let base = snapshot.base_type(target);
         let explicit = context == CoercionContext::Explicit;
         let source_typmod = expr.ty().typmod;
-        let converted = apply_path(expr, SqlType::of(base.oid), &path, explicit, position);
+        let converted = apply_path(expr, base, &path, explicit, position);
         let same_kind = matches!(path, Path::Same | Path::Relabel);
         let typed = if base.typmod >= 0 && !(same_kind && source_typmod == base.typmod) {
-            fold(Expr::Typmod { arg: Box::new(converted), ty: base, explicit }, position)?
+            fold(Expr::Typmod { arg: Box::new(converted), ty: base, explicit })?
         } else {
             converted
         };
@@ -226,7 +226,7 @@ impl Binder<'_> {
             Expr::Const(Datum::Null, _) => Expr::Const(Datum::Null, base),
             Expr::Const(Datum::Text(text), _) => {
                 let datum = io::input(&text, base, &self.env.io()).map_err(|error| error.at(position))?;
-                let datum = typmod::coerce(datum, base, explicit).map_err(|error| error.at(position))?;
+                let datum = typmod::coerce(datum, base, explicit)?;
                 Expr::Const(datum, base)
             }
             Expr::Param { index, .. } => {
@@ -362,12 +362,15 @@ pub(super) fn domain_checks(names: &Names, oid: Oid) -> Result<(bool, Vec<(Strin
     Ok((not_null, found))
 }
 
-fn apply_path(expr: Expr, target: SqlType, path: &Path, explicit: bool, position: u32) -> Expr {
+/// Converts along a path. The result has no modifier yet; only cast functions that make a value of a length see the
+/// target's.
+fn apply_path(expr: Expr, wanted: SqlType, path: &Path, explicit: bool, position: u32) -> Expr {
+    let target = SqlType::of(wanted.oid);
     match path {
         Path::Same => expr,
         Path::Relabel => Expr::Relabel { arg: Box::new(expr), ty: target },
         Path::Io => Expr::ViaIo { arg: Box::new(expr), ty: target },
-        Path::Function(function) => cast_call(expr, *function, target, explicit, position),
+        Path::Function(function) => cast_call(expr, *function, wanted, explicit, position),
         Path::Array(from, to, inner) => {
             if matches!(**inner, Path::Same | Path::Relabel)
                 && !matches!((*from, *to), (Oid::BPCHAR, _) | (_, Oid::BPCHAR))
@@ -375,32 +378,32 @@ fn apply_path(expr: Expr, target: SqlType, path: &Path, explicit: bool, position
                 return Expr::Relabel { arg: Box::new(expr), ty: target };
             }
             let column = Expr::Column { index: 0, ty: SqlType::of(*from) };
-            let element = apply_path(column, SqlType::of(*to), inner, explicit, position);
+            let element = apply_path(column, SqlType::with(*to, wanted.typmod), inner, explicit, position);
             Expr::ArrayMap { array: Box::new(expr), element: Box::new(element), ty: target }
         }
     }
 }
 
 /// Cast functions take the value, and some the typmod and whether the cast is explicit.
-fn cast_call(expr: Expr, function: Oid, target: SqlType, explicit: bool, position: u32) -> Expr {
+fn cast_call(expr: Expr, function: Oid, wanted: SqlType, explicit: bool, position: u32) -> Expr {
     let declared = builtin().proc_row(function).map_or(1, |row| row.args.len());
     let mut args = vec![expr];
     if declared >= 2 {
-        args.push(Expr::Const(Datum::Int4(-1), SqlType::of(Oid::INT4)));
+        args.push(Expr::Const(Datum::Int4(wanted.typmod), SqlType::of(Oid::INT4)));
     }
     if declared >= 3 {
         args.push(Expr::Const(Datum::Bool(explicit), SqlType::of(Oid::BOOL)));
     }
     let form = if explicit { CallForm::ExplicitCast } else { CallForm::ImplicitCast };
-    Expr::Call(Call { function, args, ty: target, form, position })
+    Expr::Call(Call { function, args, ty: SqlType::of(wanted.oid), form, position })
 }
 
 /// Applies a modifier to a constant at once.
-fn fold(expr: Expr, position: u32) -> Result<Expr> {
+fn fold(expr: Expr) -> Result<Expr> {
     if let Expr::Typmod { arg, ty, explicit } = &expr
         && let Expr::Const(datum, _) = &**arg
     {
-        let datum = typmod::coerce(datum.clone(), *ty, *explicit).map_err(|error| error.at(position))?;
+        let datum = typmod::coerce(datum.clone(), *ty, *explicit)?;
         return Ok(Expr::Const(datum, *ty));
     }
     Ok(expr)

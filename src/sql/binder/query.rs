@@ -407,7 +407,7 @@ fn name_of(expr: &ast::Expr) -> Option<String> {
         ExprKind::Field { name, .. } => name.clone(),
         ExprKind::Call(call) => call.name.last().to_owned(),
         ExprKind::Cast { arg, ty } => match name_of(arg) {
-            Some(name) if !matches!(arg.kind, ExprKind::Bool(_)) => name,
+            Some(name) if !is_weak(arg) => name,
             _ => ty.name.last().to_owned(),
         },
         ExprKind::Bool(_) => "bool".to_owned(),
@@ -431,6 +431,16 @@ fn name_of(expr: &ast::Expr) -> Option<String> {
         ExprKind::ScalarQuery(query) => return query_name(query),
         _ => return None,
     })
+}
+
+/// Whether a name comes from a type or from CASE, so that a cast around it gives its own.
+fn is_weak(expr: &ast::Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Bool(_) => true,
+        ExprKind::Cast { arg, .. } => name_of(arg).is_none() || is_weak(arg),
+        ExprKind::Case { otherwise, .. } => otherwise.as_ref().is_none_or(|otherwise| strong_name(otherwise).is_none()),
+        _ => false,
+    }
 }
 
 /// Names that CASE takes over from its ELSE: those of columns and functions.

@@ -310,7 +310,7 @@ impl<'a> Printer<'a> {
                 };
                 self.cast(&call.args[0], SqlType::with(call.ty.oid, typmod), expr);
             }
-            CallForm::Function => self.function(call),
+            CallForm::Function | CallForm::Variadic => self.function(call),
         }
     }
 

@@ -53,7 +53,7 @@ fn is_boolean(parent: &Expr) -> bool {
 /// Whether the parent puts brackets or commas around its parts.
 fn encloses(parent: &Expr) -> bool {
     match parent {
-        Expr::Call(call) => matches!(call.form, CallForm::Function),
+        Expr::Call(call) => matches!(call.form, CallForm::Function | CallForm::Variadic),
         Expr::Case { .. }
         | Expr::Coalesce { .. }
         | Expr::NullIf { .. }

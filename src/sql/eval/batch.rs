@@ -143,9 +143,7 @@ fn call_operand(expr: &Expr, call: &Call, batch: &Batch, ctx: &EvalContext) -> R
         // The same for every row, and there is at least one.
         return Ok(Operand::Scalar(eval_row(expr, Row::Batch(batch, 0), ctx)?));
     }
-    let result = kernels::call(function, &args, batch.rows)
-        .map_err(|error| if call.position == 0 { error } else { error.at(call.position) })?;
-    match result {
+    match kernels::call(function, &args, batch.rows)? {
         Some(column) => Ok(Operand::Column(column)),
         None => Ok(Operand::Column(by_row(expr, batch, ctx)?)),
     }

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::sql::eval::context::{ArgTypes, EvalContext, FnContext};
 use crate::sql::eval::registry::{self, Body, CompareOp, Function};
 use crate::sql::eval::row_nodes;
-use crate::sql::expr::{Call, Expr};
+use crate::sql::expr::{Call, CallForm, Expr};
 use crate::types::column::Batch;
 use crate::types::compare::{compare, compare_typed};
 use crate::types::{Datum, Oid, SqlType, io};
@@ -117,8 +117,11 @@ fn eval_logic(items: &[Expr], decisive: bool, row: Row<'_>, ctx: &EvalContext) -
 }
 
 fn eval_call(call: &Call, row: Row<'_>, ctx: &EvalContext) -> Result<Datum> {
+    if call.form == CallForm::Variadic {
+        return eval_variadic(call, row, ctx);
+    }
     let function = resolve(call.function)?;
-    let result = match call.args.as_slice() {
+    match call.args.as_slice() {
         [] => invoke(function, &[], call.ty, ArgTypes::Exprs(&[]), ctx),
         [only] => {
             let args = [eval_row(only, row, ctx)?];
@@ -132,8 +135,18 @@ fn eval_call(call: &Call, row: Row<'_>, ctx: &EvalContext) -> Result<Datum> {
             let args = many.iter().map(|arg| eval_row(arg, row, ctx)).collect::<Result<Vec<_>>>()?;
             invoke(function, &args, call.ty, ArgTypes::Exprs(&call.args), ctx)
         }
-    };
-    if call.position == 0 { result } else { result.map_err(|error| error.at(call.position)) }
+    }
+}
+
+/// A call whose last argument is `VARIADIC array` for a parameter of type "any": the elements are the arguments.
+fn eval_variadic(call: &Call, row: Row<'_>, ctx: &EvalContext) -> Result<Datum> {
+    let mut args = call.args.iter().map(|arg| eval_row(arg, row, ctx)).collect::<Result<Vec<_>>>()?;
+    let mut types: Vec<SqlType> = call.args.iter().map(Expr::ty).collect();
+    types.pop();
+    let Some(Datum::Array(array)) = args.pop() else { return Ok(Datum::Null) };
+    args.extend(array.items.iter().cloned());
+    types.resize(args.len(), SqlType::of(array.element));
+    invoke(resolve(call.function)?, &args, call.ty, ArgTypes::Types(&types), ctx)
 }
 
 /// The function with this OID.

@@ -85,8 +85,7 @@ pub(super) fn call_rows(call: &FunctionCall, row: Row<'_>, ctx: &ExecContext) ->
         let Body::Set(set) = found.body else { return Err(found.missing()) };
         let types = ArgTypes::Call { exprs: &node.args, columns: &call.columns };
         let info = FnContext { eval: &ctx.eval, function: found, result: node.ty, args: types };
-        let position = node.position;
-        let stream = set(&info, &args).map_err(|error| error.at(position))?.into_stream();
+        let stream = set(&info, &args)?.into_stream();
         return Ok(Box::new(stream.map(move |row| row.map(|row| spread(row, width)))));
     }
     let value = match &call.expr {
@@ -108,7 +107,7 @@ fn record_value(node: &Call, call: &FunctionCall, row: Row<'_>, ctx: &ExecContex
     let Some(found) = function(node.function) else { return eval_row(&call.expr, row, &ctx.eval) };
     let args = node.args.iter().map(|arg| eval_row(arg, row, &ctx.eval)).collect::<Result<Vec<_>>>()?;
     let types = ArgTypes::Call { exprs: &node.args, columns: &call.columns };
-    invoke(found, &args, node.ty, types, &ctx.eval).map_err(|error| error.at(node.position))
+    invoke(found, &args, node.ty, types, &ctx.eval)
 }
 
 /// A record taken apart when several columns are wanted of one value.

@@ -424,7 +424,8 @@ impl Parser<'_> {
         }
         let name = Name { parts, position };
         if self.is_punct("(") {
-            if name.parts.len() == 1 && category == Some(Category::ColumnName) {
+            // JSON_OBJECT with plain arguments is a function like any other.
+            if name.parts.len() == 1 && category == Some(Category::ColumnName) && first != "json_object" {
                 self.reset(self.mark());
                 return Err(self.unexpected());
             }
