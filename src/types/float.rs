@@ -49,7 +49,7 @@ fn is_half_way(decimal: &Decimal, exact: &BigUint, ulp: &BigUint) -> bool {
 
 fn shortest_f64(value: f64) -> Decimal {
     let decimal = parse_decimal(ryu::Buffer::new().format_finite(value));
-    if value < 9_007_199_254_740_992.0 || value > 1e40 {
+    if !(9_007_199_254_740_992.0..=1e40).contains(&value) {
         return decimal;
     }
     let bits = value.to_bits();
@@ -67,7 +67,7 @@ fn shortest_f64(value: f64) -> Decimal {
 
 fn shortest_f32(value: f32) -> Decimal {
     let decimal = parse_decimal(ryu::Buffer::new().format_finite(value));
-    if value < 16_777_216.0 || value > 1e20 {
+    if !(16_777_216.0..=1e20).contains(&value) {
         return decimal;
     }
     let bits = value.to_bits();

@@ -32,23 +32,7 @@ pub(super) fn eval(expr: &Expr, row: Row<'_>, ctx: &EvalContext) -> Result<Datum
             let same = call_predicate(*equal, &left, &right, ctx)? == Some(true);
             Ok(if same { Datum::Null } else { left })
         }
-        Expr::MinMax { greatest, args, ty } => {
-            let mut best = Datum::Null;
-            for arg in args {
-                let value = eval_row(arg, row, ctx)?;
-                if value.is_null() {
-                    continue;
-                }
-                let better = best.is_null() || {
-                    let order = compare_typed(ty.oid, &value, &best);
-                    if *greatest { order.is_gt() } else { order.is_lt() }
-                };
-                if better {
-                    best = value;
-                }
-            }
-            Ok(best)
-        }
+        Expr::MinMax { greatest, args, ty } => min_max(*greatest, args, ty.oid, row, ctx),
         Expr::ArrayCompare { function, any, left, array } => {
             let left = eval_row(left, row, ctx)?;
             let array = eval_row(array, row, ctx)?;
@@ -117,6 +101,25 @@ fn check_domain(
         }
     }
     Ok(())
+}
+
+/// GREATEST and LEAST: NULLs do not count.
+fn min_max(greatest: bool, args: &[Expr], oid: Oid, row: Row<'_>, ctx: &EvalContext) -> Result<Datum> {
+    let mut best = Datum::Null;
+    for arg in args {
+        let value = eval_row(arg, row, ctx)?;
+        if value.is_null() {
+            continue;
+        }
+        let better = best.is_null() || {
+            let order = compare_typed(oid, &value, &best);
+            if greatest { order.is_gt() } else { order.is_lt() }
+        };
+        if better {
+            best = value;
+        }
+    }
+    Ok(best)
 }
 
 /// `IS [NOT] NULL`: a record is null when all its fields are, and not null when none is.

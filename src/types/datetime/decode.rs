@@ -253,6 +253,22 @@ impl<'a> State<'a> {
         }
     }
 
+    fn month_word(&mut self, month: i32) -> Mask {
+        let mut mask = Mask::MONTH;
+        if self.mask.has_any(Mask::MONTH)
+            && !self.text_month
+            && !self.mask.has_any(Mask::DAY)
+            && (1..=31).contains(&self.civil.month)
+        {
+            // The number that was taken for the month is the day.
+            self.civil.day = self.civil.month;
+            mask = Mask::DAY;
+        }
+        self.text_month = true;
+        self.civil.month = month;
+        mask
+    }
+
     fn word_field(&mut self, text: &str) -> Result<Mask, Fault> {
         let Some(word) = lookup(text, self.ctx) else {
             return self.named_zone(text).map_err(|_| Fault::Format);
@@ -282,21 +298,7 @@ impl<'a> State<'a> {
             Word::Epoch => self.special(Special::Epoch),
             Word::Infinity => self.special(Special::Infinity),
             Word::NegInfinity => self.special(Special::NegInfinity),
-            Word::Month(month) => {
-                let mut mask = Mask::MONTH;
-                if self.mask.has_any(Mask::MONTH)
-                    && !self.text_month
-                    && !self.mask.has_any(Mask::DAY)
-                    && (1..=31).contains(&self.civil.month)
-                {
-                    // The number that was taken for the month is the day.
-                    self.civil.day = self.civil.month;
-                    mask = Mask::DAY;
-                }
-                self.text_month = true;
-                self.civil.month = month;
-                mask
-            }
+            Word::Month(month) => self.month_word(month),
             Word::Zone(east) => {
                 self.zone = Some(ZoneText::Offset(east));
                 Mask::ZONE

@@ -143,7 +143,7 @@ fn decode(value: &str, format: &str) -> Result<Datum> {
                 bail!(INVALID_PARAMETER_VALUE, "invalid symbol \"{symbol}\" found while decoding base64 sequence");
             }
             match BASE64.decode(&digits) {
-                Ok(bytes) if digits.len() % 4 == 0 => Ok(to_bytea(bytes)),
+                Ok(bytes) if digits.len().is_multiple_of(4) => Ok(to_bytea(bytes)),
                 _ => Err(crate::error!(INVALID_PARAMETER_VALUE, "invalid base64 end sequence")
                     .hint("Input data is missing padding, is truncated, or is otherwise corrupted.")),
             }

@@ -19,7 +19,8 @@ fn cents(value: Option<i64>) -> Result<Datum> {
 
 fn rounded(value: f64) -> Result<Datum> {
     let value = value.round_ties_even();
-    if value.is_nan() || value < -9.223_372_036_854_775_8e18 || value >= 9.223_372_036_854_775_8e18 {
+    let limit = 2f64.powi(63);
+    if !(-limit..limit).contains(&value) {
         return out_of_range();
     }
     Ok(Datum::Int8(value as i64))
