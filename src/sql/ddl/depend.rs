@@ -132,12 +132,21 @@ pub(super) fn dependents(ctx: &DdlContext<'_>, object: Object) -> Result<Vec<(Ob
         Object::Type(oid) => {
             of_type(ctx, oid, &mut found);
             found.extend(views_on(ctx, oid));
+            checks_on(ctx, oid, &mut found);
         }
         Object::Schema(oid) => of_schema(ctx, oid, &mut found),
         Object::Extension(oid) => of_extension(ctx, oid, &mut found),
         Object::Default(..) | Object::Attribute(..) => {}
     }
-    found.sort_by_key(|(object, _)| order(*object));
+    // Columns of an array type come before those of the type itself.
+    let of_array = |found: &Object| match (found, object) {
+        (Object::Column(table, attnum), Object::Type(ty)) => {
+            let table = ctx.snapshot().table(*table);
+            table.and_then(|t| t.position_of(*attnum).map(|at| t.columns[at].ty.oid != ty)).unwrap_or(false)
+        }
+        _ => false,
+    };
+    found.sort_by_key(|(object, _)| (!of_array(object), order(*object)));
     found.dedup();
     Ok(found)
 }
@@ -202,6 +211,27 @@ fn of_type(ctx: &DdlContext<'_>, oid: Oid, found: &mut Vec<(Object, Tie)>) {
     }
 }
 
+/// Checks that name a type, of columns of other types.
+fn checks_on(ctx: &DdlContext<'_>, oid: Oid, found: &mut Vec<(Object, Tie)>) {
+    let Some(ty) = ctx.snapshot().user_type(oid) else { return };
+    let names = ctx.stored_names();
+    for table in ctx.snapshot().objects.tables.values() {
+        for constraint in &table.constraints {
+            let ConstraintKind::Check { expr, columns } = &constraint.kind else { continue };
+            let on_column = columns.iter().filter_map(|attnum| table.position_of(*attnum));
+            let goes_anyway = on_column.clone().any(|at| is_of(ctx, table.columns[at].ty, oid));
+            if goes_anyway || !expr.contains(&ty.name) {
+                continue;
+            }
+            let bool = Some(SqlType::of(Oid::BOOL));
+            let bound = bind::bind_stored(expr, table, bool, &names, &Place::Check);
+            if bound.is_ok_and(|bound| visit::types(&bound).contains(&oid)) {
+                found.push((Object::Constraint(table.oid, constraint.oid), Tie::Normal));
+            }
+        }
+    }
+}
+
 fn of_schema(ctx: &DdlContext<'_>, oid: Oid, found: &mut Vec<(Object, Tie)>) {
     let objects = &ctx.snapshot().objects;
     let here = |schema: Oid| schema == oid;
@@ -224,6 +254,11 @@ fn of_extension(ctx: &DdlContext<'_>, oid: Oid, found: &mut Vec<(Object, Tie)>) 
 /// What a dependent of an extension is said to depend on: the extension's type.
 pub(super) fn described_cause(ctx: &DdlContext<'_>, dependent: Object, on: Object) -> Object {
     let ty = match (dependent, on) {
+        (Object::Column(table, attnum), Object::Type(_)) => {
+            let table = ctx.snapshot().table(table);
+            let own = table.and_then(|table| table.position_of(attnum).map(|at| table.columns[at].ty.oid));
+            return own.map_or(on, Object::Type);
+        }
         (Object::Column(table, attnum), Object::Extension(_)) => {
             let table = ctx.snapshot().table(table);
             table.and_then(|table| table.position_of(attnum).map(|at| table.columns[at].ty.oid))
@@ -234,13 +269,6 @@ pub(super) fn described_cause(ctx: &DdlContext<'_>, dependent: Object, on: Objec
                 .table(table)
                 .and_then(|table| table.indexes.iter().find(|index| index.constraint == oid).map(|index| index.oid));
             return found.map_or(on, Object::Index);
-        }
-        (_, Object::Table(table)) | (_, Object::View(table)) => {
-            let row_type = match dependent {
-                Object::Column(..) | Object::Attribute(..) => ctx.snapshot().relation(table).map(|_| on),
-                _ => None,
-            };
-            return row_type.unwrap_or(on);
         }
         _ => None,
     };

@@ -209,23 +209,32 @@ pub(super) fn drop_objects(targets: &[Object], cascade: bool, ctx: &mut DdlConte
 fn closure(targets: &[Object], ctx: &DdlContext<'_>) -> Result<(Vec<Object>, Vec<(Object, Object)>)> {
     let mut all: Vec<Object> = targets.to_vec();
     let mut by_force: Vec<(Object, Object)> = Vec::new();
-    let mut at = 0;
-    while at < all.len() {
-        let object = all[at];
-        for (dependent, tie) in depend::dependents(ctx, object)? {
-            if all.contains(&dependent) || inside(&all, dependent) {
-                continue;
-            }
-            all.push(dependent);
-            if tie == Tie::Normal {
-                by_force.push((dependent, object));
-            }
-        }
-        at += 1;
+    for target in targets {
+        follow(*target, ctx, &mut all, &mut by_force)?;
     }
     // A part of a table that turned out to go as a whole needs no mention.
     by_force.retain(|(dependent, _)| !inside(&all, *dependent));
     Ok((all, by_force))
+}
+
+/// Adds an object's dependents, each with its own at once.
+fn follow(
+    object: Object,
+    ctx: &DdlContext<'_>,
+    all: &mut Vec<Object>,
+    by_force: &mut Vec<(Object, Object)>,
+) -> Result<()> {
+    for (dependent, tie) in depend::dependents(ctx, object)? {
+        if all.contains(&dependent) || inside(all, dependent) {
+            continue;
+        }
+        all.push(dependent);
+        if tie == Tie::Normal {
+            by_force.push((dependent, object));
+        }
+        follow(dependent, ctx, all, by_force)?;
+    }
+    Ok(())
 }
 
 /// Whether an object is a part of a table that goes as a whole.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::catalog::descriptor::ConstraintKind;
 use crate::catalog::store::{FIRST_DATABASE, FIRST_ROLE};
-use crate::catalog::{Catalog, Edit, SearchPath};
+use crate::catalog::{Catalog, Edit, Names, SearchPath};
 use crate::error::{Error, Result};
 use crate::sql::ddl::{DdlContext, execute};
+use crate::sql::deparse::deparse_query;
 use crate::sql::eval::EvalContext;
 use crate::sql::parser;
 use crate::storage::{Kv, MemoryKv};
@@ -74,6 +76,41 @@ impl Bench {
         out
     }
 
+    /// Prints stored expressions.
+    fn definitions(&self) {
+        let edit = self.edit();
+        let (mut defaults, mut checks, mut indexes) = (Vec::new(), Vec::new(), Vec::new());
+        for table in edit.snapshot.objects.tables.values() {
+            for column in &table.columns {
+                if let Some(text) = column.default.as_ref().or(column.generated.as_ref()) {
+                    defaults.push(format!("{}.{} default {text}", table.name, column.name));
+                }
+            }
+            for constraint in &table.constraints {
+                if let ConstraintKind::Check { expr, .. } = &constraint.kind {
+                    checks.push(format!("{} {} {expr}", table.name, constraint.name));
+                }
+            }
+            indexes.extend(table.indexes.iter().map(|index| format!("{} index {}", table.name, index.name)));
+        }
+        checks.sort();
+        indexes.sort();
+        defaults.iter().chain(&checks).chain(&indexes).for_each(|line| println!("{line}"));
+    }
+
+    /// Prints views as `pg_get_viewdef` does.
+    fn views(&self) {
+        let edit = self.edit();
+        let names = Names { snapshot: Arc::new(edit.snapshot.clone()), path: self.path(&edit) };
+        let mut texts: Vec<String> = Vec::new();
+        for view in edit.snapshot.objects.views.values() {
+            let query = parser::parse_query(&view.query).expect("a stored query parses");
+            texts.push(format!("{}:\n{};", view.name, deparse_query(&query, Some(&names))));
+        }
+        texts.sort();
+        texts.iter().for_each(|text| println!("{text}"));
+    }
+
     fn insert(&self, table: &str, rows: &[Vec<Datum>]) -> Result<()> {
         let edit = self.edit();
         let found = edit.snapshot.find_relation(&self.path(&edit), table);
@@ -109,6 +146,12 @@ fn transcript() {
         if let Some(table) = line.strip_prefix("-- insert ") {
             let result = bench.insert(table, &[vec![Datum::Int4(1), Datum::text("a")]]);
             println!("{result:?}");
+        } else if let Some(table) = line.strip_prefix("-- insertp ") {
+            println!("{:?}", bench.insert(table, &[vec![Datum::Int4(1)]]));
+        } else if line == "-- defs" {
+            bench.definitions();
+        } else if line == "-- views" {
+            bench.views();
         } else {
             bench.run(line).iter().for_each(|report| println!("{report}"));
         }

@@ -106,8 +106,12 @@ impl Resolver<'_> {
         }
         let (names, scope) = self.body(&mut query.body)?;
         self.scopes.push(scope);
+        let targets = match &query.body {
+            QueryBody::Select(select) => select.targets.iter().map(|target| target.expr.clone()).collect(),
+            _ => Vec::new(),
+        };
         for item in &mut query.order_by {
-            self.order_item(item, names.as_deref())?;
+            self.order_item(item, names.as_deref().unwrap_or_default(), &targets)?;
         }
         self.scopes.pop();
         for expr in query.limit.limit.iter_mut().chain(&mut query.limit.offset) {
@@ -136,11 +140,19 @@ impl Resolver<'_> {
     }
 
     /// An output name wins over an input column when it stands alone.
-    fn order_item(&mut self, item: &mut OrderItem, outputs: Option<&[String]>) -> Result<()> {
+    fn order_item(&mut self, item: &mut OrderItem, outputs: &[String], targets: &[Expr]) -> Result<()> {
         if let ExprKind::Column(name) = &item.expr.kind
-            && name.parts.len() == 1
-            && outputs.is_some_and(|outputs| outputs.contains(&name.parts[0]))
+            && let [only] = name.parts.as_slice()
+            && let Some(at) = outputs.iter().position(|output| output == only)
         {
+            // A plain column is written as itself, anything else by its output name.
+            if let Some(target @ Expr { kind: ExprKind::Column(_), .. }) = targets.get(at) {
+                item.expr = target.clone();
+            }
+            return Ok(());
+        }
+        if let Some(target) = numbered(&item.expr, targets) {
+            item.expr = target;
             return Ok(());
         }
         self.expr(&mut item.expr)
@@ -173,8 +185,9 @@ impl Resolver<'_> {
         if let Some(filter) = &mut select.filter {
             self.expr(filter)?;
         }
+        let targets: Vec<Expr> = select.targets.iter().map(|target| target.expr.clone()).collect();
         for item in &mut select.group_by {
-            self.group(item, names.as_deref().unwrap_or_default(), &inputs)?;
+            self.group(item, names.as_deref().unwrap_or_default(), &inputs, &targets)?;
         }
         if let Some(having) = &mut select.having {
             self.expr(having)?;
@@ -185,7 +198,7 @@ impl Resolver<'_> {
         if let crate::sql::ast::Distinct::On(exprs) = &mut select.distinct {
             for expr in exprs {
                 let mut item = OrderItem { expr: expr.clone(), descending: false, nulls_first: None, using: None };
-                self.order_item(&mut item, names.as_deref())?;
+                self.order_item(&mut item, names.as_deref().unwrap_or_default(), &targets)?;
                 *expr = item.expr;
             }
         }
@@ -197,8 +210,12 @@ impl Resolver<'_> {
         self.scopes.last_mut().expect("inside a query")
     }
 
-    fn group(&mut self, item: &mut GroupItem, outputs: &[String], inputs: &[String]) -> Result<()> {
-        let mut one = |resolver: &mut Self, expr: &mut Expr| {
+    fn group(&mut self, item: &mut GroupItem, outputs: &[String], inputs: &[String], targets: &[Expr]) -> Result<()> {
+        let one = |resolver: &mut Self, expr: &mut Expr| {
+            if let Some(target) = numbered(expr, targets) {
+                *expr = target;
+                return Ok(());
+            }
             let is_output = matches!(&expr.kind, ExprKind::Column(name) if name.parts.len() == 1
                 && outputs.contains(&name.parts[0]) && !inputs.contains(&name.parts[0]));
             if is_output { Ok(()) } else { resolver.expr(expr) }
@@ -210,7 +227,7 @@ impl Resolver<'_> {
             GroupItem::Rollup(lists) | GroupItem::Cube(lists) => {
                 lists.iter_mut().flatten().try_for_each(|expr| one(self, expr))
             }
-            GroupItem::Sets(items) => items.iter_mut().try_for_each(|item| self.group(item, outputs, inputs)),
+            GroupItem::Sets(items) => items.iter_mut().try_for_each(|item| self.group(item, outputs, inputs, targets)),
         }
     }
 
@@ -506,6 +523,13 @@ fn children(kind: &mut ExprKind) -> Vec<&mut Expr> {
         ExprKind::Overlaps { left, right } => left.iter_mut().chain(right).collect(),
         _ => Vec::new(),
     }
+}
+
+/// The output expression that a number in GROUP BY or ORDER BY stands for.
+fn numbered(expr: &Expr, targets: &[Expr]) -> Option<Expr> {
+    let ExprKind::Number(text) = &expr.kind else { return None };
+    let number: usize = text.parse().ok()?;
+    targets.get(number.checked_sub(1)?).cloned()
 }
 
 /// The column that an expression is, if it is nothing else.

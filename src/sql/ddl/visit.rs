@@ -56,3 +56,10 @@ pub(super) fn relations(expr: &Expr) -> Vec<Oid> {
     });
     found
 }
+
+/// Types of all values in an expression.
+pub(super) fn types(expr: &Expr) -> Vec<Oid> {
+    let mut found = Vec::new();
+    visit(expr, &mut |node| found.push(node.ty().oid));
+    found
+}

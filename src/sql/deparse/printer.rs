@@ -6,7 +6,7 @@
 use super::constant::constant;
 use super::simple::is_simple;
 use crate::catalog::Names;
-use crate::catalog::builtin::builtin;
+use crate::catalog::builtin::{OperatorRow, builtin};
 use crate::catalog::snapshot::{PG_CATALOG, PUBLIC};
 use crate::common::quote_ident;
 use crate::sql::expr::{Call, CallForm, Expr, RowCompareOp};
@@ -88,6 +88,12 @@ impl<'a> Printer<'a> {
             Expr::And(items) => self.logic(" AND ", items, expr),
             Expr::Or(items) => self.logic(" OR ", items, expr),
             Expr::Not(arg) => {
+                // NOT IN is written with the negator.
+                if let Expr::ArrayCompare { function, any: true, left, array } = &**arg
+                    && let Some(negator) = operator_of(*function).and_then(|row| builtin().operator_row(row.negator))
+                {
+                    return self.array_test(left, negator.name, "ALL", array, arg);
+                }
                 self.bracket("(");
                 self.push("NOT ");
                 self.operand(arg, false, expr);
@@ -135,11 +141,11 @@ impl<'a> Printer<'a> {
                     self.bracket("(");
                     self.push("NOT ");
                 }
-                self.push("(");
+                self.bracket("(");
                 self.operand(left, true, expr);
                 self.push(" IS DISTINCT FROM ");
                 self.operand(right, true, expr);
-                self.push(")");
+                self.bracket(")");
                 if *negated {
                     self.bracket(")");
                 }
@@ -152,13 +158,8 @@ impl<'a> Printer<'a> {
                 self.push(")");
             }
             Expr::ArrayCompare { function, any, left, array } => {
-                self.bracket("(");
-                self.operand(left, true, expr);
-                let operator = operator_of(*function, true);
-                self.push(&format!(" {operator} {} (", if *any { "ANY" } else { "ALL" }));
-                self.operand(array, true, expr);
-                self.push(")");
-                self.bracket(")");
+                let word = if *any { "ANY" } else { "ALL" };
+                self.array_test(left, operator_of(*function).map_or("=", |row| row.name), word, array, expr);
             }
             Expr::RowCompare { op, pairs } => {
                 self.push("(ROW(");
@@ -179,6 +180,15 @@ impl<'a> Printer<'a> {
             Expr::Slice { array, bounds, .. } => self.slice(array, bounds),
             other => unreachable_node(other),
         }
+    }
+
+    fn array_test(&mut self, left: &Expr, operator: &str, word: &str, array: &Expr, expr: &Expr) {
+        self.bracket("(");
+        self.operand(left, true, expr);
+        self.push(&format!(" {operator} {word} ("));
+        self.operand(array, true, expr);
+        self.push(")");
+        self.bracket(")");
     }
 
     fn suffix_test(&mut self, arg: &Expr, suffix: &str, expr: &Expr) {
@@ -394,11 +404,9 @@ fn without_implicit(expr: &Expr) -> &Expr {
     }
 }
 
-/// The symbol of the operator that a function implements.
-fn operator_of(function: Oid, binary: bool) -> &'static str {
-    let kind = if binary { 'b' } else { 'l' };
-    let rows = &builtin().operators;
-    rows.iter().find(|row| row.function == function && row.kind == kind).map_or("=", |row| row.name)
+/// The binary operator that a function implements.
+fn operator_of(function: Oid) -> Option<&'static OperatorRow> {
+    builtin().operators.iter().find(|row| row.function == function && row.kind == 'b')
 }
 
 fn row_operator(op: RowCompareOp) -> &'static str {

@@ -29,7 +29,7 @@ impl QueryPrinter<'_> {
         self.indent += 8;
         let text = self.query(query);
         self.indent -= 8;
-        format!("({})", text.trim_start())
+        format!("({text})", text = text.strip_prefix(&" ".repeat(self.indent + 8)).unwrap_or(&text))
     }
 
     fn line(&self, word: &str) -> String {
@@ -169,7 +169,8 @@ impl QueryPrinter<'_> {
         }
         for (at, (window, spec)) in select.windows.iter().enumerate() {
             text.push_str(&if at == 0 { self.line("  WINDOW ") } else { ", ".to_owned() });
-            text.push_str(&format!("{} AS ({})", quote_ident(window), self.window(spec)));
+            let spec = self.window(spec);
+            text.push_str(&format!("{} AS ({spec})", quote_ident(window)));
         }
         text
     }
@@ -262,9 +263,7 @@ impl QueryPrinter<'_> {
         };
         let natural = if matches!(condition, JoinCondition::Natural) { "NATURAL " } else { "" };
         let left = self.from(left);
-        let nested = matches!(right, FromItem::Join { alias: None, .. });
         let right = self.from(right);
-        let right = if nested { format!("({right})") } else { right };
         let condition = match condition {
             JoinCondition::None | JoinCondition::Natural => String::new(),
             JoinCondition::On(expr) => format!(" ON {}", self.expr(expr)),
@@ -273,8 +272,8 @@ impl QueryPrinter<'_> {
                 format!(" USING{}{}", columns(list).replacen('(', " (", 1), alias.unwrap_or_default())
             }
         };
-        let text = format!("{left}{}{natural}{word} {right}{condition}", self.line("     "));
-        if written.is_some() { format!("({text}){}", alias(written, &[])) } else { text }
+        let text = format!("({left}{}{natural}{word} {right}{condition})", self.line("     "));
+        format!("{text}{}", alias(written, &[]))
     }
 
     /// A relation's name as the reader's search path wants it, and the name it goes by without an alias.

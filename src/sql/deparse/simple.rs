@@ -29,6 +29,7 @@ pub(super) fn is_simple(expr: &Expr, parent: &Expr) -> bool {
             CallForm::Operator(_) => operator_in(call, expr, parent),
             _ => true,
         },
+        Expr::Not(arg) if matches!(**arg, Expr::ArrayCompare { any: true, .. }) => false,
         Expr::And(_) | Expr::Not(_) => match parent {
             Expr::And(_) | Expr::Or(_) => true,
             Expr::Not(_) => false,
