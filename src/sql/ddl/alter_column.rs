@@ -170,7 +170,7 @@ fn set_type(old: TableDesc, at: usize, ty: &TypeName, using: Option<&AstExpr>, c
     new.columns[at].ty = target;
     new.columns[at].collation = collation(ctx, target, None)?;
     if let Some(text) = &column.default {
-        new.columns[at].default = Some(converted_default(&new, at, text, target, ctx)?);
+        check_default(&new, at, text, target, ctx)?;
     }
     if let Some(identity) = &column.identity {
         let mut desc = (*ctx.snapshot().objects.sequences[&identity.sequence]).clone();
@@ -245,11 +245,12 @@ fn conversion(
     }
 }
 
-fn converted_default(new: &TableDesc, at: usize, text: &str, target: SqlType, ctx: &DdlContext<'_>) -> Result<String> {
+/// Refuses a type that the default cannot be assigned to. The text of the default stays.
+fn check_default(new: &TableDesc, at: usize, text: &str, target: SqlType, ctx: &DdlContext<'_>) -> Result<()> {
     let column = &new.columns[at];
     let place = Place::Default(column.name.clone());
     match bind::bind_stored(text, new, Some(target), &ctx.stored_names(), &place) {
-        Ok(bound) => Ok(bind::text_of(&bound, new, &ctx.stored_names())),
+        Ok(_) => Ok(()),
         Err(error) if [SqlState::DATATYPE_MISMATCH, SqlState::CANNOT_COERCE].contains(&error.sqlstate()) => {
             let name = &column.name;
             let text = ctx.snapshot().type_text(target);

@@ -50,9 +50,21 @@ pub(super) fn default(table: &TableDesc, at: usize, expr: &ast::Expr, ctx: &DdlC
     let place = Place::Default(column.name.clone());
     let columns = bind::columns_of(table);
     bind::bind(expr, &columns, Some(column.ty), &ctx.names(), &place)?;
-    // The column's modifier is applied when a value is stored and is not part of the text.
-    let bound = bind::bind(expr, &columns, Some(SqlType::of(column.ty.oid)), &ctx.names(), &place)?;
+    let bound = as_written(expr, &columns, column.ty, &place, ctx)?;
     Ok(Some(bound).filter(|bound| !matches!(bound, Expr::Const(value, _) if value.is_null())))
+}
+
+/// The expression without the conversion to the column's type and modifier, which happens anyway when a value is stored
+/// and is not part of the text; only a literal without a type of its own is of the column's type.
+fn as_written(
+    expr: &ast::Expr,
+    columns: &[(String, SqlType)],
+    ty: SqlType,
+    place: &Place,
+    ctx: &DdlContext<'_>,
+) -> Result<Expr> {
+    let literal = matches!(expr.kind, ast::ExprKind::String(_) | ast::ExprKind::Null);
+    bind::bind(expr, columns, literal.then(|| SqlType::of(ty.oid)), &ctx.names(), place)
 }
 
 /// Binds a generation expression: immutable, and over columns that are not generated themselves (`generated`).
@@ -67,7 +79,7 @@ fn generation(
     let place = Place::Generated(column.name.clone());
     let columns = bind::columns_of(table);
     bind::bind(expr, &columns, Some(column.ty), &ctx.names(), &place)?;
-    let bound = bind::bind(expr, &columns, Some(SqlType::of(column.ty.oid)), &ctx.names(), &place)?;
+    let bound = as_written(expr, &columns, column.ty, &place, ctx)?;
     if let Some(position) = visit::columns(&bound).into_iter().find(|position| generated.contains(position)) {
         let name = &table.columns[position].name;
         let error = crate::error!(

@@ -224,6 +224,7 @@ fn follow(
     all: &mut Vec<Object>,
     by_force: &mut Vec<(Object, Object)>,
 ) -> Result<()> {
+    let mut later = Vec::new();
     for (dependent, tie) in depend::dependents(ctx, object)? {
         if all.contains(&dependent) || inside(all, dependent) {
             continue;
@@ -232,9 +233,14 @@ fn follow(
         if tie == Tie::Normal {
             by_force.push((dependent, object));
         }
-        follow(dependent, ctx, all, by_force)?;
+        // What is in a schema depends on the schema before it depends on anything else.
+        if matches!(object, Object::Schema(_)) {
+            later.push(dependent);
+        } else {
+            follow(dependent, ctx, all, by_force)?;
+        }
     }
-    Ok(())
+    later.into_iter().try_for_each(|dependent| follow(dependent, ctx, all, by_force))
 }
 
 /// Whether an object is a part of a table that goes as a whole.

@@ -109,12 +109,12 @@ impl Restate {
 
     /// Writes everything down under the names of now.
     pub(super) fn finish(self, ctx: &mut DdlContext<'_>) -> Result<()> {
-        let names = ctx.stored_names();
         for (oid, query) in self.views {
             let mut view = (*ctx.snapshot().objects.views[&oid]).clone();
             view.query = query;
             ctx.edit.put_view(view);
         }
+        let names = ctx.stored_names();
         for view in ctx.snapshot().objects.views.values() {
             if bind::view_query(&parser::parse_query(&view.query)?, &names).is_err() {
                 return Err(Error::unsupported(format!("renaming what view \"{}\" uses", view.name)));

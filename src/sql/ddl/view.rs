@@ -31,6 +31,11 @@ pub(super) fn create_view(create: &CreateView, ctx: &mut DdlContext<'_>) -> Resu
     let schema = ctx.creation_schema(&create.name, temporary)?;
     let name = truncate(create.name.last()).to_owned();
     let columns = columns(&fields, create, ctx)?;
+    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+    let has_star = view_text::has_star(&resolved.body);
+    if !has_star {
+        view_text::name_columns(&mut resolved.body, &names);
+    }
     let query = deparse_query(&resolved, None).trim_start().to_owned();
     bind::view_query(&parser::parse_query(&query)?, &ctx.stored_names())?;
     let old = match ctx.relation_in_the_way(schema, &name) {

@@ -6,7 +6,7 @@
 
 use super::context::DdlContext;
 use crate::catalog::snapshot::TypeRef;
-use crate::catalog::{Relation, Snapshot};
+use crate::catalog::{Relation, Snapshot, builtin};
 use crate::error::{Error, Result};
 use crate::sql::ast::{
     Alias, CteBody, Expr, ExprKind, FromItem, GroupItem, JoinCondition, Name, OrderItem, Over, Query, QueryBody,
@@ -21,8 +21,8 @@ struct Item {
     alias: String,
     columns: Vec<String>,
     opaque: bool,
-    /// A column that goes by another name from now on.
-    renamed: Option<(String, String)>,
+    /// Columns that go by another name in the text to be.
+    renamed: Vec<(String, String)>,
 }
 
 /// What a RENAME or SET SCHEMA changes in a view's text.
@@ -59,6 +59,10 @@ pub(super) struct Resolver<'a> {
     found: Vec<Oid>,
     depth: usize,
     renaming: Renaming,
+    /// Whether names of output columns can be seen: not in subqueries used as values.
+    visible: bool,
+    /// Whether literals of output columns get their type here: not in set operations, which find a common one.
+    settles: bool,
 }
 
 /// Resolves a query in place; the relations and types that it names, each once, ascending.
@@ -71,6 +75,8 @@ pub(super) fn resolve(query: &mut Query, renaming: &Renaming, ctx: &DdlContext<'
         found: Vec::new(),
         depth: 0,
         renaming: renaming.clone(),
+        visible: true,
+        settles: true,
     };
     resolver.query(query)?;
     let mut found = resolver.found;
@@ -131,8 +137,10 @@ impl Resolver<'_> {
                 Ok((Some((1..=width).map(|at| format!("column{at}")).collect()), Scope::default()))
             }
             QueryBody::SetOp { left, right, .. } => {
+                let settles = std::mem::replace(&mut self.settles, false);
                 let names = self.query(left)?;
                 self.query(right)?;
+                self.settles = settles;
                 Ok((names, Scope::default()))
             }
             QueryBody::Nested(query) => Ok((self.query(query)?, Scope::default())),
@@ -172,7 +180,11 @@ impl Resolver<'_> {
         self.stars(&mut select.targets);
         let inputs: Vec<String> = self.top().items.iter().flat_map(|item| item.columns.clone()).collect();
         for target in &mut select.targets {
-            if target.alias.is_none() && !matches!(target.expr.kind, ExprKind::Column(_) | ExprKind::Star(_)) {
+            if self.settles {
+                settle(&mut target.expr);
+            }
+            let plain = matches!(target.expr.kind, ExprKind::Column(_) | ExprKind::Star(_));
+            if target.alias.is_none() && self.visible && !plain {
                 target.alias = Some(column_name(&target.expr));
             }
             let before = own_column(&target.expr);
@@ -272,27 +284,41 @@ impl Resolver<'_> {
                     *alias = Some(Alias { name: own.clone(), columns: Vec::new() });
                 }
                 let mut item = named(&own, alias.as_ref(), columns.clone(), opaque);
-                if let Renaming::Column { relation, from, to } = &self.renaming
-                    && *relation == oid
-                {
-                    let listed = alias.as_ref().map_or(0, |alias| alias.columns.len());
-                    let reached = columns.iter().position(|column| column == from).is_some_and(|at| at >= listed);
-                    item.renamed = reached.then(|| (from.clone(), to.clone()));
+                let real = |column: &String| match &self.renaming {
+                    Renaming::Column { relation, from, to } if *relation == oid && from == column => to.clone(),
+                    _ => column.clone(),
+                };
+                // A list of column aliases goes by position, and positions change when columns are dropped.
+                let pairs = item.columns.iter().cloned().zip(columns.iter().map(real));
+                item.renamed = pairs.filter(|(shown, real)| shown != real).collect();
+                if let (true, Some(alias)) = (oid.is_some(), alias.as_mut()) {
+                    alias.columns.clear();
                 }
                 self.top().items.push(item);
             }
             FromItem::Query { query, alias, .. } => {
+                let before = (std::mem::replace(&mut self.visible, true), std::mem::replace(&mut self.settles, true));
                 let names = self.query(query)?;
+                (self.visible, self.settles) = before;
                 let opaque = names.is_none();
                 let item = named("", alias.as_ref(), names.unwrap_or_default(), opaque);
                 self.top().items.push(item);
             }
-            FromItem::Function { calls, alias, .. } => {
+            FromItem::Function { calls, alias, ordinality, rows_from, .. } => {
                 for call in calls.iter_mut() {
                     self.expr(&mut call.call)?;
                     call.columns.iter_mut().try_for_each(|(_, ty)| self.type_name(ty))?;
                 }
                 let own = calls.first().map(|call| column_name(&call.call)).unwrap_or_default();
+                if let ([call], false) = (calls.as_slice(), *ordinality || *rows_from)
+                    && call.columns.is_empty()
+                    && is_scalar(&call.call)
+                {
+                    let alias = alias.get_or_insert_with(|| Alias { name: own.clone(), columns: Vec::new() });
+                    if alias.columns.is_empty() {
+                        alias.columns.push(alias.name.clone());
+                    }
+                }
                 let item = named(&own, alias.as_ref(), Vec::new(), true);
                 self.top().items.push(item);
             }
@@ -338,8 +364,8 @@ impl Resolver<'_> {
         match condition {
             JoinCondition::On(expr) => self.expr(expr)?,
             JoinCondition::Using { columns, .. } => {
-                let renamed = items[start..].iter().filter_map(|item| item.renamed.as_ref());
-                if renamed.clone().any(|(from, _)| columns.contains(from)) {
+                let mut renamed = items[start..].iter().flat_map(|item| &item.renamed);
+                if renamed.any(|(from, _)| columns.contains(from)) {
                     return Err(Error::unsupported("renaming a column that a view joins by"));
                 }
                 let new: Vec<String> =
@@ -403,9 +429,9 @@ impl Resolver<'_> {
     }
 
     fn column(&self, name: &mut Name) {
-        let renamed = |item: &Item, column: &str| match &item.renamed {
-            Some((from, to)) if from == column => to.clone(),
-            _ => column.to_owned(),
+        let renamed = |item: &Item, column: &str| {
+            let found = item.renamed.iter().find(|(from, _)| from == column);
+            found.map_or_else(|| column.to_owned(), |(_, to)| to.clone())
         };
         let (qualifier, column) = match name.parts.as_slice() {
             [column] => (None, column.clone()),
@@ -438,6 +464,14 @@ impl Resolver<'_> {
         }
     }
 
+    /// A subquery used as a value: nobody sees its column names.
+    fn value_query(&mut self, query: &mut Query) -> Result<()> {
+        let before = (std::mem::replace(&mut self.visible, false), std::mem::replace(&mut self.settles, false));
+        self.query(query)?;
+        (self.visible, self.settles) = before;
+        Ok(())
+    }
+
     fn window(&mut self, spec: &mut WindowSpec) -> Result<()> {
         spec.partition_by.iter_mut().try_for_each(|expr| self.expr(expr))?;
         spec.order_by.iter_mut().try_for_each(|item| self.expr(&mut item.expr))
@@ -454,11 +488,11 @@ impl Resolver<'_> {
                 self.expr(arg)
             }
             ExprKind::ScalarQuery(query) | ExprKind::Exists(query) | ExprKind::ArrayQuery(query) => {
-                self.query(query).map(|_| ())
+                self.value_query(query)
             }
             ExprKind::InQuery { arg, query, .. } | ExprKind::AnyQuery { left: arg, query, .. } => {
                 self.expr(arg)?;
-                self.query(query).map(|_| ())
+                self.value_query(query)
             }
             ExprKind::Call(call) => {
                 call.args.iter_mut().try_for_each(|arg| self.expr(arg))?;
@@ -525,6 +559,56 @@ fn children(kind: &mut ExprKind) -> Vec<&mut Expr> {
     }
 }
 
+/// Whether a function in FROM has one column, by the rows of the catalog.
+fn is_scalar(call: &Expr) -> bool {
+    let ExprKind::Call(call) = &call.kind else { return false };
+    let mut rows = builtin().procs_named(call.name.last()).peekable();
+    let composite = |oid: Oid| builtin().type_row(oid).is_none_or(|row| row.kind == 'c') || oid == Oid::RECORD;
+    rows.peek().is_some() && rows.all(|row| row.all_args.is_none() && !composite(row.result))
+}
+
+/// Gives a literal that is an output column, also through CASE, the type that it will have.
+fn settle(expr: &mut Expr) {
+    let text = |expr: Expr| {
+        let name = Name { parts: vec!["pg_catalog".to_owned(), "text".to_owned()], position: 0 };
+        let ty = TypeName { name, modifiers: Vec::new(), array_dims: 0, interval_typmod: None };
+        Expr { position: expr.position, kind: ExprKind::Cast { arg: Box::new(expr), ty } }
+    };
+    let is_literal = |expr: &Expr| matches!(expr.kind, ExprKind::String(_));
+    match &mut expr.kind {
+        ExprKind::String(_) => *expr = text(expr.clone()),
+        ExprKind::Case { arms, otherwise, .. } => {
+            let others = otherwise.iter().all(|other| is_literal(other));
+            if others && arms.iter().all(|(_, result)| is_literal(result)) {
+                arms.iter_mut().for_each(|(_, result)| *result = text(result.clone()));
+                otherwise.iter_mut().for_each(|other| **other = text((**other).clone()));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Names the columns of a view in its query, in every branch of it.
+pub(super) fn name_columns(body: &mut QueryBody, names: &[String]) {
+    match body {
+        QueryBody::Select(select) => {
+            for (target, name) in select.targets.iter_mut().zip(names) {
+                let own = own_column(&target.expr);
+                let is_star = matches!(target.expr.kind, ExprKind::Star(_) | ExprKind::FieldStar(_));
+                if !is_star {
+                    target.alias = Some(name.clone()).filter(|_| own.as_ref() != Some(name));
+                }
+            }
+        }
+        QueryBody::SetOp { left, right, .. } => {
+            name_columns(&mut left.body, names);
+            name_columns(&mut right.body, names);
+        }
+        QueryBody::Nested(query) => name_columns(&mut query.body, names),
+        QueryBody::Values(_) => {}
+    }
+}
+
 /// The output expression that a number in GROUP BY or ORDER BY stands for.
 fn numbered(expr: &Expr, targets: &[Expr]) -> Option<Expr> {
     let ExprKind::Number(text) = &expr.kind else { return None };
@@ -546,9 +630,9 @@ fn named(own: &str, alias: Option<&Alias>, columns: Vec<String>, opaque: bool) -
             alias: alias.name.clone(),
             columns: overlay(Some(columns), &alias.columns).unwrap_or_default(),
             opaque: opaque && alias.columns.is_empty(),
-            renamed: None,
+            renamed: Vec::new(),
         },
-        None => Item { alias: own.to_owned(), columns, opaque, renamed: None },
+        None => Item { alias: own.to_owned(), columns, opaque, renamed: Vec::new() },
     }
 }
 
@@ -579,5 +663,18 @@ fn first_names(query: &Query) -> Option<Vec<String>> {
         QueryBody::Values(rows) => Some((1..=rows.first()?.len()).map(|at| format!("column{at}")).collect()),
         QueryBody::SetOp { left, .. } => first_names(left),
         QueryBody::Nested(query) => first_names(query),
+    }
+}
+
+/// Whether some `*` could not be spelt out, so that targets and columns do not correspond one to one.
+pub(super) fn has_star(body: &QueryBody) -> bool {
+    match body {
+        QueryBody::Select(select) => {
+            let is_star = |target: &Target| matches!(target.expr.kind, ExprKind::Star(_) | ExprKind::FieldStar(_));
+            select.targets.iter().any(is_star)
+        }
+        QueryBody::SetOp { left, right, .. } => has_star(&left.body) || has_star(&right.body),
+        QueryBody::Nested(query) => has_star(&query.body),
+        QueryBody::Values(_) => false,
     }
 }

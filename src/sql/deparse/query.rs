@@ -96,7 +96,11 @@ impl QueryPrinter<'_> {
                 None => " AS ",
             });
             match &cte.body {
-                CteBody::Query(query) => text.push_str(&self.subquery(query)),
+                CteBody::Query(query) => {
+                    self.indent += 8;
+                    text.push_str(&format!("(\n{}{})", self.query(query), self.line("")));
+                    self.indent -= 8;
+                }
                 _ => panic!("views hold no data modification"),
             }
         }
@@ -108,7 +112,7 @@ impl QueryPrinter<'_> {
         match body {
             QueryBody::Select(select) => self.select(select),
             QueryBody::Values(rows) => {
-                let rows: Vec<String> = rows.iter().map(|row| format!("({})", self.exprs(row))).collect();
+                let rows: Vec<String> = rows.iter().map(|row| self.values_row(row)).collect();
                 format!("{} VALUES {}", " ".repeat(self.indent), rows.join(", "))
             }
             QueryBody::SetOp { op, all, left, right } => {
@@ -124,6 +128,11 @@ impl QueryPrinter<'_> {
             }
             QueryBody::Nested(query) => self.subquery(query),
         }
+    }
+
+    fn values_row(&mut self, row: &[Expr]) -> String {
+        let texts: Vec<String> = row.iter().map(|expr| self.expr(expr)).collect();
+        format!("({})", texts.join(","))
     }
 
     /// A side of a set operation: in parentheses unless it is a plain SELECT or VALUES.
@@ -146,9 +155,17 @@ impl QueryPrinter<'_> {
             Distinct::Distinct => text.push_str("DISTINCT "),
             Distinct::On(exprs) => text.push_str(&format!("DISTINCT ON ({}) ", self.exprs(exprs))),
         }
-        let separator = format!(",\n{}", " ".repeat(self.indent + 4));
-        let targets: Vec<String> = select.targets.iter().map(|target| self.target(target)).collect();
-        text.push_str(&targets.join(&separator));
+        let separator = format!("\n{}", " ".repeat(self.indent + 4));
+        for (at, target) in select.targets.iter().enumerate() {
+            let target = self.target(target);
+            text.push_str(if at > 0 { "," } else { "" });
+            if target.starts_with('\n') {
+                text.truncate(text.trim_end_matches(' ').len());
+            } else if at > 0 {
+                text.push_str(&separator);
+            }
+            text.push_str(&target);
+        }
         if !select.from.is_empty() {
             text.push_str(&self.line("   FROM "));
             let items: Vec<String> = select.from.iter().map(|item| self.from(item)).collect();
@@ -266,7 +283,7 @@ impl QueryPrinter<'_> {
         let right = self.from(right);
         let condition = match condition {
             JoinCondition::None | JoinCondition::Natural => String::new(),
-            JoinCondition::On(expr) => format!(" ON {}", self.expr(expr)),
+            JoinCondition::On(expr) => format!(" ON ({})", self.expr(expr)),
             JoinCondition::Using { columns: list, alias } => {
                 let alias = alias.as_ref().map(|alias| format!(" AS {}", quote_ident(alias)));
                 format!(" USING{}{}", columns(list).replacen('(', " (", 1), alias.unwrap_or_default())

@@ -180,7 +180,8 @@ impl QueryPrinter<'_> {
 
     fn case(&mut self, operand: Option<&Expr>, arms: &[(Expr, Expr)], otherwise: Option<&Expr>) -> String {
         let indent = |level: usize| " ".repeat(level);
-        let level = self.indent;
+        let level = self.indent + 8;
+        let own = std::mem::replace(&mut self.indent, level);
         let mut text = format!("\n{}CASE", indent(level));
         if let Some(operand) = operand {
             text.push_str(&format!(" {}", self.expr(operand)));
@@ -191,7 +192,7 @@ impl QueryPrinter<'_> {
             text.push_str(&format!("\n{}WHEN {condition} THEN {result}", indent(level + 4)));
         }
         let otherwise = otherwise.map_or_else(|| "NULL".to_owned(), |otherwise| self.expr(otherwise));
-        self.indent = level;
+        self.indent = own;
         text.push_str(&format!("\n{}ELSE {otherwise}\n{}END", indent(level + 4), indent(level)));
         text
     }

@@ -13,7 +13,7 @@ use crate::sql::parser;
 use crate::storage::{Kv, MemoryKv};
 use crate::table::{NoEvaluator, Tables, WriteContext};
 use crate::txn::{Isolation, TxnManager, TxnOptions};
-use crate::types::{Datum, Oid};
+use crate::types::Datum;
 
 /// A store with one session's worth of everything.
 struct Bench {
@@ -76,8 +76,8 @@ impl Bench {
         out
     }
 
-    /// Prints stored expressions.
-    fn definitions(&self) {
+    /// Stored expressions.
+    fn definitions(&self) -> Vec<String> {
         let edit = self.edit();
         let (mut defaults, mut checks, mut indexes) = (Vec::new(), Vec::new(), Vec::new());
         for table in edit.snapshot.objects.tables.values() {
@@ -95,11 +95,11 @@ impl Bench {
         }
         checks.sort();
         indexes.sort();
-        defaults.iter().chain(&checks).chain(&indexes).for_each(|line| println!("{line}"));
+        defaults.into_iter().chain(checks).chain(indexes).collect()
     }
 
-    /// Prints views as `pg_get_viewdef` does.
-    fn views(&self) {
+    /// Views as `pg_get_viewdef` prints them.
+    fn views(&self) -> Vec<String> {
         let edit = self.edit();
         let names = Names { snapshot: Arc::new(edit.snapshot.clone()), path: self.path(&edit) };
         let mut texts: Vec<String> = Vec::new();
@@ -108,7 +108,7 @@ impl Bench {
             texts.push(format!("{}:\n{};", view.name, deparse_query(&query, Some(&names))));
         }
         texts.sort();
-        texts.iter().for_each(|text| println!("{text}"));
+        texts
     }
 
     fn insert(&self, table: &str, rows: &[Vec<Datum>]) -> Result<()> {
@@ -136,25 +136,47 @@ fn report(error: &Error) -> String {
     text
 }
 
-#[test]
-#[ignore = "prints what statements of a file give"]
-fn transcript() {
+/// Runs a script of `> statement` lines, each followed by what PostgreSQL 18.4 answered, and lists what differs.
+/// `-- insert t` puts one row in, `-- defs` and `-- views` print stored expressions and queries.
+fn compare(script: &str) {
     let bench = Bench::new();
-    let text = std::fs::read_to_string(std::env::var("DDL_FILE").expect("a file")).expect("reads");
-    for line in text.lines().filter(|line| !line.is_empty()) {
-        println!("{line}");
-        if let Some(table) = line.strip_prefix("-- insert ") {
-            let result = bench.insert(table, &[vec![Datum::Int4(1), Datum::text("a")]]);
-            println!("{result:?}");
-        } else if let Some(table) = line.strip_prefix("-- insertp ") {
-            println!("{:?}", bench.insert(table, &[vec![Datum::Int4(1)]]));
-        } else if line == "-- defs" {
-            bench.definitions();
-        } else if line == "-- views" {
-            bench.views();
+    let mut wrong = Vec::new();
+    let text = format!("\n{script}");
+    for record in text.split("\n> ").skip(1) {
+        let (statement, expected) = record.split_once('\n').unwrap_or((record, ""));
+        let expected = expected.trim_end_matches('\n');
+        let answer = if let Some(table) = statement.strip_prefix("-- insert ") {
+            bench.insert(table, &[vec![Datum::Int4(1), Datum::text("a")]]).expect("the row fits");
+            String::new()
+        } else if let Some(table) = statement.strip_prefix("-- insertp ") {
+            bench.insert(table, &[vec![Datum::Int4(1)]]).expect("the row fits");
+            String::new()
+        } else if statement == "-- defs" {
+            bench.definitions().join("\n")
+        } else if statement == "-- views" {
+            bench.views().join("\n")
         } else {
-            bench.run(line).iter().for_each(|report| println!("{report}"));
+            bench.run(statement).join("\n")
+        };
+        if answer != expected {
+            wrong.push(format!("{statement}\nours:\n{answer}\ntheirs:\n{expected}\n"));
         }
     }
-    let _ = Oid::NONE;
+    assert!(wrong.is_empty(), "{} answers differ:\n\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn errors_are_those_of_postgres() {
+    compare(include_str!("errors.txt"));
+}
+
+#[test]
+fn changes_are_those_of_postgres() {
+    compare(include_str!("changes.txt"));
+}
+
+#[test]
+#[ignore = "runs a script that DDL_FILE names"]
+fn script() {
+    compare(&std::fs::read_to_string(std::env::var("DDL_FILE").expect("DDL_FILE names a script")).expect("reads"));
 }
