@@ -19,6 +19,8 @@ use crate::types::Oid;
 #[derive(Clone, Debug)]
 struct Item {
     alias: String,
+    /// What the alias is in the text to be: a relation without one goes by its name, and that can change.
+    label: String,
     columns: Vec<String>,
     opaque: bool,
     /// Columns that go by another name in the text to be.
@@ -133,6 +135,12 @@ impl Resolver<'_> {
             QueryBody::Select(select) => self.select(select),
             QueryBody::Values(rows) => {
                 let width = rows.first().map_or(0, Vec::len);
+                let is_literal = |row: &Vec<Expr>, at: usize| matches!(row[at].kind, ExprKind::String(_));
+                for at in 0..width {
+                    if self.settles && rows.iter().all(|row| row.len() == width && is_literal(row, at)) {
+                        rows.iter_mut().for_each(|row| settle(&mut row[at]));
+                    }
+                }
                 rows.iter_mut().flatten().try_for_each(|expr| self.expr(expr))?;
                 Ok((Some((1..=width).map(|at| format!("column{at}")).collect()), Scope::default()))
             }
@@ -280,10 +288,14 @@ impl Resolver<'_> {
             FromItem::Table { name, alias, .. } => {
                 let own = name.last().to_owned();
                 let (columns, opaque, oid) = self.relation(name)?;
-                if alias.is_none() && name.last() != own {
+                let taken = self.scopes.iter().flat_map(|scope| &scope.items).any(|item| item.alias == name.last());
+                if alias.is_none() && name.last() != own && taken {
                     *alias = Some(Alias { name: own.clone(), columns: Vec::new() });
                 }
                 let mut item = named(&own, alias.as_ref(), columns.clone(), opaque);
+                if alias.is_none() {
+                    name.last().clone_into(&mut item.label);
+                }
                 let real = |column: &String| match &self.renaming {
                     Renaming::Column { relation, from, to } if *relation == oid && from == column => to.clone(),
                     _ => column.clone(),
@@ -441,7 +453,7 @@ impl Resolver<'_> {
         for scope in self.scopes.iter().rev() {
             if let Some(table) = &qualifier {
                 if let Some(item) = scope.items.iter().find(|item| item.alias == *table) {
-                    name.parts = vec![table.clone(), renamed(item, &column)];
+                    name.parts = vec![item.label.clone(), renamed(item, &column)];
                     return;
                 }
                 continue;
@@ -454,7 +466,7 @@ impl Resolver<'_> {
                 [owner] => {
                     let new = renamed(owner, &column);
                     let bare = scope.bare || owner.alias.is_empty();
-                    name.parts = if bare { vec![new] } else { vec![owner.alias.clone(), new] };
+                    name.parts = if bare { vec![new] } else { vec![owner.label.clone(), new] };
                     return;
                 }
                 // A function's column, an output name or an error: as written.
@@ -628,11 +640,12 @@ fn named(own: &str, alias: Option<&Alias>, columns: Vec<String>, opaque: bool) -
     match alias {
         Some(alias) => Item {
             alias: alias.name.clone(),
+            label: alias.name.clone(),
             columns: overlay(Some(columns), &alias.columns).unwrap_or_default(),
             opaque: opaque && alias.columns.is_empty(),
             renamed: Vec::new(),
         },
-        None => Item { alias: own.to_owned(), columns, opaque, renamed: Vec::new() },
+        None => Item { alias: own.to_owned(), label: own.to_owned(), columns, opaque, renamed: Vec::new() },
     }
 }
 

@@ -102,13 +102,13 @@ impl Bench {
     fn views(&self) -> Vec<String> {
         let edit = self.edit();
         let names = Names { snapshot: Arc::new(edit.snapshot.clone()), path: self.path(&edit) };
-        let mut texts: Vec<String> = Vec::new();
+        let mut texts: Vec<(String, String)> = Vec::new();
         for view in edit.snapshot.objects.views.values() {
             let query = parser::parse_query(&view.query).expect("a stored query parses");
-            texts.push(format!("{}:\n{};", view.name, deparse_query(&query, Some(&names))));
+            texts.push((view.name.clone(), deparse_query(&query, Some(&names))));
         }
         texts.sort();
-        texts
+        texts.into_iter().map(|(name, text)| format!("{name}:\n{text};")).collect()
     }
 
     fn insert(&self, table: &str, rows: &[Vec<Datum>]) -> Result<()> {
