@@ -177,7 +177,7 @@ impl Table {
     /// The key of a stored row of an index without expressions.
     pub(super) fn plain_key(&self, index: &OpenIndex, values: &[u8]) -> Result<Vec<Datum>> {
         match index.plan.positions() {
-            Some(positions) => RowReader::open(values)?.datums(self.desc(), &positions),
+            Some(positions) => RowReader::open(values)?.datums(self.desc(), positions),
             None => Err(Error::internal("a primary key has no expressions")),
         }
     }

@@ -76,8 +76,17 @@ impl IndexScan {
     fn judge(&mut self, candidate: &Candidate, evaluator: &dyn IndexEvaluator) -> Result<()> {
         let Self { table, index, collector, range, .. } = self;
         let row = candidate.row;
+        let exact = candidate.key.is_none() && index.plan.image.is_some_and(ImageKind::exact);
         self.txn.get_at(&self.view, table.desc().storage, row, &mut |ts, values| {
             let Some(key) = table.stored_key(evaluator, index, values)? else { return Ok(()) };
+            if exact {
+                // The span of images is the range, so the image is all that there is to compare.
+                return if index.image_of(&key, &[]) == Some(candidate.image) {
+                    collector.push(row, ts, values)
+                } else {
+                    Ok(())
+                };
+            }
             let bytes = index.plan.encoded(&key);
             let same = match &candidate.key {
                 Some(expected) => *expected == bytes,
@@ -289,13 +298,20 @@ fn start(index: &OpenIndex, spec: &IndexScanSpec, range: &ByteRange) -> Rest {
         return Rest::Rows(rows);
     }
     let image = |datum: &Datum| state.image(&index.plan, std::slice::from_ref(datum));
-    let bound = |bound: &KeyBound, open: u64| match bound.datum() {
-        Some(datum) => image(datum),
-        None => Some(open),
+    // Where images are keys the span is exactly the range; elsewhere it holds the range.
+    let lower = match &spec.lower {
+        KeyBound::Open => Some(0),
+        KeyBound::Excluded(datum) if kind.exact() => image(datum).and_then(|image| image.checked_add(1)),
+        KeyBound::Included(datum) | KeyBound::Excluded(datum) => image(datum),
+    };
+    let upper = match &spec.upper {
+        KeyBound::Open => Some(u64::MAX),
+        KeyBound::Excluded(datum) if kind.exact() => image(datum).and_then(|image| image.checked_sub(1)),
+        KeyBound::Included(datum) | KeyBound::Excluded(datum) => image(datum),
     };
     let ends = match spec.prefix.first() {
         Some(datum) => (image(datum), image(datum)),
-        None => (bound(&spec.lower, 0), bound(&spec.upper, u64::MAX)),
+        None => (lower, upper),
     };
     match ends {
         (Some(first), Some(last)) if first <= last => {

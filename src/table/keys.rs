@@ -23,6 +23,8 @@ pub(super) struct IndexPlan {
     pub(super) desc: Arc<IndexDesc>,
     /// Position in the table's columns of each key; `None` is the next expression.
     parts: Vec<Option<usize>>,
+    /// The positions when columns alone make the key.
+    columns: Option<Arc<[usize]>>,
     /// Types of the keys.
     pub(super) types: Vec<Oid>,
     expressions: bool,
@@ -45,7 +47,8 @@ pub(super) fn plan(desc: &TableDesc, index: &Arc<IndexDesc>) -> IndexPlan {
     let types: Vec<Oid> = index.keys.iter().map(|key| key.ty.oid).collect();
     let expressions = parts.iter().any(Option::is_none);
     let image = index.primary.then(|| ImageKind::of(&types));
-    IndexPlan { desc: Arc::clone(index), parts, types, expressions, image }
+    let columns = parts.iter().copied().collect();
+    IndexPlan { desc: Arc::clone(index), parts, columns, types, expressions, image }
 }
 
 impl IndexPlan {
@@ -60,8 +63,8 @@ impl IndexPlan {
     }
 
     /// Positions of the columns that make the key, when columns alone do.
-    pub(super) fn positions(&self) -> Option<Vec<usize>> {
-        self.parts.iter().copied().collect()
+    pub(super) fn positions(&self) -> Option<&[usize]> {
+        self.columns.as_deref()
     }
 
     /// The key of a row; `None` when the index's predicate leaves the row out.

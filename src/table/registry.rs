@@ -151,7 +151,7 @@ impl Sweeper for Tables {
         }
         if let Some(values) = manager.newest_row(state.desc.storage, row)? {
             let positions = state.plan.positions().expect("a primary key has no expressions");
-            let key = RowReader::open(&values)?.datums(&state.desc, &positions)?;
+            let key = RowReader::open(&values)?.datums(&state.desc, positions)?;
             if state.image(&state.plan, &key) == Some(image) {
                 return Ok(());
             }

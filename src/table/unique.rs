@@ -177,7 +177,7 @@ impl Table {
     ) -> Result<Option<Vec<Datum>>> {
         let reader = RowReader::open(values)?;
         match index.plan.positions() {
-            Some(positions) if index.plan.is_plain() => reader.datums(self.desc(), &positions).map(Some),
+            Some(positions) if index.plan.is_plain() => reader.datums(self.desc(), positions).map(Some),
             _ => index.plan.key(&reader.all(self.desc())?, evaluator),
         }
     }
@@ -195,7 +195,7 @@ impl Table {
         let positions = index.plan.positions().expect("a primary key has no expressions");
         let mut entries = Vec::new();
         txn.scan_newest(self.desc().storage, 1..RowId::MAX, &mut |row, _, values| {
-            let key = RowReader::open(values)?.datums(self.desc(), &positions)?;
+            let key = RowReader::open(values)?.datums(self.desc(), positions)?;
             // A NULL in a primary key can only be damage; the check reports it.
             entries.extend(state.image(&index.plan, &key).map(|image| (image, row)));
             Ok(true)

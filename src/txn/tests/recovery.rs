@@ -1,9 +1,68 @@
 //! Stopping without warning and opening the store again.
 
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+
 use super::{T, begin, commit_rows, memory, open, rows, update};
 use crate::catalog::descriptor::StorageId;
-use crate::storage::{Cf, keyspace};
+use crate::storage::{Cf, Kv, RocksKv, RocksOptions, keyspace};
 use crate::txn::{Isolation, RowStore};
+
+/// Copies a directory as it is, as a power cut would leave it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() != "LOCK" {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_the_directory_under_load_has_every_acknowledged_commit_and_no_half() {
+    let dir = tempfile::tempdir().unwrap();
+    let rocks = |name: &str| -> Arc<dyn Kv> {
+        Arc::new(RocksKv::open(&dir.path().join(name), &RocksOptions::default()).unwrap())
+    };
+    let manager = open(&rocks("live"), 2000);
+    let (acknowledged, stop) = (AtomicU32::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // Each transaction writes three rows, some of them ahead of the commit, and changes the first row ever.
+            for number in 0_u32.. {
+                if stop.load(Ordering::Acquire) {
+                    break;
+                }
+                let txn = begin(&manager, Isolation::ReadCommitted);
+                let body = [number as u8; 1000];
+                (1..=3).for_each(|row| txn.insert(T, 3 * number + row, &body).unwrap());
+                if number > 0 {
+                    update(&txn, 1, &number.to_le_bytes()).unwrap();
+                }
+                txn.commit().unwrap();
+                acknowledged.store(number + 1, Ordering::Release);
+            }
+        });
+        for round in 0..5 {
+            while acknowledged.load(Ordering::Acquire) < 20 * (round + 1) {
+                thread::yield_now();
+            }
+            let before = acknowledged.load(Ordering::Acquire);
+            let name = format!("copy{round}");
+            copy(&dir.path().join("live"), &dir.path().join(&name));
+            let recovered = open(&rocks(&name), 2000);
+            let found = rows(&begin(&recovered, Isolation::ReadCommitted));
+            let count = u32::try_from(found.len()).unwrap();
+            assert!(count.is_multiple_of(3) && count / 3 >= before, "{count} rows, {before} commits acknowledged");
+            assert_eq!(found[0], (1, (count / 3 - 1).to_le_bytes().to_vec()));
+        }
+        stop.store(true, Ordering::Release);
+    });
+}
 
 /// How many keys a family has.
 fn keys(kv: &dyn crate::storage::Kv, cf: Cf) -> usize {
