@@ -8,11 +8,12 @@
 //!
 //! * [`TxnManager`], [`Transaction`], [`View`]: what others use. [`RowStore`]: the part of it that tables use.
 //! * `snapshot`, `locks`, `waits`, `inflight`: who sees and holds what. `buffer`: what is not committed.
-//! * `access`, `writes`: reading and writing rows. `commit`, `serializable`: order. `gc`, `recovery`: cleaning up.
+//! * `access`, `writes`: reading and writing rows. `commit`, `serializable`: order. `gc`, `collector`, `recovery`: cleaning up.
 //! * `sequences`, `counts`, `session_locks`: beside rows. `record`: bytes.
 
 mod access;
 mod buffer;
+mod collector;
 mod commit;
 mod counts;
 mod gc;
@@ -34,6 +35,7 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
+pub use collector::Collector;
 pub use locks::{AdvisoryKey, TableLock};
 pub use manager::{HeldLock, Sweeper, TxnManager};
 pub use options::{Isolation, LockTimeout, TxnOptions, TxnStats};
