@@ -52,14 +52,10 @@ pub fn arguments(names: &Names, function: Oid) -> Option<String> {
     Some(shown.collect::<Vec<_>>().join(", "))
 }
 
-/// `pg_get_function_identity_arguments`: what names the function in ALTER and DROP.
+/// `pg_get_function_identity_arguments`: the arguments without their defaults, which are not shown anyway.
 #[must_use]
 pub fn identity_arguments(names: &Names, function: Oid) -> Option<String> {
-    let row = builtin().proc_row(function)?;
-    let all = list(row);
-    let shown =
-        all.iter().filter(|argument| !matches!(argument.mode, 't' | 'o')).map(|argument| text(names, argument, true));
-    Some(shown.collect::<Vec<_>>().join(", "))
+    arguments(names, function)
 }
 
 /// `pg_get_function_result`.

@@ -150,3 +150,80 @@ fn enum_labels(names: &Names, oid: Oid) -> Option<Datum> {
     let items = labels.iter().map(|label| Datum::text(label.label.as_str())).collect();
     Some(Datum::Array(Arc::new(ArrayValue::from_items(Oid::TEXT, items))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::catalog_answer;
+    use crate::catalog::system::tests::names;
+    use crate::sql::eval::context::{CatalogQuestion, FunctionPart, ObjectClass};
+    use crate::types::{Datum, Oid};
+
+    fn text(question: &CatalogQuestion<'_>) -> Option<String> {
+        match catalog_answer(&names(), question).expect("answers")? {
+            Datum::Text(text) => Some(text.to_string()),
+            Datum::Bool(value) => Some(value.to_string()),
+            Datum::Oid(value) => Some(value.to_string()),
+            other => Some(format!("{other:?}")),
+        }
+    }
+
+    fn expression(text_of: &str, pretty: bool) -> String {
+        let question = CatalogQuestion::Expression { text: text_of, relation: Oid(20_110), pretty };
+        text(&question).expect("has a text")
+    }
+
+    #[test]
+    fn expressions_print_as_psql_shows_them() {
+        assert_eq!(expression("(price > (0)::numeric)", false), "(price > (0)::numeric)");
+        assert_eq!(expression("(price > (0)::numeric)", true), "price > 0::numeric");
+        assert_eq!(expression("'x'::character varying", true), "'x'::character varying");
+        let check = CatalogQuestion::ConstraintDef { constraint: Oid(20_117), pretty: true };
+        assert_eq!(text(&check).as_deref(), Some("CHECK (price >= 0::numeric)"));
+        let index = CatalogQuestion::IndexDef { index: Oid(20_114), column: 0, pretty: true };
+        assert_eq!(text(&index).as_deref(), Some("CREATE INDEX item_name ON app.item USING btree (lower(name::text))"));
+    }
+
+    #[test]
+    fn names_and_comments_are_found() {
+        let lookup = |kind, name| text(&CatalogQuestion::Lookup { kind, name });
+        assert_eq!(lookup(Oid::REGCLASS, "app.item").as_deref(), Some("20110"));
+        assert_eq!(lookup(Oid::REGCLASS, "item"), None);
+        assert_eq!(lookup(Oid::REGTYPE, "vector").as_deref(), Some("16385"));
+        assert_eq!(lookup(Oid::REGTYPE, "numeric(10,2)").as_deref(), Some("1700"));
+        assert_eq!(lookup(Oid::REGTYPE, "nope"), None);
+        let visible = |object| text(&CatalogQuestion::IsVisible { class: ObjectClass::Relation, object: Oid(object) });
+        assert_eq!(visible(20_110).as_deref(), Some("false"));
+        assert_eq!(visible(1259).as_deref(), Some("true"));
+        assert_eq!(visible(1), None);
+        let comment = |object, catalog, sub| text(&CatalogQuestion::Description { object: Oid(object), catalog, sub });
+        assert_eq!(comment(20_110, "pg_class", 2).as_deref(), Some("the name"));
+        assert_eq!(comment(20_110, "pg_class", 0), None);
+        assert_eq!(comment(2200, "pg_namespace", 0).as_deref(), Some("standard public schema"));
+        assert_eq!(text(&CatalogQuestion::RoleName(Oid(10))).as_deref(), Some("postgres"));
+        assert_eq!(text(&CatalogQuestion::RoleName(Oid(11))).as_deref(), Some("unknown (OID=11)"));
+    }
+
+    #[test]
+    fn signatures_read_as_postgresql_prints_them() {
+        const JSON_EACH: &str = "from_json json, OUT key text, OUT value json";
+        let names = names();
+        for (name, args, arguments, identity, result) in [
+            ("lower", 1, "text", "text", "text"),
+            ("concat", 1, "VARIADIC \"any\"", "VARIADIC \"any\"", "text"),
+            ("json_each", 1, JSON_EACH, JSON_EACH, "SETOF record"),
+        ] {
+            let mut found = crate::catalog::builtin::builtin().procs_named(name);
+            let row = found.find(|row| row.args.len() == args).expect("there is such a function");
+            let part = |part| {
+                let question = CatalogQuestion::FunctionText { function: row.oid, part };
+                match catalog_answer(&names, &question).expect("answers") {
+                    Some(Datum::Text(text)) => text.to_string(),
+                    other => panic!("expected a text, found {other:?}"),
+                }
+            };
+            assert_eq!(part(FunctionPart::Arguments), arguments);
+            assert_eq!(part(FunctionPart::IdentityArguments), identity);
+            assert_eq!(part(FunctionPart::Result), result);
+        }
+    }
+}

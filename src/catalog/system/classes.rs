@@ -4,7 +4,7 @@ use crate::catalog::descriptor::{ConstraintKind, IndexDesc, RelationDesc, TableD
 use crate::catalog::snapshot::{INFORMATION_SCHEMA, PG_CATALOG, PG_TOAST};
 use crate::catalog::store::FIRST_ROLE;
 use crate::catalog::system::makers::SystemContext;
-use crate::catalog::system::objects::{Columned, columned, rule_oid};
+use crate::catalog::system::objects::{Columned, columned, rule_oid, schema_owner};
 use crate::catalog::system::rowset::{RowSet, flag, int, letter, oid, text, texts};
 use crate::types::{Datum, Oid};
 
@@ -149,7 +149,7 @@ pub fn pg_namespace(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
         set.push([oid(schema), text(name), oid(FIRST_ROLE)]);
     }
     for schema in ctx.snapshot().objects.schemas.values() {
-        set.push([oid(schema.oid), text(&schema.name), oid(schema.owner)]);
+        set.push([oid(schema.oid), text(&schema.name), oid(schema_owner(ctx.snapshot(), schema))]);
     }
     set.finish()
 }

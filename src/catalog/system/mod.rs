@@ -29,7 +29,7 @@ mod standard;
 mod typing;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use live::LiveState;
 pub use makers::{SystemContext, rows};

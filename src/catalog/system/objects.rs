@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::catalog::builtin::builtin;
-use crate::catalog::descriptor::{AttNum, ColumnDesc, TableDesc, TypeKind};
-use crate::catalog::snapshot::{PG_CATALOG, Relation, Snapshot, TypeRef};
+use crate::catalog::descriptor::{AttNum, ColumnDesc, SchemaDesc, TableDesc, TypeKind};
+use crate::catalog::snapshot::{PG_CATALOG, PUBLIC, Relation, Snapshot, TypeRef};
 use crate::catalog::store::FIRST_ROLE;
 use crate::catalog::system;
 use crate::types::{Oid, SqlType};
@@ -29,6 +29,20 @@ pub const CLASS_EXTENSION: Oid = Oid(3079);
 pub const CLASS_DATABASE: Oid = Oid(1262);
 /// `pg_authid`.
 pub const CLASS_ROLE: Oid = Oid(1260);
+
+/// The role that owns schema `public` while nobody has given it to another.
+pub const DATABASE_OWNER: Oid = Oid(6171);
+/// Its name.
+pub const DATABASE_OWNER_NAME: &str = "pg_database_owner";
+
+/// The owner of a schema as clients see it: `public` belongs to whoever owns the database.
+pub fn schema_owner(snapshot: &Snapshot, schema: &SchemaDesc) -> Oid {
+    let database = snapshot.shared.databases.get(&snapshot.database);
+    if schema.oid == PUBLIC && database.is_none_or(|database| database.owner == schema.owner) {
+        return DATABASE_OWNER;
+    }
+    schema.owner
+}
 
 /// The first OID that is not PostgreSQL's own; what is built in above it belongs to the extension `vector`.
 pub const FIRST_NORMAL: Oid = Oid(16_384);
@@ -226,6 +240,7 @@ pub fn relation_owner(snapshot: &Snapshot, relation: &Relation) -> Oid {
 pub fn role_name(snapshot: &Snapshot, oid: Oid) -> String {
     match snapshot.shared.roles.get(&oid) {
         Some(role) => role.name.clone(),
+        None if oid == DATABASE_OWNER => DATABASE_OWNER_NAME.to_owned(),
         None => format!("unknown (OID={oid})"),
     }
 }

@@ -232,7 +232,7 @@ fn user_types(edit: &mut Edit) {
 }
 
 /// A database with one of everything.
-fn names() -> Names {
+pub(crate) fn names() -> Names {
     let catalog = Catalog::open(Arc::new(MemoryKv::new()), "postgres").expect("opens");
     let mut edit = catalog.edit(FIRST_DATABASE, false);
     edit.put_schema(SchemaDesc { oid: APP, name: "app".to_owned(), owner: FIRST_ROLE });

@@ -5,7 +5,7 @@ use crate::catalog::descriptor::{ColumnDesc, RelationDesc, TypeKind};
 use crate::catalog::snapshot::{INFORMATION_SCHEMA, PG_CATALOG, PG_TOAST, Snapshot};
 use crate::catalog::store::FIRST_ROLE;
 use crate::catalog::system::makers::SystemContext;
-use crate::catalog::system::objects::{Columned, columned, database_name, role_name, schema_name};
+use crate::catalog::system::objects::{Columned, columned, database_name, role_name, schema_name, schema_owner};
 use crate::catalog::system::rowset::{RowSet, int, text, text_or_null, yes_no};
 use crate::catalog::system::standard::facts;
 use crate::types::{Datum, Oid, SqlType};
@@ -212,7 +212,7 @@ pub fn schemata(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
     let snapshot = ctx.snapshot();
     let mut set = RowSet::new(desc, &["catalog_name", "schema_name", "schema_owner"]);
     let fixed = [PG_CATALOG, INFORMATION_SCHEMA, PG_TOAST].map(|schema| (schema, FIRST_ROLE));
-    let users = snapshot.objects.schemas.values().map(|schema| (schema.oid, schema.owner));
+    let users = snapshot.objects.schemas.values().map(|schema| (schema.oid, schema_owner(snapshot, schema)));
     let mut add = |schema: Oid, owner: Oid| {
         let name = schema_name(snapshot, schema);
         set.push([text(database_name(snapshot)), text(name), text(role_name(snapshot, owner))]);
