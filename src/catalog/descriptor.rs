@@ -73,6 +73,9 @@ pub struct ColumnDesc {
     pub storage: Option<char>,
     /// ALTER COLUMN SET STATISTICS, if set.
     pub statistics: Option<i16>,
+    /// For a column of a domain: the type under all its domains, in which values are stored.
+    #[serde(default)]
+    pub base: Option<SqlType>,
 }
 
 /// An identity column's kind and sequence.
@@ -342,6 +345,14 @@ pub struct ExtensionDesc {
     pub schema: Oid,
     pub owner: Oid,
     pub version: String,
+}
+
+impl ColumnDesc {
+    /// The type that values are stored and computed in: the base type of a domain, the type itself otherwise.
+    #[must_use]
+    pub fn stored_type(&self) -> SqlType {
+        self.base.unwrap_or(self.ty)
+    }
 }
 
 impl TableDesc {

@@ -205,7 +205,7 @@ impl Session {
                 Statement::Query(Box::new(Query { body, ..Query::default() }))
             }
         };
-        let plan = pipeline::plan(&self.core, &statement, &[])?;
+        let plan = pipeline::plan(&self.core, &statement, Some(&[]))?;
         if !plan.returns_rows {
             bail!(FEATURE_NOT_SUPPORTED, "COPY query must have a RETURNING clause");
         }
@@ -235,7 +235,7 @@ impl Session {
     pub(super) fn create_table_as(&mut self, create: &CreateTableAs, params: &[Datum]) -> Result<Effect> {
         let txn = self.core.transaction();
         let statement = Statement::Query(Box::new(create.query.clone()));
-        let plan = pipeline::plan(&self.core, &statement, &[])?;
+        let plan = pipeline::plan(&self.core, &statement, Some(&[]))?;
         self.core.begin_edit(&txn)?;
         if create.temporary {
             self.core.temporary_schema(&txn)?;
@@ -364,7 +364,7 @@ impl<'a> Loader<'a> {
             });
         }
         let columns: Vec<(String, SqlType)> =
-            table.columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
+            table.columns.iter().map(|column| (column.name.clone(), column.stored_type())).collect();
         let filter = match filter {
             Some(filter) => {
                 Some(binder::bind_table_expr(filter, &columns, Some(SqlType::of(Oid::BOOL)), names, Place::Where)?)

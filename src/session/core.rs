@@ -115,7 +115,8 @@ impl Core {
         txn.set_lock_timeout(typed.lock_timeout);
         txn.set_synchronous(typed.synchronous_commit);
         self.locks.attach(&txn);
-        let now = clock::now_micros();
+        // A transaction starts with the statement that starts it.
+        let now = if state.statement_micros > 0 { state.statement_micros } else { clock::now_micros() };
         state.transaction_micros = now;
         state.txn = Some(Arc::clone(&txn));
         drop(state);

@@ -25,7 +25,7 @@ impl Session {
             bail!(DUPLICATE_CURSOR, "cursor \"{name}\" already exists");
         }
         let statement = Statement::Query(Box::new(declare.query.clone()));
-        let prepared = self.prepare(Some(parsed_inner(&statement, text)), &[], false)?;
+        let prepared = self.prepare(Some(parsed_inner(&statement, text)), Some(&[]), false)?;
         let cursor = Cursor {
             text: text.to_owned(),
             scroll: declare.scroll == Some(true),

@@ -23,9 +23,20 @@ struct Live<'a> {
 
 /// The rows of a system relation.
 pub(super) fn rows(core: &Arc<Core>, names: &Arc<Names>, relation: &RelationDesc) -> Result<Vec<Vec<Datum>>> {
+    if relation.kind == 'S' {
+        return sequence_row(core, names, relation.oid);
+    }
     let live = Live { core, names };
     let ctx = SystemContext { names, session_pid: i32::try_from(core.entry.pid).unwrap_or(0), live: &live };
     system::rows(relation, &ctx)
+}
+
+/// A sequence's state as a row.
+fn sequence_row(core: &Core, names: &Names, oid: Oid) -> Result<Vec<Vec<Datum>>> {
+    let Some(Relation::Sequence(desc)) = names.snapshot.relation(oid) else { return Ok(Vec::new()) };
+    let state = core.engine.txns.sequence_state(oid)?;
+    let (last, called) = state.map_or((desc.start, false), |state| (state.last, state.is_called));
+    Ok(vec![vec![Datum::Int8(last), Datum::Int8(0), Datum::Bool(called)]])
 }
 
 /// The answer to a question about objects.

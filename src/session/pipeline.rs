@@ -66,11 +66,11 @@ impl SystemRows for SystemSource {
     }
 }
 
-/// Plans a query or data modification with parameter types as far as they are declared.
+/// Plans a query or data modification with parameter types as far as they are declared; `None` allows no parameters.
 ///
 /// # Errors
 /// Whatever is wrong with the statement.
-pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: &[Oid]) -> Result<Planned> {
+pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: Option<&[Oid]>) -> Result<Planned> {
     let names = core.names();
     let format = Arc::clone(&core.settings.lock().typed().format);
     let now_micros = {
@@ -78,7 +78,7 @@ pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: &[Oid]) ->
         if state.txn.is_some() { state.transaction_micros } else { state.statement_micros }
     };
     let env = BindEnv { names: &names, format: &format, now_micros };
-    let mut params = Params::declared(declared);
+    let mut params = declared.map_or_else(Params::default, Params::declared);
     let logical = binder::bind(statement, &env, &mut params)?;
     let params = params.resolved()?;
     let fields = logical.fields().to_vec();

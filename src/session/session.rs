@@ -286,7 +286,7 @@ impl Session {
         {
             bail!(ACTIVE_SQL_TRANSACTION, "{name} cannot be executed within a pipeline");
         }
-        let prepared = self.prepare(Some(statement), &[], false)?;
+        let prepared = self.prepare(Some(statement), None, false)?;
         let fields = prepared.fields.clone();
         let mut portal =
             Portal { prepared, params: Vec::new(), formats: Vec::new(), state: PortalState::Ready, cursor: None };
@@ -322,15 +322,19 @@ impl Session {
     pub(super) fn prepare(
         &mut self,
         parsed: Option<Arc<ParsedStatement>>,
-        declared: &[Oid],
+        declared: Option<&[Oid]>,
         from_sql: bool,
     ) -> Result<Prepared> {
         let Some(parsed) = parsed else { return Ok(Prepared::empty()) };
         if self.block == Block::Failed && !parser::ends_block(&parsed.statement) {
             return Err(failed_block());
         }
-        let mut prepared =
-            Prepared { declared: declared.to_vec(), from_sql, micros: clock::now_micros(), ..Prepared::empty() };
+        let mut prepared = Prepared {
+            declared: declared.unwrap_or_default().to_vec(),
+            from_sql,
+            micros: clock::now_micros(),
+            ..Prepared::empty()
+        };
         match &parsed.statement {
             Statement::Query(query) if super::statement::into_clause(query).is_none() => {
                 self.plan_into(&mut prepared, &parsed.statement, declared)?;
@@ -347,7 +351,7 @@ impl Session {
         Ok(prepared)
     }
 
-    fn plan_into(&mut self, prepared: &mut Prepared, statement: &Statement, declared: &[Oid]) -> Result<()> {
+    fn plan_into(&mut self, prepared: &mut Prepared, statement: &Statement, declared: Option<&[Oid]>) -> Result<()> {
         let plan = pipeline::plan(&self.core, statement, declared)?;
         prepared.params.clone_from(&plan.params);
         prepared.fields = plan.returns_rows.then(|| plan.fields.clone());
@@ -367,7 +371,7 @@ impl Session {
             bail!(SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement");
         }
         let declared: Vec<Oid> = types.iter().map(|oid| Oid(*oid)).collect();
-        let prepared = self.prepare(statements.pop().map(Arc::new), &declared, false)?;
+        let prepared = self.prepare(statements.pop().map(Arc::new), Some(&declared), false)?;
         self.prepared.insert(name, prepared);
         backend::parse_complete(sink.buffer());
         Ok(())
@@ -437,7 +441,7 @@ impl Session {
         let parsed = Arc::clone(parsed);
         let declared: Vec<Oid> = prepared.params.iter().map(|ty| ty.oid).collect();
         let before = prepared.fields.clone();
-        let mut fresh = self.prepare(Some(parsed), &declared, prepared.from_sql)?;
+        let mut fresh = self.prepare(Some(parsed), Some(&declared), prepared.from_sql)?;
         let shape = |fields: &Option<Vec<crate::sql::logical::Field>>| -> Option<Vec<Oid>> {
             fields.as_ref().map(|fields| fields.iter().map(|field| field.ty.oid).collect())
         };

@@ -242,12 +242,12 @@ impl Session {
     }
 
     /// The parameters of statements that contain a query.
-    pub(super) fn utility_params(&mut self, statement: &Statement, declared: &[Oid]) -> Result<Vec<SqlType>> {
+    pub(super) fn utility_params(&mut self, statement: &Statement, declared: Option<&[Oid]>) -> Result<Vec<SqlType>> {
         let inner = match statement {
             Statement::Explain(explain) => (*explain.statement).clone(),
             Statement::DeclareCursor(cursor) => Statement::Query(Box::new(cursor.query.clone())),
             Statement::CreateTableAs(create) => Statement::Query(Box::new(create.query.clone())),
-            _ => return Ok(declared.iter().map(|oid| SqlType::of(*oid)).collect()),
+            _ => return Ok(declared.unwrap_or_default().iter().map(|oid| SqlType::of(*oid)).collect()),
         };
         match inner {
             Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {

@@ -14,7 +14,7 @@ use crate::types::{Datum, Oid, SqlType};
 pub(super) struct Stored(pub Arc<Names>);
 
 fn columns(table: &TableDesc) -> Vec<(String, SqlType)> {
-    table.columns.iter().map(|column| (column.name.clone(), column.ty)).collect()
+    table.columns.iter().map(|column| (column.name.clone(), column.stored_type())).collect()
 }
 
 impl StoredExpressions for Stored {

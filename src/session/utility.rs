@@ -303,7 +303,6 @@ impl Session {
 
     /// EXPLAIN.
     pub(super) fn explain(&mut self, explain: &Explain, params: &[Datum]) -> Result<Effect> {
-        let declared: Vec<Oid> = Vec::new();
         let inner = match &*explain.statement {
             Statement::CreateTableAs(create) => Statement::Query(Box::new(create.query.clone())),
             Statement::DeclareCursor(cursor) => Statement::Query(Box::new(cursor.query.clone())),
@@ -319,7 +318,7 @@ impl Session {
         if !matches!(inner, Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_)) {
             return Err(Error::unsupported("EXPLAIN of this statement"));
         }
-        let plan = pipeline::plan(&self.core, &inner, &declared)?;
+        let plan = pipeline::plan(&self.core, &inner, Some(&[]))?;
         plan.lock(&self.core)?;
         let layout = Layout { costs: explain.costs, timing: explain.timing };
         let names = self.core.names();
@@ -365,7 +364,7 @@ impl Session {
         for ty in types {
             declared.push(binder::resolve_type(ty, &names)?.oid);
         }
-        let prepared = self.prepare(Some(parsed_inner(statement, text)), &declared, true)?;
+        let prepared = self.prepare(Some(parsed_inner(statement, text)), Some(&declared), true)?;
         self.prepared.insert(name.to_owned(), prepared);
         Ok(Effect::tag("PREPARE"))
     }
@@ -436,10 +435,25 @@ impl Session {
                 self.core.engine.kv.flush();
                 Ok(Effect::tag("CHECKPOINT"))
             }
-            Statement::Reindex { .. } => Err(Error::unsupported("REINDEX")),
-            Statement::Cluster { .. } => Err(Error::unsupported("CLUSTER")),
+            Statement::Reindex { name, .. } => {
+                self.check_relation(name.as_ref())?;
+                Err(Error::unsupported("REINDEX"))
+            }
+            Statement::Cluster { table } => {
+                self.check_relation(table.as_ref())?;
+                Err(Error::unsupported("CLUSTER"))
+            }
             Statement::Unsupported { feature } => Err(Error::unsupported(feature)),
             _ => Err(Error::unsupported("this statement")),
+        }
+    }
+}
+
+impl Session {
+    fn check_relation(&self, name: Option<&crate::sql::ast::Name>) -> Result<()> {
+        match name {
+            Some(name) => super::copy::relation(&self.core.names(), name).map(|_| ()),
+            None => Ok(()),
         }
     }
 }

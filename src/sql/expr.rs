@@ -60,8 +60,8 @@ pub enum Expr {
     ViaIo { arg: Box<Expr>, ty: SqlType },
     /// Applies the modifier of `ty` (length, precision, dimensions); `explicit` casts cut strings where others fail.
     Typmod { arg: Box<Expr>, ty: SqlType, explicit: bool },
-    /// Checks a value against a domain: NOT NULL, then the named checks, which see it as their column 0.
-    Domain { arg: Box<Expr>, ty: SqlType, not_null: bool, checks: Arc<Vec<(String, Expr)>> },
+    /// Checks a value against a domain (`ty` is its base type): NOT NULL, then the named checks, which see it as their column 0.
+    Domain { arg: Box<Expr>, ty: SqlType, domain: Oid, not_null: bool, checks: Arc<Vec<(String, Expr)>> },
     /// Applies `element` (an expression over column 0) to each element of an array.
     ArrayMap { array: Box<Expr>, element: Box<Expr>, ty: SqlType },
     /// A row comparison `(a, b) < (c, d)`.

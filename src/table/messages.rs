@@ -78,7 +78,7 @@ pub fn failing_row(desc: &TableDesc, row: &[Datum], io: &IoContext<'_>) -> Strin
     for (at, (column, datum)) in desc.columns.iter().zip(row).enumerate() {
         text.push_str(if at > 0 { ", " } else { "" });
         let start = text.len();
-        print(datum, column.ty.oid, io, &mut text);
+        print(datum, column.stored_type().oid, io, &mut text);
         if text.len() - start > VALUE_SHOWN_MAX {
             text.truncate(text.floor_char_boundary(start + VALUE_SHOWN_MAX));
             text.push_str("...");

@@ -166,7 +166,7 @@ impl<'a> RowReader<'a> {
                 Some(missing) => missing,
             },
         };
-        codec::decode(column.ty.oid, bytes).map(|(datum, _)| datum)
+        codec::decode(column.stored_type().oid, bytes).map(|(datum, _)| datum)
     }
 
     /// The values of the columns at `positions` of the table.
@@ -203,7 +203,7 @@ impl RowColumns {
     pub fn new(desc: &TableDesc, positions: &[usize], capacity: usize) -> Self {
         let wanted = |position: &usize| {
             let column = &desc.columns[*position];
-            let builder = ColumnBuilder::new(column.ty.oid, capacity);
+            let builder = ColumnBuilder::new(column.stored_type().oid, capacity);
             Wanted { attnum: column.attnum, missing: column.missing.clone(), builder }
         };
         Self { columns: positions.iter().map(wanted).collect() }

@@ -19,6 +19,7 @@ pub(crate) fn table(columns: &[(&str, Oid)]) -> TableDesc {
         collation: Oid(0),
         storage: None,
         statistics: None,
+        base: None,
     };
     TableDesc {
         oid: Oid(100),

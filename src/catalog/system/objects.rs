@@ -105,6 +105,7 @@ pub fn plain_column(attnum: AttNum, name: &str, ty: SqlType, not_null: bool) -> 
         collation: Oid::NONE,
         storage: None,
         statistics: None,
+        base: None,
     }
 }
 

@@ -44,6 +44,7 @@ fn load() -> Shapes {
             collation: builtin().type_row(row.type_oid).map_or(Oid::NONE, |found| found.collation),
             storage: None,
             statistics: None,
+            base: None,
         };
         all.last_mut().expect("pushed above").columns.push(column);
     }

@@ -86,6 +86,11 @@ impl Binder<'_> {
             return self.window_call(call, chosen, over, place, position);
         }
         match chosen.row.kind {
+            'a' if call.args.is_empty() => {
+                let name = call.name.last();
+                let message = format!("{name}(*) must be used to call a parameterless aggregate function");
+                Err(Error::new(crate::error::SqlState::WRONG_OBJECT_TYPE, message).at(position))
+            }
             'a' => self.aggregate(call, chosen, place, position),
             'w' => {
                 Err(crate::error!(WRONG_OBJECT_TYPE, "window function {} requires an OVER clause", call.name.last())
@@ -183,6 +188,9 @@ impl Binder<'_> {
     ) -> Result<ChosenCall> {
         let given: Vec<Oid> = args.iter().map(|arg| arg.ty().oid).collect();
         let schema = name.schema();
+        if let Some(schema) = schema.filter(|schema| self.names().snapshot.schema_named(schema).is_none()) {
+            return Err(crate::error!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist").at(position));
+        }
         let rows = builtin().procs_named(name.last()).filter(|row| schema.is_none_or(|schema| schema == row.namespace));
         let named = arg_names.iter().any(Option::is_some);
         let (candidates, args) = if named {
@@ -220,7 +228,8 @@ impl Binder<'_> {
         let mut converted = Vec::with_capacity(args.len());
         for (arg, want) in args.into_iter().zip(&wanted) {
             // Functions that take "any" value see literals as text.
-            let want = if *want == Oid::ANY && arg.ty().oid == Oid::UNKNOWN { Oid::TEXT } else { *want };
+            let settles = *want == Oid::ANY && arg.ty().oid == Oid::UNKNOWN && row.source != "pg_typeof";
+            let want = if settles { Oid::TEXT } else { *want };
             converted.push(if want == Oid::ANY {
                 arg
             } else {

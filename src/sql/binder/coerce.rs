@@ -284,7 +284,8 @@ impl Binder<'_> {
         let Some(found) = names.snapshot.user_type(target.oid) else { return Ok(expr) };
         let TypeKind::Domain { .. } = &found.kind else { return Ok(expr) };
         let (not_null, checks) = domain_checks(names, target.oid)?;
-        Ok(Expr::Domain { arg: Box::new(expr), ty: SqlType::of(target.oid), not_null, checks: Arc::new(checks) })
+        let ty = names.snapshot.base_type(target);
+        Ok(Expr::Domain { arg: Box::new(expr), ty, domain: target.oid, not_null, checks: Arc::new(checks) })
     }
 
     /// The one type that several expressions can share: for CASE, COALESCE, UNION, arrays, VALUES.

@@ -274,6 +274,20 @@ impl<'a> Binder<'a> {
     /// # Errors
     /// `42702` when several columns have it, `42P01` when there is no such relation.
     pub(super) fn find_column(&mut self, name: &ast::Name) -> Result<Option<Expr>> {
+        if name.parts.len() > 4 {
+            return Err(crate::error!(SYNTAX_ERROR, "improper qualified name (too many dotted names): {name}")
+                .at(name.position));
+        }
+        if let [database, _, _, _] = name.parts.as_slice() {
+            let own = self.names().snapshot.shared.databases.get(&self.names().snapshot.database);
+            if own.is_none_or(|own| own.name != *database) {
+                return Err(crate::error!(
+                    FEATURE_NOT_SUPPORTED,
+                    "cross-database references are not implemented: {name}"
+                )
+                .at(name.position));
+            }
+        }
         for level in (0..self.levels.len()).rev() {
             let scope = &self.levels[level].scope;
             let found = match name.parts.as_slice() {

@@ -353,7 +353,7 @@ impl Binder<'_> {
         position: u32,
     ) -> Result<Vec<Oid>> {
         let columns: Vec<(String, SqlType)> =
-            table.columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
+            table.columns.iter().map(|column| (column.name.clone(), column.stored_type())).collect();
         let mut wanted = Vec::with_capacity(exprs.len());
         for expr in exprs {
             wanted.push(table_expr::bind(expr, &columns, None, self.names(), Place::IndexExpression)?);
@@ -375,7 +375,7 @@ impl Binder<'_> {
                 keys.push(match &key.target {
                     IndexTarget::Column(attnum) => {
                         let at = table.position_of(*attnum).expect("an index names live columns");
-                        Expr::Column { index: at, ty: table.columns[at].ty }
+                        Expr::Column { index: at, ty: table.columns[at].stored_type() }
                     }
                     IndexTarget::Expr(text) => {
                         table_expr::bind_stored(text, &columns, None, self.names(), Place::IndexExpression)?
@@ -605,7 +605,7 @@ impl Binder<'_> {
         scope: Option<Scope>,
     ) -> Result<LogicalPlan> {
         let columns: Vec<(String, SqlType)> =
-            table.columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
+            table.columns.iter().map(|column| (column.name.clone(), column.stored_type())).collect();
         let names = self.names();
         let mut checks = Vec::new();
         let mut generated: Generated = Vec::new();
@@ -669,7 +669,7 @@ fn source_position(query: &ast::Query) -> u32 {
 }
 
 fn table_fields(table: &TableDesc) -> Vec<Field> {
-    let field = |column: &ColumnDesc| Field { name: column.name.clone(), ty: column.ty, origin: None };
+    let field = |column: &ColumnDesc| Field { name: column.name.clone(), ty: column.stored_type(), origin: None };
     table.columns.iter().map(field).collect()
 }
 
@@ -681,7 +681,7 @@ fn row_scope(table: &Arc<TableDesc>, alias: &str) -> Scope {
         .enumerate()
         .map(|(index, column)| ScopeColumn {
             name: column.name.clone(),
-            ty: column.ty,
+            ty: column.stored_type(),
             index,
             rel: Some(0),
             origin: Some((table.oid, column.attnum)),

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::catalog::Relation;
-use crate::catalog::descriptor::{TableDesc, ViewDesc};
+use crate::catalog::descriptor::{RelationDesc, TableDesc, ViewDesc};
 use crate::error::{Error, Result};
 use crate::sql::ast::{self, ExprKind, FromItem, JoinCondition};
 use crate::sql::expr::Expr;
@@ -133,9 +133,7 @@ impl Binder<'_> {
                 scope.star.pop();
                 Ok(Bound { plan, scope })
             }
-            Relation::Sequence(sequence) => {
-                Err(Error::unsupported(format!("reading sequence \"{}\" as a table", sequence.name)).at(name.position))
-            }
+            Relation::Sequence(sequence) => sequence_rows(&sequence, alias),
             Relation::Index(_) => Err(crate::error!(WRONG_OBJECT_TYPE, "cannot open relation \"{}\"", name.last())
                 .detail("This operation is not supported for indexes.")
                 .at(name.position)),
@@ -172,7 +170,11 @@ impl Binder<'_> {
         let mut fields: Vec<Field> = table
             .columns
             .iter()
-            .map(|column| Field { name: column.name.clone(), ty: column.ty, origin: Some((table.oid, column.attnum)) })
+            .map(|column| Field {
+                name: column.name.clone(),
+                ty: column.stored_type(),
+                origin: Some((table.oid, column.attnum)),
+            })
             .collect();
         let width = fields.len();
         fields.extend(SYSTEM_COLUMNS.map(|(_, name, oid)| Field {
@@ -226,7 +228,11 @@ impl Binder<'_> {
         let fields: Vec<Field> = view
             .columns
             .iter()
-            .map(|column| Field { name: column.name.clone(), ty: column.ty, origin: Some((view.oid, column.attnum)) })
+            .map(|column| Field {
+                name: column.name.clone(),
+                ty: column.stored_type(),
+                origin: Some((view.oid, column.attnum)),
+            })
             .collect();
         let exprs =
             plan.fields().iter().enumerate().map(|(index, field)| Expr::Column { index, ty: field.ty }).collect();
@@ -578,6 +584,28 @@ fn aliased_join(bound: Bound, alias: &ast::Alias) -> Result<Bound> {
         .collect();
     scope.star = (0..columns.len()).collect();
     scope.columns = columns;
+    Ok(Bound { plan, scope })
+}
+
+/// A sequence read as a table of one row.
+fn sequence_rows(sequence: &crate::catalog::descriptor::SequenceDesc, alias: Option<&ast::Alias>) -> Result<Bound> {
+    let columns = [("last_value", Oid::INT8), ("log_cnt", Oid::INT8), ("is_called", Oid::BOOL), ("tableoid", Oid::OID)];
+    let fields =
+        columns.map(|(name, oid)| Field { name: name.to_owned(), ty: SqlType::of(oid), origin: None }).to_vec();
+    let relation = Arc::new(RelationDesc {
+        oid: sequence.oid,
+        schema: sequence.schema,
+        name: "sequence",
+        kind: 'S',
+        columns: Vec::new(),
+    });
+    let plan = LogicalPlan::SystemScan { relation, fields };
+    let alias = alias.cloned().unwrap_or_else(|| ast::Alias { name: sequence.name.clone(), columns: Vec::new() });
+    let mut scope = derived_scope(&plan, &alias, None)?;
+    if let Some(last) = scope.columns.last_mut() {
+        last.system = true;
+    }
+    scope.star.pop();
     Ok(Bound { plan, scope })
 }
 

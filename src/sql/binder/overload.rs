@@ -78,6 +78,7 @@ pub(super) fn choose<T: Clone>(candidates: Vec<Candidate<T>>, given: &[Oid], sna
                 .iter()
                 .zip(&candidate.args)
                 .all(|(from, to)| can_coerce(*from, *to, CoercionContext::Implicit, snapshot))
+                && polymorphic(&candidate.args, &assumed, Oid::VOID, snapshot).is_some()
         };
         let fitting: Vec<Candidate<T>> = left.iter().filter(fits).cloned().collect();
         if fitting.len() == 1 {

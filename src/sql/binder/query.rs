@@ -97,13 +97,18 @@ impl Binder<'_> {
             keys.push(key);
         }
         let plan = if keys.is_empty() { plan } else { LogicalPlan::Sort { input: Box::new(plan), keys } };
-        self.limited(plan, &query.limit)
+        self.limited(plan, &query.limit, false)
     }
 
     /// LIMIT and OFFSET.
-    pub(super) fn limited(&mut self, plan: LogicalPlan, clause: &ast::LimitClause) -> Result<LogicalPlan> {
-        let limit = self.limit_expr(clause.limit.as_ref(), Place::Limit)?;
-        let offset = self.limit_expr(clause.offset.as_ref(), Place::Offset)?;
+    pub(super) fn limited(
+        &mut self,
+        plan: LogicalPlan,
+        clause: &ast::LimitClause,
+        in_select: bool,
+    ) -> Result<LogicalPlan> {
+        let limit = self.limit_expr(clause.limit.as_ref(), Place::Limit, in_select)?;
+        let offset = self.limit_expr(clause.offset.as_ref(), Place::Offset, in_select)?;
         if limit.is_none() && offset.is_none() {
             return Ok(plan);
         }
@@ -113,11 +118,18 @@ impl Binder<'_> {
         Ok(LogicalPlan::Limit { input: Box::new(plan), limit, offset, with_ties: clause.with_ties })
     }
 
-    fn limit_expr(&mut self, expr: Option<&ast::Expr>, place: Place) -> Result<Option<Expr>> {
+    fn limit_expr(&mut self, expr: Option<&ast::Expr>, place: Place, in_select: bool) -> Result<Option<Expr>> {
         let Some(expr) = expr else { return Ok(None) };
-        self.levels.push(Level::default());
+        // The columns of the query itself are out of reach here, so its own level stands in with no names.
+        let own = (!in_select).then(Level::default);
+        let pushed = own.is_some();
+        self.levels.extend(own);
+        let scope = std::mem::take(&mut self.level().scope);
         let bound = self.expr(expr, place);
-        self.levels.pop();
+        self.level().scope = scope;
+        if pushed {
+            self.levels.pop();
+        }
         let bound = match bound {
             Err(error) if error.sqlstate() == crate::error::SqlState::UNDEFINED_COLUMN => {
                 let what = place.name();

@@ -383,7 +383,7 @@ impl Binder<'_> {
         if !locks.is_empty() {
             plan = LogicalPlan::LockRows { input: Box::new(plan), targets: locks };
         }
-        plan = self.limited(plan, &query.limit)?;
+        plan = self.limited(plan, &query.limit, true)?;
         Ok(project(plan, parts.outputs))
     }
 
@@ -439,7 +439,7 @@ impl Binder<'_> {
         } else if !keys.is_empty() {
             plan = LogicalPlan::Sort { input: Box::new(plan), keys };
         }
-        plan = self.limited(plan, &query.limit)?;
+        plan = self.limited(plan, &query.limit, true)?;
         if plan.fields().len() > width {
             let exprs = fields.iter().enumerate().map(|(index, field)| Expr::Column { index, ty: field.ty }).collect();
             fields.truncate(width);

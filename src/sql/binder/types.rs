@@ -60,6 +60,9 @@ fn modifier(oid: Oid, modifiers: &[ast::Expr]) -> Result<i32> {
         texts.push(match &item.kind {
             ast::ExprKind::Number(text) | ast::ExprKind::String(text) => text.clone(),
             ast::ExprKind::Column(name) => name.to_string(),
+            ast::ExprKind::Unary { op, .. } if op.symbol == "-" && matches!(oid, Oid::VARCHAR | Oid::BPCHAR) => {
+                bail!(SYNTAX_ERROR, "syntax error at or near \"-\"")
+            }
             ast::ExprKind::Unary { op, arg } if op.symbol == "-" => match &arg.kind {
                 ast::ExprKind::Number(text) => format!("-{text}"),
                 _ => bail!(SYNTAX_ERROR, "type modifiers must be simple constants or identifiers"),

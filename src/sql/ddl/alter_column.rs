@@ -168,6 +168,7 @@ fn set_type(old: TableDesc, at: usize, ty: &TypeName, using: Option<&AstExpr>, c
     let convert = conversion(&old, at, target, using, ctx)?;
     let mut new = old.clone();
     new.columns[at].ty = target;
+    new.columns[at].base = super::columns::domain_base(ctx, target);
     new.columns[at].collation = collation(ctx, target, None)?;
     if let Some(text) = &column.default {
         check_default(&new, at, text, target, ctx)?;

@@ -57,6 +57,7 @@ pub(super) fn plan_column(def: &ColumnDef, attnum: AttNum, table: &str, ctx: &Dd
             collation,
             storage: None,
             statistics: None,
+            base: domain_base(ctx, ty),
         },
         default: None,
         generated: None,
@@ -241,4 +242,10 @@ pub(super) fn is_constrained_domain(ctx: &DdlContext<'_>, ty: SqlType) -> bool {
         }
         _ => false,
     }
+}
+
+/// The type under a domain; `None` for other types.
+pub(super) fn domain_base(ctx: &DdlContext<'_>, ty: SqlType) -> Option<SqlType> {
+    let base = ctx.snapshot().base_type(ty);
+    (base.oid != ty.oid).then_some(base)
 }

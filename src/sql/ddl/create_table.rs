@@ -226,6 +226,7 @@ pub fn table_of_query(
             collation: columns::default_collation(ctx, ty),
             storage: None,
             statistics: None,
+            base: columns::domain_base(ctx, ty),
         });
     }
     table.unlogged = new.unlogged;

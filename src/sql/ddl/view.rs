@@ -89,6 +89,7 @@ fn columns(fields: &[(String, SqlType)], create: &CreateView, ctx: &DdlContext<'
             collation: default_collation(ctx, ty),
             storage: None,
             statistics: None,
+            base: super::columns::domain_base(ctx, ty),
         });
     }
     Ok(columns)

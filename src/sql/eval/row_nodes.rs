@@ -71,9 +71,9 @@ pub(super) fn eval(expr: &Expr, row: Row<'_>, ctx: &EvalContext) -> Result<Datum
             Ok(Datum::Array(Arc::new(ArrayValue { element: target, dims: source.dims.clone(), items })))
         }
         Expr::Typmod { arg, ty, explicit } => typmod::coerce(eval_row(arg, row, ctx)?, *ty, *explicit),
-        Expr::Domain { arg, ty, not_null, checks } => {
+        Expr::Domain { arg, domain, not_null, checks, .. } => {
             let value = eval_row(arg, row, ctx)?;
-            check_domain(&value, *ty, *not_null, checks, ctx)?;
+            check_domain(&value, *domain, *not_null, checks, ctx)?;
             Ok(value)
         }
         Expr::RowCompare { op, pairs } => row_compare(*op, pairs, row, ctx),
@@ -86,12 +86,12 @@ pub(super) fn eval(expr: &Expr, row: Row<'_>, ctx: &EvalContext) -> Result<Datum
 /// NOT NULL and the checks of a domain; a check that is NULL passes.
 fn check_domain(
     value: &Datum,
-    ty: crate::types::SqlType,
+    domain: Oid,
     not_null: bool,
     checks: &[(String, Expr)],
     ctx: &EvalContext,
 ) -> Result<()> {
-    let name = || ctx.lookup.type_name(ty.oid);
+    let name = || ctx.lookup.type_name(domain);
     if not_null && value.is_null() {
         bail!(NOT_NULL_VIOLATION, "domain {} does not allow null values", name());
     }

@@ -200,5 +200,5 @@ pub(super) fn row_ids(batch: &Batch, column: usize) -> Vec<u32> {
 
 /// Types of all columns of a table.
 pub(super) fn table_types(table: &crate::catalog::descriptor::TableDesc) -> Vec<Oid> {
-    table.columns.iter().map(|column| column.ty.oid).collect()
+    table.columns.iter().map(|column| column.stored_type().oid).collect()
 }
