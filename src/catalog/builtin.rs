@@ -193,6 +193,8 @@ data! {
     PG_TYPE = "pg_type.tsv";
     /// pg_proc.
     PG_PROC = "pg_proc.tsv";
+    /// OmenDB's own functions, in the form of pg_proc.
+    OMENDB_PROC = "omendb_proc.tsv";
     /// pg_operator.
     PG_OPERATOR = "pg_operator.tsv";
     /// pg_cast.
@@ -323,7 +325,7 @@ fn group_by<T, K: std::hash::Hash + Eq>(rows: &[T], key: impl Fn(&T) -> K) -> Ha
 
 fn load() -> Builtin {
     let types: Vec<TypeRow> = raw_rows(PG_TYPE).map(|r| type_row(&r)).collect();
-    let procs: Vec<ProcRow> = raw_rows(PG_PROC).map(|r| proc_row(&r)).collect();
+    let procs: Vec<ProcRow> = raw_rows(PG_PROC).chain(raw_rows(OMENDB_PROC)).map(|r| proc_row(&r)).collect();
     let operators: Vec<OperatorRow> = raw_rows(PG_OPERATOR).map(|r| operator_row(&r)).collect();
     let casts: Vec<CastRow> = raw_rows(PG_CAST)
         .map(|r| CastRow {

@@ -6,7 +6,8 @@ use crate::bail;
 use crate::catalog::Relation;
 use crate::common::{CancelReason, rng};
 use crate::error::{Error, Result, SqlState};
-use crate::sql::eval::context::{AdvisoryKey, CatalogQuestion, ObjectClass, SessionFacade};
+use crate::sql::eval::EvalContext;
+use crate::sql::eval::context::{AdvisoryKey, CatalogQuestion, CheckFinding, ObjectClass, SessionFacade};
 use crate::storage::{Cf, keyspace};
 use crate::txn::{SequenceSpec, Wait};
 use crate::types::{Datum, Oid};
@@ -296,6 +297,10 @@ impl SessionFacade for Core {
 
     fn catalog_answer(&self, question: &CatalogQuestion<'_>) -> Result<Option<Datum>> {
         super::live::answer(self, question)
+    }
+
+    fn check_database(&self, eval: &EvalContext) -> Result<Vec<CheckFinding>> {
+        super::check::database(self, eval)
     }
 
     fn random(&self) -> f64 {

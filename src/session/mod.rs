@@ -5,10 +5,11 @@
 //!
 //! * `session`: the protocol; `statement`: running; `utility`, `cursor`, `copy`: statements that are no plans.
 //! * `core`, `facade`, [`catalog_facade`]: the half that functions reach; [`settings`]: SET, SHOW, RESET; `notify`; `live`, `stored`:
-//!   what the executor asks.
+//!   what the executor asks. [`check`]: whether a database agrees with itself.
 //! * `engine`, `maintenance`: shared by all sessions.
 
 pub mod catalog_facade;
+pub mod check;
 mod copy;
 pub mod core;
 mod cursor;

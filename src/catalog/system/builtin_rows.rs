@@ -4,8 +4,8 @@
 //! (schema `nsp` other than `pg_catalog`, or an OID from 16384) show only in a database that has it, in the schema it is in.
 
 use crate::catalog::builtin::{
-    PG_AGGREGATE, PG_AM, PG_AMOP, PG_AMPROC, PG_CAST, PG_COLLATION, PG_LANGUAGE, PG_OPCLASS, PG_OPERATOR, PG_OPFAMILY,
-    PG_PROC, PG_RANGE, builtin, raw_rows,
+    OMENDB_PROC, PG_AGGREGATE, PG_AM, PG_AMOP, PG_AMPROC, PG_CAST, PG_COLLATION, PG_LANGUAGE, PG_OPCLASS, PG_OPERATOR,
+    PG_OPFAMILY, PG_PROC, PG_RANGE, builtin, raw_rows,
 };
 use crate::catalog::descriptor::RelationDesc;
 use crate::catalog::snapshot::{PG_CATALOG, Snapshot};
@@ -154,7 +154,9 @@ pub fn pg_opfamily(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
 
 pub fn pg_proc(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
     let presets = [("proowner", oid(FIRST_ROLE)), ("procost", int(1)), ("proparallel", letter('s'))];
-    raw(desc, ctx.snapshot(), PG_PROC, &presets)
+    let mut rows = raw(desc, ctx.snapshot(), PG_PROC, &presets);
+    rows.append(&mut raw(desc, ctx.snapshot(), OMENDB_PROC, &presets));
+    rows
 }
 
 pub fn pg_range(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {

@@ -194,6 +194,27 @@ pub enum ObjectClass {
     Expression,
 }
 
+/// Something that does not agree in a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckFinding {
+    /// The table, with its schema, quoted as needed.
+    pub relation: String,
+    /// The index, when it is about one.
+    pub index: Option<String>,
+    /// The row's internal number; 0 when it is not about one row.
+    pub row: i64,
+    /// What is wrong, as one sentence without a period.
+    pub problem: String,
+}
+
+impl CheckFinding {
+    /// The finding as one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{}: row {}: {}", self.relation, self.row, self.problem)
+    }
+}
+
 /// What SQL functions ask of, and do to, the session, its transaction and the server. Methods have answers for a session
 /// that can do nothing, so that an implementation grows method by method.
 #[allow(unused_variables)]
@@ -345,6 +366,13 @@ pub trait SessionFacade: Send + Sync {
     /// PostgreSQL's own for the question.
     fn catalog_answer(&self, question: &CatalogQuestion<'_>) -> Result<Option<Datum>> {
         Ok(None)
+    }
+    /// Compares rows, indexes and constraints of the current database: `omendb_check()`. `eval` is the context of the call.
+    ///
+    /// # Errors
+    /// `42501` for anyone but a superuser; storage errors.
+    fn check_database(&self, eval: &EvalContext) -> Result<Vec<CheckFinding>> {
+        Err(Error::unsupported("omendb_check"))
     }
     /// A random number in [0, 1), from the session's generator.
     fn random(&self) -> f64 {

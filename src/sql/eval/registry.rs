@@ -171,6 +171,7 @@ impl Function {
 }
 
 const PG_PROC: &str = include_str!("../../catalog/data/pg_proc.tsv");
+const OMENDB_PROC: &str = include_str!("../../catalog/data/omendb_proc.tsv");
 const PG_OPERATOR: &str = include_str!("../../catalog/data/pg_operator.tsv");
 const PG_AMOP: &str = include_str!("../../catalog/data/pg_amop.tsv");
 const PG_AGGREGATE: &str = include_str!("../../catalog/data/pg_aggregate.tsv");
@@ -212,7 +213,7 @@ fn build() -> Vec<Option<Box<Function>>> {
         kinds: rows(PG_AGGREGATE).map(|row| (row[0], row[1].chars().next().unwrap_or('n'))).collect(),
     };
     let mut table: Vec<Option<Box<Function>>> = Vec::new();
-    for row in rows(PG_PROC) {
+    for row in rows(PG_PROC).chain(rows(OMENDB_PROC)) {
         let function = function_from(&row, &sources);
         let index = function.oid.0 as usize;
         if table.len() <= index {

@@ -85,6 +85,16 @@ fn form_of(args: &[Datum]) -> &str {
     args.get(1).map_or("NFC", text)
 }
 
+/// `omendb_check()`: one row for everything that does not agree.
+fn check(ctx: &FnContext<'_>, _: &[Datum]) -> Result<SetRows> {
+    let findings = ctx.session().check_database(ctx.eval)?;
+    let rows = findings.into_iter().map(|finding| {
+        let index = finding.index.map_or(Datum::Null, to_text);
+        vec![to_text(finding.relation), index, Datum::Int8(finding.row), to_text(finding.problem)]
+    });
+    Ok(SetRows::Rows(rows.collect()))
+}
+
 /// Functions by `prosrc`.
 pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("unicode_normalize_func", |_, a| normal_form(text(&a[0]), form_of(a)).map(to_text)),
@@ -97,6 +107,7 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
 
 /// Set-returning functions by `prosrc`.
 pub const SET_FUNCTIONS: &[(&str, SetFn)] = &[
+    ("omendb_check", check),
     ("pg_get_keywords", keywords),
     ("pg_timezone_names", zones),
     ("pg_timezone_abbrevs_abbrevs", zone_abbreviations),
