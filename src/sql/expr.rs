@@ -54,6 +54,15 @@ pub enum Expr {
     Subscript { array: Box<Expr>, indices: Vec<Expr>, ty: SqlType },
     /// `array[a:b]...`; a missing bound is the array's own.
     Slice { array: Box<Expr>, bounds: Vec<(Option<Expr>, Option<Expr>)>, ty: SqlType },
+    /// The container with an element, a slice or (of jsonb) the end of a path replaced: `SET a[1] = x`. An element has
+    /// upper bounds only.
+    Store {
+        container: Box<Expr>,
+        element: Oid,
+        bounds: Vec<(Option<Expr>, Option<Expr>)>,
+        slice: bool,
+        value: Box<Expr>,
+    },
     /// Same bytes, other type (binary-coercible casts, domain to base); NULL stays NULL.
     Relabel { arg: Box<Expr>, ty: SqlType },
     /// Cast through text output and input. For enum targets eval asks the catalog for labels.
@@ -225,6 +234,7 @@ impl Expr {
             | Self::Typmod { ty, .. }
             | Self::Domain { ty, .. }
             | Self::ArrayMap { ty, .. } => *ty,
+            Self::Store { container, .. } => container.ty(),
             Self::Call(call) => call.ty,
             Self::Subquery(subquery) => subquery.ty,
             Self::Grouping { .. } => SqlType::of(Oid::INT4),

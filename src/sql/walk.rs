@@ -54,6 +54,13 @@ pub fn for_each_child_mut(expr: &mut Expr, f: &mut dyn FnMut(&mut Expr)) {
             f(array);
             indices.iter_mut().for_each(f);
         }
+        Expr::Store { container, bounds, value, .. } => {
+            f(container);
+            for (low, high) in bounds {
+                low.iter_mut().chain(high.iter_mut()).for_each(&mut *f);
+            }
+            f(value);
+        }
         Expr::Slice { array, bounds, .. } => {
             f(array);
             for (low, high) in bounds {

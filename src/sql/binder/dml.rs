@@ -488,6 +488,9 @@ impl Binder<'_> {
         table: &Arc<TableDesc>,
         out: &mut Vec<(usize, Expr)>,
     ) -> Result<()> {
+        if !target.subscripts.is_empty() && target.field.is_none() {
+            return self.assign_element(target, value, table, out);
+        }
         let column = self.target_column(target, table)?;
         self.check_twice(out, column, &target.column, target.position)?;
         let desc = &table.columns[column];
@@ -511,6 +514,29 @@ impl Binder<'_> {
         let bound = self.expr(value, Place::Update)?;
         let bound = self.assign(bound, desc.ty, name, value.position)?;
         out.push((column, bound));
+        Ok(())
+    }
+
+    /// `SET a[1] = x`: the column's new value is its old one, or what an item before has made of it, with a part replaced.
+    fn assign_element(
+        &mut self,
+        target: &AssignTarget,
+        value: &ast::Expr,
+        table: &Arc<TableDesc>,
+        out: &mut Vec<(usize, Expr)>,
+    ) -> Result<()> {
+        let plain = AssignTarget { subscripts: Vec::new(), ..target.clone() };
+        let column = self.target_column(&plain, table)?;
+        let desc = &table.columns[column];
+        let container = match out.iter().position(|item| item.0 == column) {
+            Some(at) if matches!(out[at].1, Expr::Store { .. }) => out.remove(at).1,
+            Some(_) => return self.check_twice(out, column, &target.column, target.position),
+            // The target's columns come first in the scope of UPDATE and of ON CONFLICT.
+            None => Expr::Column { index: column, ty: desc.ty },
+        };
+        let bound = self.expr(value, Place::Update)?;
+        let stored = self.store(container, desc.ty, &target.subscripts, bound, value.position)?;
+        out.push((column, stored));
         Ok(())
     }
 

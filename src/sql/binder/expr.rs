@@ -698,6 +698,69 @@ impl Binder<'_> {
         Ok(Expr::Subscript { array: Box::new(array), indices, ty: SqlType::of(element) })
     }
 
+    /// A container with the value at the subscripts.
+    ///
+    /// # Errors
+    /// `42804` for a type without subscripts or a value of another type.
+    pub(super) fn store(
+        &mut self,
+        container: Expr,
+        ty: SqlType,
+        subscripts: &[ast::Subscript],
+        value: Expr,
+        position: u32,
+    ) -> Result<Expr> {
+        let snapshot = std::sync::Arc::clone(&self.names().snapshot);
+        let oid = snapshot.base_type(ty).oid;
+        let element = if oid == Oid::JSONB { Some(Oid::JSONB) } else { snapshot.element_type(oid) };
+        let Some(element) = element else {
+            let text = self.type_text(oid);
+            return Err(crate::error!(
+                DATATYPE_MISMATCH,
+                "cannot subscript type {text} because it does not support subscripting"
+            )
+            .at(position));
+        };
+        let slice = subscripts.iter().any(|item| matches!(item, ast::Subscript::Slice(..)));
+        if slice && oid == Oid::JSONB {
+            return Err(crate::error!(DATATYPE_MISMATCH, "jsonb subscript does not support slices").at(position));
+        }
+        let one = || Expr::Const(Datum::Int4(1), SqlType::of(Oid::INT4));
+        let mut bounds = Vec::with_capacity(subscripts.len());
+        for item in subscripts {
+            bounds.push(match item {
+                ast::Subscript::Slice(low, high) => (
+                    low.as_ref().map(|low| self.store_index(low, oid)).transpose()?,
+                    high.as_ref().map(|high| self.store_index(high, oid)).transpose()?,
+                ),
+                ast::Subscript::Index(index) => (slice.then(one), Some(self.store_index(index, oid)?)),
+            });
+        }
+        let wanted = if slice { ty } else { SqlType::with(element, ty.typmod) };
+        let found = value.ty().oid;
+        let Some(value) = self.try_coerce(value, wanted, CoercionContext::Assignment, position)? else {
+            let (wanted, found) = (self.type_text(wanted.oid), self.type_text(found));
+            return Err(crate::error!(
+                DATATYPE_MISMATCH,
+                "subscripted assignment to \"{wanted}\" requires type {wanted} but expression is of type {found}"
+            )
+            .hint("You will need to rewrite or cast the expression.")
+            .at(position));
+        };
+        Ok(Expr::Store { container: Box::new(container), element, bounds, slice, value: Box::new(value) })
+    }
+
+    /// A subscript of an assignment: an integer; for jsonb also text.
+    fn store_index(&mut self, index: &ast::Expr, container: Oid) -> Result<Expr> {
+        let bound = self.expr(index, Place::Update)?;
+        let is_text = matches!(bound.ty().oid, Oid::UNKNOWN | Oid::TEXT | Oid::VARCHAR);
+        let wanted = if container == Oid::JSONB && is_text { Oid::TEXT } else { Oid::INT4 };
+        match self.try_coerce(bound, SqlType::of(wanted), CoercionContext::Assignment, index.position)? {
+            Some(bound) => Ok(bound),
+            None => Err(crate::error!(DATATYPE_MISMATCH, "array subscript must have type integer").at(index.position)),
+        }
+    }
+
     fn collate(&mut self, arg: &ast::Expr, collation: &ast::Name, place: Place) -> Result<Expr> {
         let bound = self.known(arg, place)?;
         if !matches!(collation.last(), "C" | "POSIX" | "default" | "ucs_basic" | "pg_c_utf8" | "C.UTF-8" | "C.utf8") {

@@ -178,6 +178,7 @@ impl<'a> Printer<'a> {
                 }
             }
             Expr::Slice { array, bounds, .. } => self.slice(array, bounds),
+            Expr::Store { value, .. } => self.expr(value, false),
             other => unreachable_node(other),
         }
     }

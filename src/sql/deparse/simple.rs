@@ -18,6 +18,7 @@ pub(super) fn is_simple(expr: &Expr, parent: &Expr) -> bool {
         | Expr::Row { .. }
         | Expr::Subscript { .. }
         | Expr::Slice { .. }
+        | Expr::Store { .. }
         | Expr::Grouping { .. }
         | Expr::Default => true,
         Expr::Field { .. } => !matches!(parent, Expr::Field { .. }),

@@ -19,6 +19,7 @@ mod kernels;
 pub mod registry;
 pub mod row;
 mod row_nodes;
+mod store;
 
 pub use aggregate::{AggregateInfo, AggregateMaker, AggregateState};
 pub use batch::{eval_batch, eval_mask};

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::sql::eval::context::EvalContext;
 use crate::sql::eval::registry::CompareOp;
 use crate::sql::eval::row::{Row, call_predicate, eval_row};
+use crate::sql::eval::store::store;
 use crate::sql::expr::{Expr, RowCompareOp, RowComparePair};
 use crate::types::array::{ArrayDim, ArrayValue};
 use crate::types::compare::compare_typed;
@@ -58,6 +59,13 @@ pub(super) fn eval(expr: &Expr, row: Row<'_>, ctx: &EvalContext) -> Result<Datum
             let array = eval_row(array, row, ctx)?;
             let indices = indices.iter().map(|index| eval_row(index, row, ctx)).collect::<Result<Vec<_>>>()?;
             Ok(subscript(&array, &indices))
+        }
+        Expr::Store { container, element, bounds, slice, value } => {
+            let bound = |bound: &Option<Expr>| bound.as_ref().map(|bound| eval_row(bound, row, ctx)).transpose();
+            let bounds = bounds.iter().map(|(lower, upper)| Ok((bound(lower)?, bound(upper)?)));
+            let bounds = bounds.collect::<Result<Vec<_>>>()?;
+            let (container, value) = (eval_row(container, row, ctx)?, eval_row(value, row, ctx)?);
+            store(container, *element, &bounds, *slice, value)
         }
         Expr::Slice { array, bounds, .. } => eval_slice(array, bounds, row, ctx),
         Expr::ArrayMap { array, element, ty } => {
