@@ -469,13 +469,16 @@ impl Session {
             };
             let ty = names.snapshot.base_type(*ty);
             let value = match format {
-                Format::Text => wire::text_from(bytes).and_then(|text| crate::types::io::input(text, ty, &io)),
-                Format::Binary => wire::recv(bytes, ty, &io),
+                // PostgreSQL names the value in the context, but shows it only when told to.
+                Format::Text => wire::text_from(bytes)
+                    .map_err(|error| (error, ""))
+                    .and_then(|text| crate::types::io::input(text, ty, &io).map_err(|error| (error, " = '...'"))),
+                Format::Binary => wire::recv(bytes, ty, &io).map_err(|error| (wire::in_parameter(error, at + 1), "")),
             };
-            values.push(value.map_err(|error| {
-                let shown = if *format == Format::Text { "" } else { " in binary format" };
-                error.context(format!("unnamed portal parameter ${}{shown}", at + 1))
-            })?);
+            values.push(
+                value
+                    .map_err(|(error, shown)| error.context(format!("unnamed portal parameter ${}{shown}", at + 1)))?,
+            );
         }
         Ok(values)
     }

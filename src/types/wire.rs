@@ -13,16 +13,30 @@ use crate::types::{
     array, bit, codec, datetime, halfvec, json, numeric, record, regtype, sparsevec, text, time, vector,
 };
 
+/// What PostgreSQL says of bytes behind a value's end.
+pub(crate) const TRAILING: &str = "incorrect binary data format";
+
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
     match <[u8; N]>::try_from(bytes) {
         Ok(array) => Ok(array),
+        Err(_) if bytes.is_empty() && N == 1 => Err(crate::error!(PROTOCOL_VIOLATION, "no data left in message")),
         Err(_) if bytes.len() < N => Err(crate::error!(PROTOCOL_VIOLATION, "insufficient data left in message")),
         Err(_) => Err(trailing()),
     }
 }
 
 fn trailing() -> Error {
-    crate::error!(INVALID_BINARY_REPRESENTATION, "incorrect binary data format")
+    crate::error!(INVALID_BINARY_REPRESENTATION, "{TRAILING}")
+}
+
+/// Names the statement parameter whose bytes had the wrong length.
+#[must_use]
+pub fn in_parameter(mut error: Error, number: usize) -> Error {
+    let message = &mut error.report_mut().message;
+    if message == TRAILING {
+        message.push_str(&format!(" in bind parameter {number}"));
+    }
+    error
 }
 
 /// The unread rest of one binary value.

@@ -40,6 +40,7 @@ pub fn recv(bytes: &[u8], oid: Oid, element: SqlType, ctx: &IoContext<'_>) -> Re
     }
     let items = check_shape(&dims)?;
     if items == 0 {
+        message.end()?;
         return Ok(Datum::Array(Arc::new(ArrayValue { element: element.oid, dims: Vec::new(), items: Vec::new() })));
     }
     if matches!(oid, Oid::INT2VECTOR | Oid::OIDVECTOR) && (dims.len() != 1 || dims[0].lower_bound != 0) {
@@ -64,7 +65,7 @@ fn recv_item(message: &mut Message<'_>, index: usize, element: SqlType, ctx: &Io
     };
     let item = message.take(length)?;
     wire::recv(item, element, ctx).map_err(|error| {
-        let trailing = error.report().message == "incorrect binary data format";
+        let trailing = error.report().message == wire::TRAILING;
         if trailing {
             crate::error!(INVALID_BINARY_REPRESENTATION, "improper binary format in array element {index}")
         } else {

@@ -47,7 +47,7 @@ pub fn recv_jsonb(bytes: &[u8]) -> Result<Datum> {
     match bytes.split_first() {
         Some((1, text)) => input_jsonb(crate::types::wire::text_from(text)?),
         Some((version, _)) => bail!(INTERNAL_ERROR, "unsupported jsonb version number {version}"),
-        None => bail!(PROTOCOL_VIOLATION, "no data left in message"),
+        None => bail!(PROTOCOL_VIOLATION, "insufficient data left in message"),
     }
 }
 

@@ -231,7 +231,7 @@ pub fn recv(bytes: &[u8]) -> Result<Numeric> {
         bail!(PROTOCOL_VIOLATION, "insufficient data left in message");
     }
     if digits.len() > usize::from(*count) || !rest.is_empty() {
-        bail!(INVALID_BINARY_REPRESENTATION, "invalid length in external \"numeric\" value");
+        bail!(INVALID_BINARY_REPRESENTATION, "incorrect binary data format");
     }
     match *sign {
         0 | SIGN_NEGATIVE => {}
