@@ -154,7 +154,7 @@ impl Names {
             Some(TypeRef::User(ty)) => ty.oid,
             Some(TypeRef::UserArray(ty)) => ty.array_oid,
             Some(TypeRef::Row(oid, _)) => oid,
-            None => bail!(UNDEFINED_OBJECT, "type \"{text}\" does not exist"),
+            None => bail!(UNDEFINED_OBJECT, "type \"{}\" does not exist", parts.join(".")),
         };
         Ok(if text.ends_with("[]") { self.snapshot.array_type(oid) } else { oid })
     }

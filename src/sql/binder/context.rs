@@ -256,7 +256,15 @@ impl<'a> Binder<'a> {
 
     /// The text of a type, for messages.
     pub(super) fn type_text(&self, oid: Oid) -> String {
-        if oid == Oid::UNKNOWN { "unknown".to_owned() } else { self.names().snapshot.type_text(SqlType::of(oid)) }
+        // Without a modifier in sight, messages do not tell `bpchar` from `character`.
+        match oid {
+            Oid::UNKNOWN => "unknown".to_owned(),
+            Oid::BPCHAR => "character".to_owned(),
+            Oid::BPCHAR_ARRAY => "character[]".to_owned(),
+            Oid::BIT => "bit".to_owned(),
+            Oid::BIT_ARRAY => "bit[]".to_owned(),
+            oid => self.names().snapshot.type_text(SqlType::of(oid)),
+        }
     }
 
     /// A reference to a column at a level, from the innermost one.

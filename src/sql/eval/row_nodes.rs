@@ -315,10 +315,13 @@ fn row_compare(op: RowCompareOp, pairs: &[RowComparePair], row: Row<'_>, ctx: &E
 
 /// Compares dates with timestamps: a date is its midnight, and becomes an instant in the session's zone where the other side is one.
 pub(super) fn compare_times(op: CompareOp, left: &Datum, right: &Datum, ctx: &EvalContext) -> Result<Datum> {
+    Ok(Datum::Bool(op.accepts(order_times(left, right, ctx)?)))
+}
+
+/// The order that [`compare_times`] goes by.
+pub(super) fn order_times(left: &Datum, right: &Datum, ctx: &EvalContext) -> Result<std::cmp::Ordering> {
     let with_zone = matches!(left, Datum::Timestamptz(_)) || matches!(right, Datum::Timestamptz(_));
-    let left = instant(left, with_zone, ctx)?;
-    let right = instant(right, with_zone, ctx)?;
-    Ok(Datum::Bool(op.accepts(left.cmp(&right))))
+    Ok(instant(left, with_zone, ctx)?.cmp(&instant(right, with_zone, ctx)?))
 }
 
 const DAY_MICROS: i128 = 86_400_000_000;

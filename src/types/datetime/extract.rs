@@ -94,13 +94,13 @@ fn parse_field(name: &str, kind: &str) -> Result<Field> {
         "timezone_m" => Field::ZoneMinute,
         _ => match unit_of(&word) {
             Some(unit) => Field::Unit(unit),
-            None => bail!(INVALID_PARAMETER_VALUE, "unit \"{name}\" not recognized for type {kind}"),
+            None => bail!(INVALID_PARAMETER_VALUE, "unit \"{word}\" not recognized for type {kind}"),
         },
     })
 }
 
 fn unsupported<T>(name: &str, kind: &str) -> Result<T> {
-    bail!(FEATURE_NOT_SUPPORTED, "unit \"{name}\" not supported for type {kind}")
+    bail!(FEATURE_NOT_SUPPORTED, "unit \"{}\" not supported for type {kind}", name.to_ascii_lowercase())
 }
 
 /// The year of a decade, century or millennium, counted without a year zero.
@@ -433,8 +433,12 @@ pub fn interval_trunc(name: &str, value: &Interval) -> Result<Interval> {
     let months = |size: i32| Interval { months: value.months / size * size, days: 0, micros: 0 };
     match unit {
         Unit::Week => {
-            return Err(crate::error!(FEATURE_NOT_SUPPORTED, "unit \"{name}\" not supported for type interval")
-                .detail("Months usually have fractional weeks."));
+            return Err(crate::error!(
+                FEATURE_NOT_SUPPORTED,
+                "unit \"{}\" not supported for type interval",
+                name.to_ascii_lowercase()
+            )
+            .detail("Months usually have fractional weeks."));
         }
         Unit::Millennium => result = months(12_000),
         Unit::Century => result = months(1_200),

@@ -228,6 +228,12 @@ fn convert_to(_: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
     Ok(to_bytea(bytes.collect::<Result<Vec<u8>>>()?))
 }
 
+/// `convert(bytes, from, to)`.
+fn convert(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let decoded = convert_from(ctx, &[args[0].clone(), args[1].clone()])?;
+    convert_to(ctx, &[decoded, args[2].clone()])
+}
+
 fn pick(args: &[Datum], first: bool) -> Datum {
     args[usize::from(!first)].clone()
 }
@@ -241,7 +247,7 @@ fn concat(args: &[Datum]) -> Result<Datum> {
 /// A value in its binary wire form: `int4send` and its kin.
 fn send(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
     let mut out = Vec::new();
-    crate::types::wire::send(&args[0], ctx.function.args[0], &ctx.io(), &mut out)?;
+    crate::types::wire::send(&args[0], ctx.arg_type(0).oid, &ctx.io(), &mut out)?;
     Ok(to_bytea(out))
 }
 
@@ -318,6 +324,13 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("timetz_send", send),
     ("timestamp_send", send),
     ("timestamptz_send", send),
-    ("interval_send", send),
     ("uuid_send", send),
+    ("cash_send", send),
+    ("bit_send", send),
+    ("varbit_send", send),
+    ("array_send", send),
+    ("jsonb_send", send),
+    ("json_send", send),
+    ("interval_send", send),
+    ("pg_convert", convert),
 ];

@@ -6,6 +6,7 @@ use super::args::{date, float, int4, interval, text, time, timestamp, timetz, to
 use crate::bail;
 use crate::common::clock;
 use crate::error::Result;
+use crate::sql::eval::row_nodes::order_times;
 use crate::sql::eval::{FnContext, ScalarFn};
 use crate::types::datetime::{
     Civil, DATE_INFINITY, DATE_NEG_INFINITY, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY, USECS_PER_DAY, USECS_PER_SEC,
@@ -299,6 +300,11 @@ fn age_today(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
     }
 }
 
+/// Three-way comparison of two of the three types that hold a date.
+fn order(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
+    order_times(&args[0], &args[1], ctx.eval).map(|order| Datum::Int4(order as i32))
+}
+
 fn local_time(ctx: &FnContext<'_>, value: &Datum) -> Result<i64> {
     arith::timestamptz_at_zone(timestamp(value), session_zone(ctx))
 }
@@ -390,6 +396,12 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("timestamptz_at_local", |ctx, a| stamp(local_time(ctx, &a[0]))),
     ("timestamp_at_local", |ctx, a| stamptz(arith::timestamp_at_zone(timestamp(&a[0]), session_zone(ctx)))),
     ("timetz_at_local", |ctx, a| Ok(timetz_in_zone(ctx, &a[0], session_zone(ctx)))),
+    ("date_cmp_timestamp", order),
+    ("date_cmp_timestamptz", order),
+    ("timestamp_cmp_date", order),
+    ("timestamp_cmp_timestamptz", order),
+    ("timestamptz_cmp_date", order),
+    ("timestamptz_cmp_timestamp", order),
     ("overlaps_timestamp", |_, a| Ok(overlap(a, timestamp))),
     ("overlaps_time", |_, a| Ok(overlap(a, time))),
     ("overlaps_timetz", overlaps_timetz),

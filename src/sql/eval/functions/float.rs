@@ -389,7 +389,7 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] =
             })
         }),
         ("dsqrt", |_, a| square_root(a)),
-        ("dcbrt", |_, a| unary(a, f64::cbrt)),
+        ("dcbrt", |_, a| unary(a, libm::cbrt)),
         ("dpow", |_, a| power(a)),
         ("dexp", |_, a| exponential(a)),
         ("dlog1", |_, a| logarithm(a, f64::ln)),

@@ -126,6 +126,12 @@ fn convert<W: Width>(_: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
     W::make(wide(&args[0]))
 }
 
+/// Also the cast of `smallint` to `oid` and the `reg*` types.
+fn smallint_to_integer(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let value = i32::from(int2(&args[0]));
+    Ok(crate::sql::eval::row::relabel(Datum::Int4(value), ctx.result.oid))
+}
+
 fn increment<W: Width>(_: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
     W::make(wide(&args[0]) + 1)
 }
@@ -250,13 +256,15 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("int4inc", increment::<I4>),
     ("int8inc", increment::<I8>),
     ("int8dec", |_, a| I8::make(wide(&a[0]) - 1)),
-    ("i2toi4", convert::<I4>),
+    ("i2toi4", smallint_to_integer),
     ("i4toi2", convert::<I2>),
     ("int28", convert::<I8>),
     ("int82", convert::<I2>),
     ("int48", convert::<I8>),
     ("int84", convert::<I4>),
     ("int4_bool", |_, a| Ok(Datum::Bool(int4(&a[0]) != 0))),
+    ("booland_statefunc", |_, a| Ok(Datum::Bool(boolean(&a[0]) && boolean(&a[1])))),
+    ("boolor_statefunc", |_, a| Ok(Datum::Bool(boolean(&a[0]) || boolean(&a[1])))),
     ("bool_int4", |_, a| Ok(Datum::Int4(i32::from(boolean(&a[0]))))),
     ("to_hex32", |_, a| Ok(in_base(u64::from(int4(&a[0]) as u32), 16))),
     ("to_hex64", |_, a| Ok(in_base(int8(&a[0]) as u64, 16))),

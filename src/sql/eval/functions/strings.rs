@@ -215,7 +215,10 @@ fn text_concat(args: &[Datum]) -> Result<Datum> {
 
 /// `unistr`: `\XXXX`, `\+XXXXXX`, `\uXXXX` and `\UXXXXXXXX` escapes.
 fn unistr(value: &str) -> Result<Datum> {
-    let bad = || crate::error!(SYNTAX_ERROR, "invalid Unicode escape");
+    let bad = || {
+        crate::error!(SYNTAX_ERROR, "invalid Unicode escape")
+            .hint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.")
+    };
     let mut out = String::new();
     let mut rest = value;
     let mut high: Option<u32> = None;
