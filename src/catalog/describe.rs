@@ -292,7 +292,7 @@ fn unique_text(names: &Names, table: &TableDesc, word: &str, columns: &[AttNum],
 fn constraint_text(names: &Names, found: &Constraint<'_>, print: PrintExpr<'_>) -> String {
     let mut out = match (found.owner, found.demand) {
         (Owner::Table(table), Demand::Check { expr, .. }) => format!("CHECK ({})", print(expr, table.oid)),
-        (Owner::Domain(_), Demand::Check { expr, .. }) => format!("CHECK ({expr})"),
+        (Owner::Domain(ty), Demand::Check { expr, .. }) => format!("CHECK ({})", print(expr, ty.oid)),
         (Owner::Table(table), Demand::PrimaryKey { columns, index }) => {
             unique_text(names, table, "PRIMARY KEY", columns, index)
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::bail;
-use crate::catalog::builtin::builtin;
+use crate::catalog::regnames;
 use crate::catalog::snapshot::{PG_CATALOG, PUBLIC, Relation, SearchPath, Snapshot, TypeRef};
 use crate::catalog::system::objects::{FIRST_NORMAL, extension_schema};
 use crate::common::quote_ident;
@@ -140,11 +140,17 @@ impl Names {
         }
     }
 
-    fn type_named(&self, text: &str) -> Result<Oid> {
+    /// The type that a name means, as `regtype` reads it: SQL's spellings, modifiers and `[]` allowed.
+    ///
+    /// # Errors
+    /// `42602` on bad syntax, `42704` when there is none.
+    pub fn type_named(&self, text: &str) -> Result<Oid> {
         let bare = text.trim_end_matches("[]").trim();
         let bare = bare.split_once('(').map_or(bare, |(name, _)| name.trim_end());
         let parts = split_name(bare)?;
         let found = match parts.as_slice() {
+            // Quotes make a name of a type's own, not of SQL's: `"char"` is not `char`.
+            [name] if bare.starts_with('"') => self.snapshot.find_type(&self.path, name),
             [name] => self.snapshot.find_type(&self.path, alias(name)),
             [.., schema, name] => self.snapshot.schema_named(schema).and_then(|s| self.snapshot.type_in(s, name)),
             [] => None,
@@ -158,26 +164,6 @@ impl Names {
         };
         Ok(if text.ends_with("[]") { self.snapshot.array_type(oid) } else { oid })
     }
-
-    fn function_named(&self, text: &str) -> Result<Oid> {
-        let bare = text.split('(').next().unwrap_or(text);
-        let parts = split_name(bare)?;
-        let name = parts.last().map_or("", String::as_str);
-        let mut found = builtin().procs_named(name);
-        match (found.next(), found.next()) {
-            (Some(row), None) => Ok(row.oid),
-            (Some(row), Some(_)) if text.contains('(') => {
-                let wanted: Vec<&str> = text[bare.len()..].trim_matches(['(', ')']).split(',').map(str::trim).collect();
-                let same = |row: &&crate::catalog::builtin::ProcRow| {
-                    let args: Vec<String> = row.args.iter().map(|a| self.snapshot.type_text(SqlType::of(*a))).collect();
-                    args.iter().map(String::as_str).eq(wanted.iter().copied().filter(|w| !w.is_empty()))
-                };
-                Ok(builtin().procs_named(name).find(same).unwrap_or(row).oid)
-            }
-            (Some(_), Some(_)) => bail!(AMBIGUOUS_FUNCTION, "more than one function named \"{text}\""),
-            _ => bail!(UNDEFINED_FUNCTION, "function \"{text}\" does not exist"),
-        }
-    }
 }
 
 /// SQL's own spellings of built-in types, as `regtype` input accepts them.
@@ -190,7 +176,7 @@ fn alias(name: &str) -> &str {
         "double precision" | "float" => "float8",
         "boolean" => "bool",
         "character varying" => "varchar",
-        "character" => "bpchar",
+        "character" | "char" => "bpchar",
         "decimal" => "numeric",
         "timestamp with time zone" => "timestamptz",
         "timestamp without time zone" => "timestamp",
@@ -207,7 +193,14 @@ impl TypeLookup for Names {
     }
 
     fn type_name(&self, oid: Oid) -> String {
-        self.type_text(SqlType::of(oid))
+        // Without a modifier these print as the words that mean any length.
+        match oid {
+            Oid::BPCHAR => "character".to_owned(),
+            Oid::BPCHAR_ARRAY => "character[]".to_owned(),
+            Oid::BIT => "bit".to_owned(),
+            Oid::BIT_ARRAY => "bit[]".to_owned(),
+            _ => self.type_text(SqlType::of(oid)),
+        }
     }
 
     fn user_type(&self, oid: Oid) -> Option<UserType> {
@@ -219,35 +212,10 @@ impl TypeLookup for Names {
     }
 
     fn reg_input(&self, kind: Oid, text: &str) -> Result<Oid> {
-        match kind {
-            Oid::REGCLASS => self.relation_named(text).map(|relation| relation.oid()),
-            Oid::REGTYPE => self.type_named(text),
-            Oid::REGPROC | Oid::REGPROCEDURE => self.function_named(text),
-            Oid::REGNAMESPACE => match self.snapshot.schema_named(&split_name(text)?.concat()) {
-                Some(oid) => Ok(oid),
-                None => bail!(INVALID_SCHEMA_NAME, "schema \"{text}\" does not exist"),
-            },
-            Oid::REGROLE => match self.snapshot.role_named(&split_name(text)?.concat()) {
-                Some(role) => Ok(role.oid),
-                None => bail!(UNDEFINED_OBJECT, "role \"{text}\" does not exist"),
-            },
-            _ => bail!(FEATURE_NOT_SUPPORTED, "a name of type {} is not supported yet", self.type_name(kind)),
-        }
+        regnames::read(self, kind, text)
     }
 
     fn reg_output(&self, kind: Oid, value: Oid) -> Option<String> {
-        match kind {
-            Oid::REGCLASS => self.snapshot.relation(value).map(|relation| self.relation_text(&relation)),
-            Oid::REGTYPE => self.snapshot.type_by_oid(value).map(|_| self.type_name(value)),
-            Oid::REGPROC => builtin().proc_row(value).map(|row| row.name.to_owned()),
-            Oid::REGPROCEDURE => builtin().proc_row(value).map(|row| {
-                let args: Vec<String> = row.args.iter().map(|oid| self.type_name(*oid)).collect();
-                format!("{}({})", row.name, args.join(","))
-            }),
-            Oid::REGOPER => builtin().operator_row(value).map(|row| row.name.to_owned()),
-            Oid::REGNAMESPACE => self.snapshot.schema_name(value).map(quote_ident),
-            Oid::REGROLE => self.snapshot.shared.roles.get(&value).map(|role| quote_ident(&role.name)),
-            _ => None,
-        }
+        regnames::print(self, kind, value)
     }
 }

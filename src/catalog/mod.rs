@@ -13,6 +13,7 @@ pub mod builtin;
 pub mod describe;
 pub mod descriptor;
 pub mod lookup;
+mod regnames;
 pub mod signature;
 pub mod snapshot;
 pub mod store;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::builtin::{PG_COLLATION, builtin, raw_rows};
+use crate::catalog::builtin::{PG_COLLATION, PG_OPFAMILY, builtin, raw_rows};
 use crate::catalog::descriptor::TypeKind;
 use crate::catalog::lookup::Names;
 use crate::catalog::snapshot::{PG_CATALOG, Relation};
@@ -43,6 +43,7 @@ pub fn catalog_answer(names: &Names, question: &CatalogQuestion<'_>) -> Result<O
         CatalogQuestion::SerialSequence { table, column } => text(describe::serial_sequence(names, table, column)?),
         CatalogQuestion::Description { object, catalog, sub } => text(description(names, object, catalog, sub)),
         CatalogQuestion::Lookup { kind, name } => lookup(names, kind, name),
+        CatalogQuestion::DatabaseNamed(name) => names.snapshot.database_named(name).map(|found| Datum::Oid(found.oid)),
         CatalogQuestion::FunctionText { function, part } => text(function_text(names, function, part)),
         CatalogQuestion::IndexProperty { index, column, property } => {
             describe::index_property(names, index, column, property).map(Datum::Bool)
@@ -60,15 +61,24 @@ fn expression(names: &Names, text: &str, relation: Oid, pretty: bool) -> String 
     if !pretty && names.path.schemas == stored.path.schemas {
         return text.to_owned();
     }
-    let columns = match names.snapshot.relation(relation) {
-        Some(Relation::Table(table)) => table.columns.clone(),
-        Some(Relation::View(view)) => view.columns.clone(),
-        _ => return text.to_owned(),
-    };
-    let typed: Vec<(String, SqlType)> = columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
-    let Ok(bound) = binder::bind_stored(text, &typed, None, &stored, Place::Check) else { return text.to_owned() };
-    let column = |position: usize| quote_ident(&columns[position].name);
+    let Some(columns) = columns_of(names, relation) else { return text.to_owned() };
+    let Ok(bound) = binder::bind_stored(text, &columns, None, &stored, Place::Check) else { return text.to_owned() };
+    let is_domain = names.snapshot.user_type(relation).is_some();
+    let column = |position: usize| if is_domain { "VALUE".to_owned() } else { quote_ident(&columns[position].0) };
     if pretty { deparse_pretty(&bound, &column, names) } else { deparse(&bound, &column, names) }
+}
+
+/// What an expression of a table, view or domain can name.
+fn columns_of(names: &Names, owner: Oid) -> Option<Vec<(String, SqlType)>> {
+    if let Some(TypeKind::Domain { base, .. }) = names.snapshot.user_type(owner).map(|ty| &ty.kind) {
+        return Some(vec![("value".to_owned(), *base)]);
+    }
+    let columns = match names.snapshot.relation(owner)? {
+        Relation::Table(table) => table.columns.clone(),
+        Relation::View(view) => view.columns.clone(),
+        _ => return None,
+    };
+    Some(columns.into_iter().map(|column| (column.name, column.ty)).collect())
 }
 
 /// Whether the object's bare name finds it; none when there is no such object.
@@ -82,8 +92,13 @@ fn is_visible(names: &Names, class: ObjectClass, object: Oid) -> Option<bool> {
             rows.operator_row(object).map(|row| describe::is_builtin_visible(names, row.namespace))
         }
         ObjectClass::OperatorClass => {
-            let found = rows.opclasses.iter().find(|row| row.oid == object)?;
-            Some(describe::is_builtin_visible(names, found.namespace))
+            // Families have this question too.
+            let found = rows.opclasses.iter().find(|row| row.oid == object).map(|row| row.namespace);
+            let family = || {
+                let wanted = object.0.to_string();
+                raw_rows(PG_OPFAMILY).find(|row| row[0] == wanted).map(|row| row[3])
+            };
+            Some(describe::is_builtin_visible(names, found.or_else(family)?))
         }
         ObjectClass::Collation => {
             let wanted = object.0.to_string();

@@ -404,6 +404,8 @@ pub enum CatalogQuestion<'a> {
     Description { object: Oid, catalog: &'a str, sub: i32 },
     /// `to_regclass` and its kin: the OID of a name as a `reg*` type reads it, NULL when there is none.
     Lookup { kind: Oid, name: &'a str },
+    /// The OID of a database by name, NULL when there is none.
+    DatabaseNamed(&'a str),
     /// `pg_get_function_result`, `pg_get_function_arguments`, `pg_get_function_identity_arguments`: text.
     FunctionText { function: Oid, part: FunctionPart },
     /// `pg_index_column_has_property(index, column, property)`, `column` 0 for the index: boolean.

@@ -73,8 +73,11 @@ fn object(ctx: &FnContext<'_>, value: &Datum, family: &Family) -> Result<Oid> {
     match family.names {
         Some(Oid::REGROLE) => role(ctx, value),
         Some(kind) => regtype::input(kind, name, &ctx.io()),
-        None if **name == *ctx.session().current_database() => Ok(Oid::NONE),
-        None => bail!(INVALID_CATALOG_NAME, "database \"{name}\" does not exist"),
+        None => match ctx.session().catalog_answer(&CatalogQuestion::DatabaseNamed(name))? {
+            Some(Datum::Oid(found)) => Ok(found),
+            _ if **name == *ctx.session().current_database() => Ok(Oid::NONE),
+            _ => bail!(INVALID_CATALOG_NAME, "database \"{name}\" does not exist"),
+        },
     }
 }
 

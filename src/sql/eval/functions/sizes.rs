@@ -5,6 +5,7 @@ use num_bigint::BigInt;
 use super::args::{int8, numeric, oid, text, to_text};
 use crate::bail;
 use crate::error::Result;
+use crate::sql::eval::context::CatalogQuestion;
 use crate::sql::eval::{FnContext, ScalarFn};
 use crate::types::numeric::{Numeric, input};
 use crate::types::{Datum, wire};
@@ -123,6 +124,7 @@ fn indexes_size(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
 fn database_size(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
     if let Datum::Text(name) = &args[0]
         && **name != *ctx.session().current_database()
+        && ctx.session().catalog_answer(&CatalogQuestion::DatabaseNamed(name))?.is_none()
     {
         bail!(INVALID_CATALOG_NAME, "database \"{name}\" does not exist");
     }
