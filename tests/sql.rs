@@ -80,6 +80,8 @@ fn run(client: &mut Client, sql: &str) -> Result<Option<Vec<String>>, String> {
             for message in messages {
                 match message {
                     SimpleQueryMessage::RowDescription(_) => rows = Some(Vec::new()),
+                    // Rows without columns leave no line in a file.
+                    SimpleQueryMessage::Row(row) if row.is_empty() => {}
                     SimpleQueryMessage::Row(row) => {
                         let cells: Vec<String> = (0..row.len()).map(|i| cell(row.get(i))).collect();
                         rows.get_or_insert_with(Vec::new).push(cells.join(" "));

@@ -29,6 +29,8 @@ impl Server {
             .arg(data)
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .env("OMENDB_TRUST_LOOPBACK", "true")
+            // The recorded results come from a server whose superuser has this name.
+            .env("OMENDB_ADMIN_USER", "postgres")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -58,7 +60,7 @@ impl Server {
     /// Connection settings for a database.
     pub fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
-        config.host("127.0.0.1").port(self.port).user("omendb").dbname(database);
+        config.host("127.0.0.1").port(self.port).user("postgres").dbname(database);
         config.connect_timeout(Duration::from_secs(10));
         config
     }

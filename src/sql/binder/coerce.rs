@@ -371,7 +371,15 @@ fn apply_path(expr: Expr, wanted: SqlType, path: &Path, explicit: bool, position
         Path::Same => expr,
         Path::Relabel => Expr::Relabel { arg: Box::new(expr), ty: target },
         Path::Io => Expr::ViaIo { arg: Box::new(expr), ty: target },
-        Path::Function(function) => cast_call(expr, *function, wanted, explicit, position),
+        Path::Function(function) => {
+            // Some casts borrow a function with a result of the same form: smallint to oid goes through integer.
+            let result = builtin().proc_row(*function).map_or(target.oid, |row| row.result);
+            if result == target.oid || is_polymorphic(result) {
+                return cast_call(expr, *function, wanted, explicit, position);
+            }
+            let call = cast_call(expr, *function, SqlType::with(result, wanted.typmod), explicit, position);
+            Expr::Relabel { arg: Box::new(call), ty: target }
+        }
         Path::Array(from, to, inner) => {
             if matches!(**inner, Path::Same | Path::Relabel)
                 && !matches!((*from, *to), (Oid::BPCHAR, _) | (_, Oid::BPCHAR))

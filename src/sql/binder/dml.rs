@@ -297,8 +297,9 @@ impl Binder<'_> {
             .at(clause.position));
         }
         self.levels.push(Level::default());
-        self.level().scope = row_scope(table, alias);
-        let excluded = row_scope(table, "excluded");
+        let schema = self.schema_text(table, alias);
+        self.level().scope = row_scope(table, alias, schema);
+        let excluded = row_scope(table, "excluded", None);
         let result = (|binder: &mut Self| {
             binder.level().scope.append(excluded, clause.position)?;
             // Bare names mean the existing row.
@@ -654,6 +655,12 @@ impl Binder<'_> {
         Ok(LogicalPlan::Modify(Box::new(Modify { table, action, returning: exprs, fields, checks, generated })))
     }
 
+    /// The schema that may qualify a table's name: not when the table goes by an alias.
+    fn schema_text(&self, table: &TableDesc, alias: &str) -> Option<String> {
+        let schema = self.names().snapshot.schema_name(table.schema)?;
+        (alias == table.name).then(|| schema.to_owned())
+    }
+
     /// RETURNING: the row of the table first, then the other columns of the input (without the target's own).
     fn returning(
         &mut self,
@@ -665,8 +672,9 @@ impl Binder<'_> {
         if targets.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
+        let schema = self.schema_text(table, alias);
         self.levels.push(Level::default());
-        self.level().scope = scope.unwrap_or_else(|| row_scope(table, alias));
+        self.level().scope = scope.unwrap_or_else(|| row_scope(table, alias, schema));
         let outputs = self.targets(targets, Place::Returning);
         let outputs = outputs.and_then(|outputs| {
             outputs
@@ -700,7 +708,7 @@ fn table_fields(table: &TableDesc) -> Vec<Field> {
 }
 
 /// The names of one row of a table, without system columns.
-fn row_scope(table: &Arc<TableDesc>, alias: &str) -> Scope {
+fn row_scope(table: &Arc<TableDesc>, alias: &str, schema: Option<String>) -> Scope {
     let columns: Vec<ScopeColumn> = table
         .columns
         .iter()
@@ -717,7 +725,7 @@ fn row_scope(table: &Arc<TableDesc>, alias: &str) -> Scope {
         .collect();
     let rel = ScopeRel {
         alias: alias.to_owned(),
-        schema: None,
+        schema,
         table: Some(Arc::clone(table)),
         tag: None,
         row_type: table.row_type,
