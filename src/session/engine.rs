@@ -105,10 +105,12 @@ impl Engine {
             batch.put(Cf::Users, config.admin_user.clone().into_bytes(), verifier.into_bytes());
             kv.write(batch, true);
         }
+        let tables = Arc::new(Tables::new(rng::random_u64()));
+        txns.set_sweeper(Arc::clone(&tables) as _);
         let engine = Arc::new(Self {
             catalog,
             txns,
-            tables: Arc::new(Tables::new(rng::random_u64())),
+            tables: Arc::clone(&tables),
             kv,
             watchdog: Watchdog::new(),
             config: config.clone(),
