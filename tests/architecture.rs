@@ -35,6 +35,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("sql::optimizer", 100),
     ("sql::planner", 100),
     ("sql::executor", 100),
+    ("sql::walk", 83),
     ("sql::ddl", 105),
     ("pgwire", 110),
     ("session", 120),

@@ -311,6 +311,19 @@ fn operator_row(r: &[&'static str]) -> OperatorRow {
     }
 }
 
+fn opclass_row(r: &[&'static str]) -> OpclassRow {
+    OpclassRow {
+        oid: oid(r[0]),
+        method: oid(r[1]),
+        name: r[2],
+        namespace: r[3],
+        family: oid(r[4]),
+        input: oid(r[5]),
+        is_default: r[6] == "t",
+        key_type: oid(r[7]),
+    }
+}
+
 fn index_by<T, K: std::hash::Hash + Eq>(rows: &[T], key: impl Fn(&T) -> K) -> HashMap<K, usize> {
     rows.iter().enumerate().map(|(at, row)| (key(row), at)).collect()
 }
@@ -354,18 +367,7 @@ fn load() -> Builtin {
         operator_by_name: group_by(&operators, |row| row.name),
         cast_by_types: index_by(&casts, |row| (row.source, row.target)),
         aggregate_by_oid: index_by(&aggregates, |row| row.function),
-        opclasses: raw_rows(PG_OPCLASS)
-            .map(|r| OpclassRow {
-                oid: oid(r[0]),
-                method: oid(r[1]),
-                name: r[2],
-                namespace: r[3],
-                family: oid(r[4]),
-                input: oid(r[5]),
-                is_default: r[6] == "t",
-                key_type: oid(r[7]),
-            })
-            .collect(),
+        opclasses: raw_rows(PG_OPCLASS).map(|r| opclass_row(&r)).collect(),
         amops: raw_rows(PG_AMOP)
             .map(|r| AmopRow {
                 oid: oid(r[0]),

@@ -67,8 +67,8 @@ fn qualified(snapshot: &Snapshot, relation: &Relation) -> String {
 fn is_call(expr: &str) -> bool {
     let mut rest = expr;
     loop {
-        let length = if rest.starts_with('"') {
-            rest[1..].find('"').map_or(0, |end| end + 2)
+        let length = if let Some(inside) = rest.strip_prefix('"') {
+            inside.find('"').map_or(0, |end| end + 2)
         } else {
             rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len())
         };

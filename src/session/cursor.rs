@@ -4,7 +4,6 @@
 //! that it has read.
 
 use crate::bail;
-use crate::common::clock;
 use crate::error::Result;
 use crate::sql::ast::{DeclareCursor, Fetch, FetchDirection, Statement};
 use crate::types::column::Batch;
@@ -27,11 +26,9 @@ impl Session {
         let statement = Statement::Query(Box::new(declare.query.clone()));
         let prepared = self.prepare(Some(parsed_inner(&statement, text)), Some(&[]), false)?;
         let cursor = Cursor {
-            text: text.to_owned(),
             scroll: declare.scroll == Some(true),
             hold: declare.hold,
             binary: declare.binary,
-            micros: clock::now_micros(),
             ..Cursor::default()
         };
         let mut portal = Portal {

@@ -49,14 +49,13 @@ pub(super) struct Portal {
     pub params: Vec<Datum>,
     pub formats: Vec<Format>,
     pub state: PortalState,
-    /// Made by DECLARE: its text, options, and the rows read so far when it can scroll.
+    /// Made by DECLARE: its options and the rows read so far when it can scroll.
     pub cursor: Option<Cursor>,
 }
 
 /// What DECLARE says of a cursor, and where it stands.
 #[derive(Default)]
 pub(super) struct Cursor {
-    pub text: String,
     pub scroll: bool,
     pub hold: bool,
     pub binary: bool,
@@ -65,7 +64,6 @@ pub(super) struct Cursor {
     /// Rows before the present one, the present one included: 0 is before the first.
     pub at: usize,
     pub exhausted: bool,
-    pub micros: i64,
 }
 
 /// The columns of a result as described to the client.

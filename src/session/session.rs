@@ -83,19 +83,7 @@ impl Session {
             let message = format!("role \"{}\" does not exist", login.user);
             return Err(fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message));
         };
-        let sessions = engine.sessions();
-        let of_role = sessions.iter().filter(|session| session.user == login.user).count();
-        if !role.superuser && usize::try_from(role.connection_limit).is_ok_and(|limit| of_role >= limit) {
-            return Err(fatal(
-                SqlState::TOO_MANY_CONNECTIONS,
-                format!("too many connections for role \"{}\"", role.name),
-            ));
-        }
-        let of_database = sessions.iter().filter(|session| session.database == database.oid).count();
-        if !role.superuser && usize::try_from(database.connection_limit).is_ok_and(|limit| of_database >= limit) {
-            let message = format!("too many connections for database \"{}\"", database.name);
-            return Err(fatal(SqlState::TOO_MANY_CONNECTIONS, message));
-        }
+        check_limits(&engine, role, database)?;
         let settings = start_settings(&engine, &login, role, &database.settings)?;
         let cancel = CancelFlag::new();
         let now = clock::now_micros();
@@ -560,6 +548,28 @@ pub(super) fn failed_block() -> Error {
         IN_FAILED_SQL_TRANSACTION,
         "current transaction is aborted, commands ignored until end of transaction block"
     )
+}
+
+/// Refuses a session above the limits of its role or database; superusers have none.
+fn check_limits(
+    engine: &Engine,
+    role: &crate::catalog::descriptor::RoleDesc,
+    database: &crate::catalog::descriptor::DatabaseDesc,
+) -> Result<()> {
+    let sessions = engine.sessions();
+    let of_role = sessions.iter().filter(|session| session.user == role.name).count();
+    if !role.superuser && usize::try_from(role.connection_limit).is_ok_and(|limit| of_role >= limit) {
+        return Err(Error::fatal(
+            SqlState::TOO_MANY_CONNECTIONS,
+            format!("too many connections for role \"{}\"", role.name),
+        ));
+    }
+    let of_database = sessions.iter().filter(|session| session.database == database.oid).count();
+    if !role.superuser && usize::try_from(database.connection_limit).is_ok_and(|limit| of_database >= limit) {
+        let message = format!("too many connections for database \"{}\"", database.name);
+        return Err(Error::fatal(SqlState::TOO_MANY_CONNECTIONS, message));
+    }
+    Ok(())
 }
 
 /// Settings at the start: the server's, the database's, the role's, the client's, each over the ones before.

@@ -84,27 +84,25 @@ impl Session {
                 self.apply_modes(modes)?;
                 Ok(Effect::tag("SET"))
             }
-            TransactionStatement::SetSessionModes(modes) => {
-                let mut settings = self.core.settings.lock();
-                if let Some(isolation) = &modes.isolation {
-                    settings.set_text("default_transaction_isolation", isolation, false)?;
-                }
-                if let Some(read_only) = modes.read_only {
-                    settings.set_text("default_transaction_read_only", if read_only { "on" } else { "off" }, false)?;
-                }
-                if let Some(deferrable) = modes.deferrable {
-                    settings.set_text(
-                        "default_transaction_deferrable",
-                        if deferrable { "on" } else { "off" },
-                        false,
-                    )?;
-                }
-                Ok(Effect::tag("SET"))
-            }
+            TransactionStatement::SetSessionModes(modes) => self.set_session_modes(modes),
             TransactionStatement::Prepare(_) => Err(Error::unsupported("PREPARE TRANSACTION")),
             TransactionStatement::CommitPrepared(_) => Err(Error::unsupported("COMMIT PREPARED")),
             TransactionStatement::RollbackPrepared(_) => Err(Error::unsupported("ROLLBACK PREPARED")),
         }
+    }
+
+    fn set_session_modes(&mut self, modes: &TransactionModes) -> Result<Effect> {
+        let mut settings = self.core.settings.lock();
+        if let Some(isolation) = &modes.isolation {
+            settings.set_text("default_transaction_isolation", isolation, false)?;
+        }
+        if let Some(read_only) = modes.read_only {
+            settings.set_text("default_transaction_read_only", if read_only { "on" } else { "off" }, false)?;
+        }
+        if let Some(deferrable) = modes.deferrable {
+            settings.set_text("default_transaction_deferrable", if deferrable { "on" } else { "off" }, false)?;
+        }
+        Ok(Effect::tag("SET"))
     }
 
     fn check_block(&self, what: &str) -> Result<()> {

@@ -1,3 +1,5 @@
+//! Kernels against their scalar twins.
+
 use half::f16;
 use proptest::prelude::{ProptestConfig, any, proptest};
 

@@ -9,7 +9,7 @@
 //! * [`rowset`]: rows by column name; [`makers`]: which function makes which relation.
 //! * [`builtin_rows`], [`classes`], [`attributes`], [`indexes`], [`typing`], [`constraints`], [`dependencies`], [`roles`]: `pg_catalog`.
 //! * [`overviews`], [`activity`]: its views.
-//! * [`standard`]: `information_schema`.
+//! * [`standard`] makes `information_schema`.
 
 mod activity;
 mod attributes;

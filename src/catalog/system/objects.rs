@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::catalog::builtin::builtin;
 use crate::catalog::descriptor::{AttNum, ColumnDesc, SchemaDesc, TableDesc, TypeKind};
-use crate::catalog::snapshot::{PG_CATALOG, PUBLIC, Relation, Snapshot, TypeRef};
+use crate::catalog::snapshot::{PG_CATALOG, PUBLIC, Snapshot, TypeRef};
 use crate::catalog::store::FIRST_ROLE;
 use crate::catalog::system;
 use crate::types::{Oid, SqlType};
@@ -224,17 +224,6 @@ pub fn builtin_schema(snapshot: &Snapshot, namespace: &str) -> Option<Oid> {
 /// The schema that the extension `vector` was installed in.
 pub fn extension_schema(snapshot: &Snapshot) -> Option<Oid> {
     snapshot.objects.extensions.values().find(|extension| extension.name == "vector").map(|extension| extension.schema)
-}
-
-/// The owner of a relation.
-pub fn relation_owner(snapshot: &Snapshot, relation: &Relation) -> Oid {
-    match relation {
-        Relation::Table(d) => d.owner,
-        Relation::View(d) => d.owner,
-        Relation::Sequence(d) => d.owner,
-        Relation::Index(d) => snapshot.table(d.table).map_or(FIRST_ROLE, |table| table.owner),
-        Relation::System(_) => FIRST_ROLE,
-    }
 }
 
 /// A role's name; unknown ones as pg_get_userbyid prints them.

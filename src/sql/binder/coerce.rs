@@ -72,7 +72,7 @@ pub(super) fn find_path(source: Oid, target: Oid, context: CoercionContext, snap
             'a' => context >= CoercionContext::Assignment,
             _ => context >= CoercionContext::Explicit,
         };
-        return allowed.then(|| match cast.method {
+        return allowed.then_some(match cast.method {
             'f' => Path::Function(cast.function),
             'b' => Path::Relabel,
             _ => Path::Io,
@@ -112,10 +112,6 @@ pub(super) fn can_coerce(source: Oid, target: Oid, context: CoercionContext, sna
 }
 
 impl Binder<'_> {
-    pub(super) fn can_coerce(&self, source: Oid, target: Oid, context: CoercionContext) -> bool {
-        can_coerce(source, target, context, &self.names().snapshot)
-    }
-
     /// Converts an expression; `None` when the context does not allow it.
     ///
     /// # Errors

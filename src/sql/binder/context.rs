@@ -378,8 +378,8 @@ impl Scope {
     pub(super) fn append(&mut self, right: Self, position: u32) -> Result<()> {
         for rel in &right.rels {
             let same = |other: &&ScopeRel| {
-                !other.hidden && !rel.hidden && other.alias == rel.alias && other.table.is_none() == rel.table.is_none()
-                    || (!other.hidden && !rel.hidden && other.alias == rel.alias && other.schema == rel.schema)
+                let alike = other.table.is_none() == rel.table.is_none() || other.schema == rel.schema;
+                !other.hidden && !rel.hidden && other.alias == rel.alias && alike
             };
             if let Some(clash) = self.rels.iter().find(same)
                 && !clash.alias.is_empty()

@@ -155,6 +155,13 @@ impl Binder<'_> {
                 self.check_sortable(ty.oid, position)?;
                 Ok(Expr::MinMax { greatest, args, ty })
             }
+            _ => self.expr_rare(expr, place),
+        }
+    }
+
+    fn expr_rare(&mut self, expr: &ast::Expr, place: Place) -> Result<Expr> {
+        let position = expr.position;
+        match &expr.kind {
             ExprKind::NullIf(left, right) => self.null_if(left, right, place, position),
             ExprKind::Field { base, name } => self.field(base, name, place, position),
             ExprKind::FieldStar(_) => {
@@ -663,7 +670,7 @@ impl Binder<'_> {
             )
             .at(position));
         };
-        let mut index = |binder: &mut Self, expr: &ast::Expr| -> Result<Expr> {
+        let index = |binder: &mut Self, expr: &ast::Expr| -> Result<Expr> {
             let bound = binder.expr(expr, place)?;
             match binder.try_coerce(bound, SqlType::of(Oid::INT4), CoercionContext::Assignment, expr.position)? {
                 Some(bound) => Ok(bound),

@@ -82,14 +82,6 @@ impl Binder<'_> {
         Ok((row.function, args[0], args[1]))
     }
 
-    /// The `=` function of a type with itself; an error where the type has none.
-    ///
-    /// # Errors
-    /// `42883` as PostgreSQL words it for grouping and sorting.
-    pub(super) fn equality_of(&self, oid: Oid, position: u32) -> Result<Oid> {
-        self.comparison("=", oid, oid, position).map(|found| found.0)
-    }
-
     /// Refuses types that cannot be sorted or grouped.
     ///
     /// # Errors

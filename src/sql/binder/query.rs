@@ -1,6 +1,6 @@
 //! Queries: WITH, set operations, VALUES, and the clauses around them.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sql::ast::{self, CteBody, ExprKind, QueryBody};
 use crate::sql::expr::{Expr, SortKey};
 use crate::sql::logical::{Cte, Field, LogicalPlan, RecursiveTerm, SetOp};
@@ -495,9 +495,4 @@ pub(super) fn is_volatile(expr: &Expr) -> bool {
         !found
     });
     found
-}
-
-/// Used where a clause is understood but has no place.
-pub(super) fn refuse(feature: &str, position: u32) -> Error {
-    Error::unsupported(feature).at(position)
 }

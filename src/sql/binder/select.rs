@@ -251,7 +251,7 @@ impl Binder<'_> {
     }
 
     fn aggregate_plan(&mut self, plan: LogicalPlan, grouping: Grouping, parts: &mut Parts) -> Result<LogicalPlan> {
-        let mut grouping = grouping.with_level(self)?;
+        let grouping = grouping.with_level(self)?;
         for output in &mut parts.outputs {
             grouping.rewrite(&mut output.expr, output.position)?;
         }
@@ -397,7 +397,7 @@ impl Binder<'_> {
         let width = parts.outputs.len();
         let mut outputs = parts.outputs;
         let mut keys: Vec<SortKey> = Vec::with_capacity(parts.order.len());
-        let mut column_of = |outputs: &mut Vec<Output>, expr: Expr| -> Expr {
+        let column_of = |outputs: &mut Vec<Output>, expr: Expr| -> Expr {
             let ty = expr.ty();
             let at = outputs.iter().position(|output| walk::same(&output.expr, &expr)).unwrap_or_else(|| {
                 outputs.push(Output { expr, name: "sort".to_owned(), origin: None, position: 0 });

@@ -46,18 +46,7 @@ pub(super) fn add(
             referenced.name
         );
     }
-    let name = match &constraint.name {
-        Some(name) => {
-            let name = truncate(name).to_owned();
-            check_free(table, &name)?;
-            name
-        }
-        None => {
-            let middle = naming::joined(columns);
-            let others = names_in(table);
-            naming::constraint_name(ctx.snapshot(), table.schema, &table.name, Some(&middle), "fkey", &others)
-        }
-    };
+    let name = name_of(table, constraint, columns, ctx)?;
     check_types(&name, (table, &own), (&referenced, &theirs), ctx)?;
     check_generated(table, &own, references)?;
     let on_delete_columns = resolve(table, &references.on_delete_columns)?;
@@ -87,6 +76,27 @@ pub(super) fn add(
         validated: !constraint.timing.not_valid,
     });
     Ok(oid)
+}
+
+/// The name given, or the automatic one.
+fn name_of(
+    table: &TableDesc,
+    constraint: &TableConstraint,
+    columns: &[String],
+    ctx: &DdlContext<'_>,
+) -> Result<String> {
+    match &constraint.name {
+        Some(name) => {
+            let name = truncate(name).to_owned();
+            check_free(table, &name)?;
+            Ok(name)
+        }
+        None => {
+            let middle = naming::joined(columns);
+            let others = names_in(table);
+            Ok(naming::constraint_name(ctx.snapshot(), table.schema, &table.name, Some(&middle), "fkey", &others))
+        }
+    }
 }
 
 fn disagree() -> Error {

@@ -150,10 +150,8 @@ fn set_password(name: &str, options: &[RoleOption], ctx: &mut DdlContext<'_>) ->
         _ => None,
     });
     let Some(password) = password else { return Ok(()) };
-    let stored = match password.filter(|password| !password.is_empty()) {
-        Some(password) => Some(verifier::stored_form(&password).into_bytes()),
-        None => None,
-    };
+    let stored =
+        password.filter(|password| !password.is_empty()).map(|password| verifier::stored_form(&password).into_bytes());
     if stored.is_none() && options.iter().any(|o| matches!(o, RoleOption::Password(Some(text)) if text.is_empty())) {
         ctx.notice(
             crate::error::SqlState::SUCCESSFUL_COMPLETION,
@@ -259,9 +257,10 @@ pub(super) fn drop_roles(statement: &Drop, ctx: &mut DdlContext<'_>) -> Result<(
         };
         if !ctx.role.superuser && (!ctx.role.create_role || role.superuser) {
             let error = crate::error!(INSUFFICIENT_PRIVILEGE, "permission denied to drop role");
-            return Err(error.detail(format!(
+            return Err(error.detail(
                 "Only roles with the CREATEROLE attribute and the ADMIN option on the target roles may drop roles."
-            )));
+                    .to_string(),
+            ));
         }
         if role.oid == ctx.role.oid {
             bail!(OBJECT_IN_USE, "current user cannot be dropped");

@@ -308,14 +308,7 @@ impl Resolver<'_> {
                 }
                 self.top().items.push(item);
             }
-            FromItem::Query { query, alias, .. } => {
-                let before = (std::mem::replace(&mut self.visible, true), std::mem::replace(&mut self.settles, true));
-                let names = self.query(query)?;
-                (self.visible, self.settles) = before;
-                let opaque = names.is_none();
-                let item = named("", alias.as_ref(), names.unwrap_or_default(), opaque);
-                self.top().items.push(item);
-            }
+            FromItem::Query { query, alias, .. } => self.from_query(query, alias.as_ref())?,
             FromItem::Function { calls, alias, ordinality, rows_from, .. } => {
                 for call in calls.iter_mut() {
                     self.expr(&mut call.call)?;
@@ -353,6 +346,16 @@ impl Resolver<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn from_query(&mut self, query: &mut Query, alias: Option<&Alias>) -> Result<()> {
+        let before = (std::mem::replace(&mut self.visible, true), std::mem::replace(&mut self.settles, true));
+        let names = self.query(query)?;
+        (self.visible, self.settles) = before;
+        let opaque = names.is_none();
+        let item = named("", alias, names.unwrap_or_default(), opaque);
+        self.top().items.push(item);
         Ok(())
     }
 

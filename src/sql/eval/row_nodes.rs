@@ -68,16 +68,7 @@ pub(super) fn eval(expr: &Expr, row: Row<'_>, ctx: &EvalContext) -> Result<Datum
             store(container, *element, &bounds, *slice, value)
         }
         Expr::Slice { array, bounds, .. } => eval_slice(array, bounds, row, ctx),
-        Expr::ArrayMap { array, element, ty } => {
-            let Datum::Array(source) = eval_row(array, row, ctx)? else { return Ok(Datum::Null) };
-            let items = source
-                .items
-                .iter()
-                .map(|item| eval_row(element, Row::Values(std::slice::from_ref(item)), ctx))
-                .collect::<Result<Vec<_>>>()?;
-            let target = crate::types::io::array_element(ty.oid, &ctx.io()).unwrap_or_else(|| element.ty().oid);
-            Ok(Datum::Array(Arc::new(ArrayValue { element: target, dims: source.dims.clone(), items })))
-        }
+        Expr::ArrayMap { array, element, ty } => array_map(array, element, ty.oid, row, ctx),
         Expr::Typmod { arg, ty, explicit } => typmod::coerce(eval_row(arg, row, ctx)?, *ty, *explicit),
         Expr::Domain { arg, domain, not_null, checks, .. } => {
             let value = eval_row(arg, row, ctx)?;
@@ -89,6 +80,15 @@ pub(super) fn eval(expr: &Expr, row: Row<'_>, ctx: &EvalContext) -> Result<Datum
         Expr::Default => panic!("DEFAULT is replaced when a statement is bound"),
         _ => panic!("handled by eval_row"),
     }
+}
+
+/// Each element through an expression over it.
+fn array_map(array: &Expr, element: &Expr, oid: Oid, row: Row<'_>, ctx: &EvalContext) -> Result<Datum> {
+    let Datum::Array(source) = eval_row(array, row, ctx)? else { return Ok(Datum::Null) };
+    let convert = |item: &Datum| eval_row(element, Row::Values(std::slice::from_ref(item)), ctx);
+    let items = source.items.iter().map(convert).collect::<Result<Vec<_>>>()?;
+    let target = crate::types::io::array_element(oid, &ctx.io()).unwrap_or_else(|| element.ty().oid);
+    Ok(Datum::Array(Arc::new(ArrayValue { element: target, dims: source.dims.clone(), items })))
 }
 
 /// NOT NULL and the checks of a domain; a check that is NULL passes.

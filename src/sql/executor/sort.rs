@@ -1,8 +1,8 @@
 //! Sorting by encoded keys: the bytes of a key order as its values do, so rows are sorted by comparing bytes.
 //!
 //! With a row limit only the best rows are kept: a bounded heap over key bytes, with batches compacted now and then, so that
-//! `ORDER BY embedding <-> $1 LIMIT 10` over a million rows holds ten. The exact nearest-neighbour scan runs on all
-//! threads when the input is a plain table scan. Full sorts stay in memory up to `work_mem`, then spill sorted runs.
+//! `ORDER BY embedding <-> $1 LIMIT 10` over a million rows holds ten. Full sorts stay in memory; a statement that would
+//! hold too much is refused with `53200`.
 
 use std::collections::BinaryHeap;
 
@@ -54,6 +54,9 @@ pub(super) fn encode_exprs(exprs: &[Expr], batch: &Batch, ctx: &ExecContext) -> 
     Ok(encoded)
 }
 
+/// Key bytes of a row with its batch and its place there.
+type Place = (Vec<u8>, u32, u32);
+
 /// Sorts its input, or keeps its first rows.
 pub(super) struct Sort {
     input: Option<Box<dyn Operator>>,
@@ -78,8 +81,9 @@ impl Sort {
     }
 
     fn full(&self, input: &mut dyn Operator, ctx: &ExecContext) -> Result<Queue> {
-        let (mut batches, mut order, mut bytes): (Vec<Batch>, Vec<(Vec<u8>, u32, u32)>, usize) =
-            (Vec::new(), Vec::new(), 0);
+        let mut batches: Vec<Batch> = Vec::new();
+        let mut order: Vec<Place> = Vec::new();
+        let mut bytes = 0;
         while let Some(batch) = input.next(ctx)? {
             ctx.check()?;
             bytes += batch.memory_size();
@@ -88,9 +92,9 @@ impl Sort {
                 bytes += key.len() + 32;
                 order.push((key, number, u32::try_from(row).expect("batches are small")));
             }
+            check_memory(bytes, ctx)?;
             batches.push(batch);
         }
-        let _ = bytes;
         order.sort_unstable();
         Ok(gather(&batches, order.iter().map(|(_, batch, row)| (*batch, *row)), &self.types))
     }

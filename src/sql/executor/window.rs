@@ -337,7 +337,7 @@ impl WindowOperator {
                     let mut inside = (from..to).filter(|other| !self.excluded(at, *other, partition));
                     let place = match function.name {
                         "first_value" => inside.next(),
-                        "last_value" => inside.last(),
+                        "last_value" => inside.next_back(),
                         _ => match arg(1, row)?.as_i64() {
                             None => None,
                             Some(nth) if nth < 1 => {

@@ -105,6 +105,14 @@ impl Planner<'_> {
                 let rows = left.rows + right.rows;
                 (Op::SetOp { op, all, left, right }, rows)
             }
+            other => self.statement_node(other)?,
+        };
+        Ok(Node { op, fields, rows })
+    }
+
+    /// WITH, row locks and data modification.
+    fn statement_node(&self, plan: LogicalPlan) -> Result<(Op, f64)> {
+        Ok(match plan {
             LogicalPlan::With { ctes, body } => {
                 let ctes = ctes.into_iter().map(|cte| self.cte(cte)).collect::<Result<Vec<_>>>()?;
                 let body = Box::new(self.node(*body)?);
@@ -128,8 +136,8 @@ impl Planner<'_> {
                 let rows = input.rows;
                 (Op::Modify { input, spec: Arc::new(spec) }, rows)
             }
-        };
-        Ok(Node { op, fields, rows })
+            _ => panic!("handled by node"),
+        })
     }
 
     fn cte(&self, cte: crate::sql::logical::Cte) -> Result<CteNode> {

@@ -101,9 +101,17 @@ pub fn check_shape(dims: &[ArrayDim]) -> Result<usize> {
 /// The element type of a built-in array type (`int2vector` and `oidvector` included); `None` for anything else.
 #[must_use]
 pub fn builtin_element(oid: Oid) -> Option<Oid> {
+    match oid {
+        Oid::INT2VECTOR => return Some(Oid::INT2),
+        Oid::OIDVECTOR => return Some(Oid::OID),
+        _ => {}
+    }
+    element_of_array(oid)
+}
+
+/// The element type of a true array type.
+fn element_of_array(oid: Oid) -> Option<Oid> {
     Some(match oid {
-        Oid::INT2VECTOR => Oid::INT2,
-        Oid::OIDVECTOR => Oid::OID,
         Oid::XML_ARRAY => Oid::XML,
         Oid::JSON_ARRAY => Oid::JSON,
         Oid::XID8_ARRAY => Oid::XID8,

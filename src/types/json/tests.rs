@@ -1,3 +1,5 @@
+//! JSON cases answered by PostgreSQL.
+
 use super::parse::check;
 use super::{decode, encode, encode_key, input_jsonb};
 use crate::error::Error;

@@ -1,3 +1,5 @@
+//! Path cases answered by PostgreSQL.
+
 use super::input;
 use crate::types::Datum;
 

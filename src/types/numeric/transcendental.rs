@@ -204,7 +204,7 @@ impl Numeric {
             Self::Finite { unscaled, scale } => (unscaled, i32::from(*scale)),
         };
         let value = self.to_f64_lossy();
-        let weight = (value * 0.434_294_481_903_252).clamp(-2_000.0, 2_000.0) as i32;
+        let weight = (value * std::f64::consts::LOG10_E).clamp(-2_000.0, 2_000.0) as i32;
         let result = result_scale(weight, scale);
         if value.abs() >= EXP_LIMIT {
             return if value > 0.0 { overflow() } else { Self::finite(BigInt::zero(), result) };
@@ -338,7 +338,7 @@ fn power_by_logarithm(b: &BigInt, scale_b: i32, e: &BigInt, scale_e: i32, given:
     if value.abs() > limit {
         return if value > 0.0 { overflow() } else { Numeric::finite(BigInt::zero(), MAX_DISPLAY_SCALE) };
     }
-    let weight = (value * 0.434_294_481_903_252) as i32;
+    let weight = (value * std::f64::consts::LOG10_E) as i32;
     let result = given.unwrap_or_else(|| result_scale(weight, scale_b.max(scale_e)));
     let exponent_digits = i32::try_from(digit_count(e)).expect("limited").max(1);
     let bits = bits_for(result + weight.max(0) + exponent_digits + 8);

@@ -3,7 +3,7 @@
 //! Everything belongs to the one catalog (database) of the session, and the asker is taken to own or administer all of it.
 //!
 //! * [`relations`]: tables, views, columns, sequences, schemata.
-//! * [`rules`]: constraints.
+//! * [`rules`] shows constraints.
 //! * [`others`]: types, privileges, routines, roles, character sets.
 //! * [`facts`]: how the standard describes a type.
 
