@@ -662,6 +662,9 @@ impl Binder<'_> {
             }
             return Ok(array);
         }
+        if let (Oid::NAME, [ast::Subscript::Index(index)]) = (oid, subscripts) {
+            return self.name_subscript(array, index, place, position);
+        }
         let Some(element) = snapshot.element_type(oid) else {
             let text = self.type_text(oid);
             return Err(crate::error!(
@@ -703,6 +706,16 @@ impl Binder<'_> {
             }
         }
         Ok(Expr::Subscript { array: Box::new(array), indices, ty: SqlType::of(element) })
+    }
+
+    /// `name[i]`: the `"char"` at a place counted from 0, as pg_dump asks of type names.
+    fn name_subscript(&mut self, name: Expr, index: &ast::Expr, place: Place, position: u32) -> Result<Expr> {
+        let one = || Expr::Const(Datum::Int4(1), SqlType::of(Oid::INT4));
+        let index = self.expr(index, place)?;
+        let from = self.binary("+", index, one(), position)?;
+        let text = self.cast(name, SqlType::of(Oid::TEXT), position)?;
+        let letter = self.call_named("substr", vec![text, from, one()], position)?;
+        self.cast(letter, SqlType::of(Oid::INTERNAL_CHAR), position)
     }
 
     /// A container with the value at the subscripts.

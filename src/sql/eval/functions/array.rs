@@ -138,6 +138,12 @@ fn generate_subscripts(_: &FnContext<'_>, args: &[Datum]) -> Result<SetRows> {
     Ok(SetRows::column(places))
 }
 
+/// Elements with their places counted from 1, whatever the array's lower bound: how drivers read index keys.
+fn expand_array(_: &FnContext<'_>, args: &[Datum]) -> Result<SetRows> {
+    let place = |(item, place): (&Datum, i32)| vec![item.clone(), Datum::Int4(place)];
+    Ok(SetRows::Rows(array(&args[0]).items.iter().zip(1..).map(place).collect()))
+}
+
 /// The number of thresholds that are not above the operand, found by halving.
 fn width_bucket(_: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
     let thresholds = array(&args[1]);
@@ -199,6 +205,7 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
 
 /// Set-returning functions by `prosrc`.
 pub const SET_FUNCTIONS: &[(&str, SetFn)] = &[
+    ("_pg_expandarray", expand_array),
     ("array_unnest", unnest),
     ("generate_subscripts", generate_subscripts),
     ("generate_subscripts_nodir", generate_subscripts),
