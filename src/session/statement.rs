@@ -200,7 +200,8 @@ impl Session {
     fn execute_portal(&mut self, name: &str, args: &[ast::Expr], formats: &[Format]) -> Result<Portal> {
         let mut prepared = self.statement_named(name)?.clone();
         self.refresh(&mut prepared, name)?;
-        if args.len() != prepared.params.len() {
+        // Like PostgreSQL, arguments of a statement without parameters are not looked at.
+        if args.len() != prepared.params.len() && !prepared.params.is_empty() {
             return Err(crate::error!(SYNTAX_ERROR, "wrong number of parameters for prepared statement \"{name}\"")
                 .detail(format!("Expected {} parameters but got {}.", prepared.params.len(), args.len())));
         }

@@ -58,6 +58,9 @@ fn modifier(oid: Oid, modifiers: &[ast::Expr]) -> Result<i32> {
     let mut texts = Vec::with_capacity(modifiers.len());
     for item in modifiers {
         texts.push(match &item.kind {
+            ast::ExprKind::Number(text) if text.starts_with('-') && matches!(oid, Oid::VARCHAR | Oid::BPCHAR) => {
+                bail!(SYNTAX_ERROR, "syntax error at or near \"-\"")
+            }
             ast::ExprKind::Number(text) | ast::ExprKind::String(text) => text.clone(),
             ast::ExprKind::Column(name) => name.to_string(),
             ast::ExprKind::Unary { op, .. } if op.symbol == "-" && matches!(oid, Oid::VARCHAR | Oid::BPCHAR) => {

@@ -207,6 +207,7 @@ impl Parser<'_> {
         }
         if self.eat_word("interval") {
             let text = self.string()?;
+            let text = text.strip_suffix(":00").unwrap_or(&text).to_owned();
             while !self.at_statement_end() {
                 self.advance();
             }
