@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::catalog::descriptor::{
     DatabaseDesc, ExtensionDesc, RoleDesc, SchemaDesc, SequenceDesc, StorageId, TableDesc, TypeDesc, ViewDesc,
 };
-use crate::catalog::snapshot::{CommentKey, Objects, PUBLIC, Shared, Snapshot};
+use crate::catalog::snapshot::{CommentKey, Objects, PG_CATALOG, PUBLIC, Shared, Snapshot};
 use crate::error::{Error, Result};
 use crate::storage::keyspace::mark_key;
 use crate::storage::{Cf, Kv, WriteBatch};
@@ -176,8 +176,11 @@ impl Edit {
         if fresh {
             let schema = public_schema(database.owner);
             self.changes.push((object_key(database.oid, b's', &schema.oid.0.to_be_bytes()), Some(json(&schema))));
+            let extension = plpgsql();
+            self.changes.push((object_key(database.oid, b'x', &extension.oid.0.to_be_bytes()), Some(json(&extension))));
             let mut objects = Objects::default();
             objects.schemas.insert(schema.oid, Arc::new(schema));
+            objects.extensions.insert(extension.oid, Arc::new(extension));
             objects.reindex();
             self.new_databases.push((database.oid, Arc::new(objects)));
         }
@@ -214,6 +217,17 @@ impl Edit {
     #[must_use]
     pub fn key_changes(&self) -> &[KeyChange] {
         &self.changes
+    }
+}
+
+/// The extension that PostgreSQL puts into every database; clients and dumps expect to find it.
+fn plpgsql() -> ExtensionDesc {
+    ExtensionDesc {
+        oid: Oid(13_563),
+        name: "plpgsql".to_owned(),
+        schema: PG_CATALOG,
+        owner: FIRST_ROLE,
+        version: "1.0".to_owned(),
     }
 }
 

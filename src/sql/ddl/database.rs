@@ -51,7 +51,7 @@ fn apply_option(database: &mut DatabaseDesc, option: &str, value: &str, ctx: &Dd
                 bail!(INVALID_CATALOG_NAME, "template database \"{value}\" does not exist")
             };
             let empty = ctx.catalog.objects(found.oid).is_none_or(|objects| {
-                objects.tables.is_empty() && objects.types.is_empty() && objects.extensions.is_empty()
+                objects.tables.is_empty() && objects.types.is_empty() && objects.extensions.len() <= 1
             });
             if !empty {
                 return Err(Error::unsupported("CREATE DATABASE from a template that has objects"));

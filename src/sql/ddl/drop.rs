@@ -139,7 +139,6 @@ fn extension(statement: &Drop, name: &Name, ctx: &mut DdlContext<'_>) -> Result<
             ctx.check_owner(extension.owner, "extension", bare)?;
             Ok(Some(Object::Extension(extension.oid)))
         }
-        None if bare == "plpgsql" => Err(Error::unsupported("DROP EXTENSION plpgsql")),
         None => missing(statement, SqlState::UNDEFINED_OBJECT, &format!("extension \"{bare}\""), ctx),
     }
 }

@@ -1,4 +1,4 @@
-//! CREATE EXTENSION. pgvector is built in; plpgsql is listed as PostgreSQL lists it; there are no others.
+//! CREATE EXTENSION. pgvector is built in; plpgsql is in every database from its start; there are no others.
 
 use super::context::DdlContext;
 use crate::bail;
@@ -13,13 +13,16 @@ pub(super) const VECTOR_VERSION: &str = "0.8.5";
 /// CREATE EXTENSION.
 pub(super) fn create_extension(create: &CreateExtension, ctx: &mut DdlContext<'_>) -> Result<()> {
     let name = create.name.as_str();
-    let installed = name == "plpgsql" || ctx.snapshot().objects.extensions.values().any(|found| found.name == name);
+    let installed = ctx.snapshot().objects.extensions.values().any(|found| found.name == name);
     if installed {
         if create.if_not_exists {
             ctx.skip_existing(SqlState::DUPLICATE_OBJECT, &format!("extension \"{name}\""));
             return Ok(());
         }
         bail!(DUPLICATE_OBJECT, "extension \"{name}\" already exists");
+    }
+    if name == "plpgsql" {
+        return Err(crate::error::Error::unsupported("installing plpgsql again"));
     }
     if name != "vector" {
         let error = crate::error!(FEATURE_NOT_SUPPORTED, "extension \"{name}\" is not available");
