@@ -13,8 +13,9 @@ use crate::catalog::{describe, signature, system};
 use crate::common::quote_ident;
 use crate::error::Result;
 use crate::sql::binder::{self, Place};
-use crate::sql::deparse::{deparse, deparse_pretty};
+use crate::sql::deparse::{deparse, deparse_pretty, deparse_query};
 use crate::sql::eval::context::{CatalogQuestion, FunctionPart, ObjectClass};
+use crate::sql::parser;
 use crate::types::array::ArrayValue;
 use crate::types::io::TypeLookup;
 use crate::types::{Datum, Oid, RecordValue, SqlType};
@@ -39,7 +40,7 @@ pub fn catalog_answer(names: &Names, question: &CatalogQuestion<'_>) -> Result<O
         CatalogQuestion::Expression { text, relation, pretty } => {
             Some(Datum::text(expression(names, text, relation, pretty)))
         }
-        CatalogQuestion::ViewDef { view, pretty: _ } => text(describe::view_def(names, view)),
+        CatalogQuestion::ViewDef { view, pretty } => text(view_def(names, view, pretty)),
         CatalogQuestion::SerialSequence { table, column } => text(describe::serial_sequence(names, table, column)?),
         CatalogQuestion::Description { object, catalog, sub } => text(description(names, object, catalog, sub)),
         CatalogQuestion::Lookup { kind, name } => lookup(names, kind, name),
@@ -79,6 +80,15 @@ fn columns_of(names: &Names, owner: Oid) -> Option<Vec<(String, SqlType)>> {
         _ => return None,
     };
     Some(columns.into_iter().map(|column| (column.name, column.ty)).collect())
+}
+
+/// A view's query as this session prints it.
+fn view_def(names: &Names, view: Oid, pretty: bool) -> Option<String> {
+    let stored = &names.snapshot.objects.views.get(&view)?.query;
+    match parser::parse_query(stored) {
+        Ok(query) => Some(format!("{};", deparse_query(&query, Some(names), pretty))),
+        Err(_) => describe::view_def(names, view),
+    }
 }
 
 /// Whether the object's bare name finds it; none when there is no such object.

@@ -14,6 +14,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{AlterAction, AlterTable, ColumnDef, TableConstraint, TableConstraintKind, Timing};
 use crate::sql::eval::{Row, Volatility, eval_row};
 use crate::sql::expr::Expr;
+use crate::txn::SequenceSpec;
 use crate::types::{Datum, Oid, SqlType, codec};
 
 /// ALTER TABLE and its kin; the command tag.
@@ -29,7 +30,9 @@ pub(super) fn alter_table(alter: &AlterTable, ctx: &mut DdlContext<'_>) -> Resul
     let tag = match &relation {
         Relation::Table(table) => {
             ctx.lock_exclusively(table.oid)?;
-            for action in &alter.actions {
+            let mut actions: Vec<&AlterAction> = alter.actions.iter().collect();
+            actions.sort_by_key(|action| pass(action));
+            for action in actions {
                 table_action(table.oid, action, ctx)?;
             }
             "ALTER TABLE"
@@ -47,6 +50,32 @@ pub(super) fn alter_table(alter: &AlterTable, ctx: &mut DdlContext<'_>) -> Resul
         }
     };
     Ok(tag.to_owned())
+}
+
+/// PostgreSQL does the actions of one statement in passes: what is dropped first, new types, new columns, what columns
+/// are, constraints, the rest.
+fn pass(action: &AlterAction) -> u8 {
+    match action {
+        AlterAction::DropColumn { .. }
+        | AlterAction::DropConstraint { .. }
+        | AlterAction::DropIdentity { .. }
+        | AlterAction::DropExpression { .. }
+        | AlterAction::SetDefault { default: None, .. }
+        | AlterAction::SetNotNull { not_null: false, .. } => 0,
+        AlterAction::SetType { .. } => 1,
+        AlterAction::AddColumn { .. } => 2,
+        AlterAction::SetNotNull { .. }
+        | AlterAction::SetDefault { .. }
+        | AlterAction::AddIdentity { .. }
+        | AlterAction::SetIdentity { .. }
+        | AlterAction::SetStorage { .. }
+        | AlterAction::SetStatistics { .. } => 3,
+        AlterAction::AddConstraint(constraint) => match constraint.kind {
+            TableConstraintKind::ForeignKey { .. } => 5,
+            _ => 4,
+        },
+        _ => 6,
+    }
 }
 
 /// An action on a view, sequence or index.
@@ -255,8 +284,19 @@ fn fill_rows(old: &TableDesc, new: &TableDesc, at: usize, fill: &Fill, ctx: &mut
     let not_null = new.columns[at].not_null;
     let (schema, shown) = (ctx.snapshot().clone(), new.clone());
     let ty = new.columns[at].ty;
-    let next = |ctx: &crate::sql::eval::EvalContext, sequence: Oid| -> Result<Datum> {
-        let value = ctx.session.nextval(sequence)?;
+    let (manager, sequences) = (Arc::clone(ctx.txn.manager()), schema.objects.sequences.clone());
+    let next = |sequence: Oid| -> Result<Datum> {
+        let desc = &sequences[&sequence];
+        let spec = SequenceSpec {
+            name: &desc.name,
+            start: desc.start,
+            increment: desc.increment,
+            min: desc.min,
+            max: desc.max,
+            cycle: desc.cycle,
+            cache: desc.cache,
+        };
+        let value = manager.sequence_next(sequence, &spec)?;
         Ok(match ty.oid {
             Oid::INT2 => Datum::Int2(i16::try_from(value).unwrap_or(i16::MAX)),
             Oid::INT4 => Datum::Int4(i32::try_from(value).unwrap_or(i32::MAX)),
@@ -271,7 +311,7 @@ fn fill_rows(old: &TableDesc, new: &TableDesc, at: usize, fill: &Fill, ctx: &mut
                 row.pop();
                 value
             }
-            Fill::Sequence(sequence) => next(&eval, *sequence)?,
+            Fill::Sequence(sequence) => next(*sequence)?,
             Fill::Missing(_) => Datum::Null,
         };
         if not_null && value.is_null() {

@@ -71,12 +71,11 @@ impl Restate {
                 Ok(())
             };
             for column in &table.columns {
-                let target = Some(SqlType::of(column.ty.oid));
                 if let Some(text) = &column.default {
-                    take(Slot::Default(column.attnum), text, target, &Place::Default(column.name.clone()))?;
+                    take(Slot::Default(column.attnum), text, None, &Place::Default(column.name.clone()))?;
                 }
                 if let Some(text) = &column.generated {
-                    take(Slot::Generated(column.attnum), text, target, &Place::Generated(column.name.clone()))?;
+                    take(Slot::Generated(column.attnum), text, None, &Place::Generated(column.name.clone()))?;
                 }
             }
             for constraint in &table.constraints {
@@ -99,7 +98,7 @@ impl Restate {
         for view in ctx.snapshot().objects.views.values() {
             let mut query = parser::parse_query(&view.query)?;
             view_text::resolve(&mut query, renaming, ctx)?;
-            let text = deparse_query(&query, None).trim_start().to_owned();
+            let text = deparse_query(&query, None, false).trim_start().to_owned();
             if text != view.query {
                 views.push((view.oid, text));
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::context::DdlContext;
 use super::validate;
 use crate::catalog::descriptor::TableDesc;
-use crate::error::Result;
+use crate::error::{Error, Result, SqlState};
 use crate::table::WriteContext;
 use crate::types::Datum;
 
@@ -26,11 +26,21 @@ pub(super) fn rewrite(
     let write = WriteContext { evaluator: &evaluator, cancel: &ctx.eval.cancel, io: eval.io() };
     validate::for_each_chunk(ctx, old, &mut |rows| {
         let rows = rows.into_iter().map(&mut *transform).collect::<Result<Vec<_>>>()?;
-        table.insert_batch(ctx.txn.as_ref(), &write, &rows)?;
-        Ok(())
+        table.insert_batch(ctx.txn.as_ref(), &write, &rows).map(|_| ()).map_err(as_index_build)
     })?;
     ctx.txn.next_command();
     Ok(new)
+}
+
+/// To the user the rows are old and the indexes are built anew.
+fn as_index_build(mut error: Error) -> Error {
+    let report = error.report_mut();
+    if let (SqlState::UNIQUE_VIOLATION, Some(index)) = (report.sqlstate, &report.constraint) {
+        report.message = format!("could not create unique index \"{index}\"");
+        let detail = report.detail.take().unwrap_or_default();
+        report.detail = Some(detail.replace(" already exists.", " is duplicated."));
+    }
+    error
 }
 
 /// The table with new storages for its rows and every index.

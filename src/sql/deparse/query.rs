@@ -13,14 +13,17 @@ use super::tree::{name, type_name};
 pub(super) struct QueryPrinter<'a> {
     /// Whose search path decides which relations need their schema; `None` writes names as they are.
     names: Option<&'a Names>,
+    /// Leave out the parentheses that PostgreSQL leaves out when pretty.
+    pub(super) pretty: bool,
     /// Spaces before the clauses of the query being written.
     pub(super) indent: usize,
 }
 
-/// The text of a query. With `names`, relations that a bare name finds lose their schema.
+/// The text of a query. With `names`, relations that a bare name finds lose their schema; `pretty` leaves out parentheses
+/// that the meaning does not need.
 #[must_use]
-pub fn deparse_query(query: &Query, names: Option<&Names>) -> String {
-    QueryPrinter { names, indent: 0 }.query(query)
+pub fn deparse_query(query: &Query, names: Option<&Names>, pretty: bool) -> String {
+    QueryPrinter { names, pretty, indent: 0 }.query(query)
 }
 
 impl QueryPrinter<'_> {
@@ -173,7 +176,7 @@ impl QueryPrinter<'_> {
         }
         if let Some(filter) = &select.filter {
             text.push_str(&self.line("  WHERE "));
-            text.push_str(&self.expr(filter));
+            text.push_str(&self.bare(filter));
         }
         if !select.group_by.is_empty() {
             let items: Vec<String> = select.group_by.iter().map(|item| self.group(item)).collect();
@@ -182,7 +185,7 @@ impl QueryPrinter<'_> {
         }
         if let Some(having) = &select.having {
             text.push_str(&self.line(" HAVING "));
-            text.push_str(&self.expr(having));
+            text.push_str(&self.bare(having));
         }
         for (at, (window, spec)) in select.windows.iter().enumerate() {
             text.push_str(&if at == 0 { self.line("  WINDOW ") } else { ", ".to_owned() });
@@ -193,7 +196,7 @@ impl QueryPrinter<'_> {
     }
 
     fn target(&mut self, target: &Target) -> String {
-        let text = self.expr(&target.expr);
+        let text = self.bare(&target.expr);
         match &target.alias {
             Some(alias) => format!("{text} AS {}", quote_ident(alias)),
             None => text,
@@ -280,16 +283,20 @@ impl QueryPrinter<'_> {
         };
         let natural = if matches!(condition, JoinCondition::Natural) { "NATURAL " } else { "" };
         let left = self.from(left);
+        let nested = self.pretty && matches!(right, FromItem::Join { alias: None, .. });
         let right = self.from(right);
+        let right = if nested { format!("({right})") } else { right };
         let condition = match condition {
             JoinCondition::None | JoinCondition::Natural => String::new(),
+            JoinCondition::On(expr) if self.pretty => format!(" ON {}", self.bare(expr)),
             JoinCondition::On(expr) => format!(" ON ({})", self.expr(expr)),
             JoinCondition::Using { columns: list, alias } => {
                 let alias = alias.as_ref().map(|alias| format!(" AS {}", quote_ident(alias)));
                 format!(" USING{}{}", columns(list).replacen('(', " (", 1), alias.unwrap_or_default())
             }
         };
-        let text = format!("({left}{}{natural}{word} {right}{condition})", self.line("     "));
+        let text = format!("{left}{}{natural}{word} {right}{condition}", self.line("     "));
+        let text = if self.pretty && written.is_none() { text } else { format!("({text})") };
         format!("{text}{}", alias(written, &[]))
     }
 

@@ -44,6 +44,32 @@ pub(super) fn type_name(ty: &TypeName) -> String {
     }
 }
 
+/// Whether the text of an expression stands in parentheses of its own.
+fn is_wrapped(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Number(text) => text.starts_with('-'),
+        ExprKind::Unary { .. }
+        | ExprKind::Binary { .. }
+        | ExprKind::And(..)
+        | ExprKind::Or(..)
+        | ExprKind::Not(_)
+        | ExprKind::Collate { .. }
+        | ExprKind::AtTimeZone { .. }
+        | ExprKind::Overlaps { .. }
+        | ExprKind::IsNull { .. }
+        | ExprKind::IsBool { .. }
+        | ExprKind::IsDistinct { .. }
+        | ExprKind::Between { .. }
+        | ExprKind::InList { .. }
+        | ExprKind::InQuery { .. }
+        | ExprKind::Like { .. }
+        | ExprKind::AnyArray { .. }
+        | ExprKind::AnyQuery { .. }
+        | ExprKind::Exists(_) => true,
+        _ => false,
+    }
+}
+
 fn operator(op: &OpName) -> String {
     match &op.schema {
         Some(schema) => format!("OPERATOR({}.{})", quote_ident(schema), op.symbol),
@@ -53,7 +79,23 @@ fn operator(op: &OpName) -> String {
 
 impl QueryPrinter<'_> {
     pub(super) fn exprs(&mut self, items: &[Expr]) -> String {
-        items.iter().map(|item| self.expr(item)).collect::<Vec<_>>().join(", ")
+        items.iter().map(|item| self.bare(item)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// An expression where nothing binds tighter: without its own parentheses when pretty.
+    pub(super) fn bare(&mut self, expr: &Expr) -> String {
+        let text = self.expr(expr);
+        if self.pretty && is_wrapped(expr) { text[1..text.len() - 1].to_owned() } else { text }
+    }
+
+    /// A side of AND or OR.
+    fn condition(&mut self, expr: &Expr, inside_and: bool) -> String {
+        let keeps = match &expr.kind {
+            ExprKind::Or(..) => inside_and,
+            ExprKind::AnyArray { .. } | ExprKind::InList { .. } => true,
+            _ => false,
+        };
+        if keeps { self.expr(expr) } else { self.bare(expr) }
     }
 
     fn optional(&mut self, expr: Option<&Expr>) -> String {
@@ -80,8 +122,12 @@ impl QueryPrinter<'_> {
             ExprKind::Binary { op, left, right } => {
                 format!("({} {} {})", self.expr(left), operator(op), self.expr(right))
             }
-            ExprKind::And(left, right) => format!("({} AND {})", self.expr(left), self.expr(right)),
-            ExprKind::Or(left, right) => format!("({} OR {})", self.expr(left), self.expr(right)),
+            ExprKind::And(left, right) => {
+                format!("({} AND {})", self.condition(left, true), self.condition(right, true))
+            }
+            ExprKind::Or(left, right) => {
+                format!("({} OR {})", self.condition(left, false), self.condition(right, false))
+            }
             ExprKind::Not(arg) => format!("(NOT {})", self.expr(arg)),
             ExprKind::Array(items) => format!("ARRAY[{}]", self.exprs(items)),
             ExprKind::Row(items) => format!("ROW({})", self.exprs(items)),
@@ -119,6 +165,12 @@ impl QueryPrinter<'_> {
             }
             ExprKind::IsDistinct { left, right, negated } => {
                 format!("({} IS {}DISTINCT FROM {})", self.expr(left), not(*negated), self.expr(right))
+            }
+            ExprKind::Between { arg, low, high, symmetric: false, negated } => {
+                let (arg, low, high) = (self.expr(arg), self.expr(low), self.expr(high));
+                let wrap = |text: String| if self.pretty { text } else { format!("({text})") };
+                let (first, word, second) = if *negated { ("<", "OR", ">") } else { (">=", "AND", "<=") };
+                format!("({} {word} {})", wrap(format!("{arg} {first} {low}")), wrap(format!("{arg} {second} {high}")))
             }
             ExprKind::Between { arg, low, high, symmetric, negated } => {
                 let symmetric = if *symmetric { "SYMMETRIC " } else { "" };
@@ -173,8 +225,9 @@ impl QueryPrinter<'_> {
     }
 
     fn cast(&mut self, arg: &Expr, ty: &TypeName) -> String {
-        let plain = matches!(arg.kind, ExprKind::String(_) | ExprKind::Null);
-        let inner = self.expr(arg);
+        let simple = self.pretty && !is_wrapped(arg);
+        let plain = simple || matches!(arg.kind, ExprKind::String(_) | ExprKind::Null);
+        let inner = if plain { self.expr(arg) } else { self.bare(arg) };
         if plain { format!("{inner}::{}", type_name(ty)) } else { format!("({inner})::{}", type_name(ty)) }
     }
 
@@ -188,10 +241,10 @@ impl QueryPrinter<'_> {
         }
         self.indent += 4;
         for (condition, result) in arms {
-            let (condition, result) = (self.expr(condition), self.expr(result));
+            let (condition, result) = (self.bare(condition), self.bare(result));
             text.push_str(&format!("\n{}WHEN {condition} THEN {result}", indent(level + 4)));
         }
-        let otherwise = otherwise.map_or_else(|| "NULL".to_owned(), |otherwise| self.expr(otherwise));
+        let otherwise = otherwise.map_or_else(|| "NULL".to_owned(), |otherwise| self.bare(otherwise));
         self.indent = own;
         text.push_str(&format!("\n{}ELSE {otherwise}\n{}END", indent(level + 4), indent(level)));
         text
@@ -200,7 +253,7 @@ impl QueryPrinter<'_> {
     fn function(&mut self, call: &FuncCall) -> String {
         let bare = call.name.parts.len() == 1 || call.name.schema() == Some("pg_catalog");
         let function = if bare { quote_ident(call.name.last()) } else { name(&call.name) };
-        let mut args: Vec<String> = call.args.iter().map(|arg| self.expr(arg)).collect();
+        let mut args: Vec<String> = call.args.iter().map(|arg| self.bare(arg)).collect();
         if call.variadic
             && let Some(last) = args.last_mut()
         {

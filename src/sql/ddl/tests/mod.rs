@@ -105,7 +105,7 @@ impl Bench {
         let mut texts: Vec<(String, String)> = Vec::new();
         for view in edit.snapshot.objects.views.values() {
             let query = parser::parse_query(&view.query).expect("a stored query parses");
-            texts.push((view.name.clone(), deparse_query(&query, Some(&names))));
+            texts.push((view.name.clone(), deparse_query(&query, Some(&names), false)));
         }
         texts.sort();
         texts.into_iter().map(|(name, text)| format!("{name}:\n{text};")).collect()
