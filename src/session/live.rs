@@ -21,8 +21,19 @@ struct Live<'a> {
     names: &'a Names,
 }
 
+/// Relations that show password verifiers.
+const PG_AUTHID: Oid = Oid(1260);
+const PG_SHADOW: Oid = Oid(12_005);
+
 /// The rows of a system relation.
+///
+/// # Errors
+/// `42501` for relations with secrets, which only superusers read.
 pub(super) fn rows(core: &Arc<Core>, names: &Arc<Names>, relation: &RelationDesc) -> Result<Vec<Vec<Datum>>> {
+    if matches!(relation.oid, PG_AUTHID | PG_SHADOW) && !core.role()?.superuser {
+        let kind = if relation.kind == 'v' { "view" } else { "table" };
+        crate::bail!(INSUFFICIENT_PRIVILEGE, "permission denied for {kind} {}", relation.name);
+    }
     if relation.kind == 'S' {
         return sequence_row(core, names, relation.oid);
     }
@@ -59,6 +70,7 @@ impl LiveState for Live<'_> {
     fn activity(&self) -> Vec<ActivityRow> {
         let shared = self.core.engine.catalog.shared();
         let mut rows = Vec::new();
+        let reader = self.core.role().ok();
         for session in self.core.engine.sessions() {
             let activity = session.activity.lock().clone();
             rows.push(ActivityRow {
@@ -73,7 +85,10 @@ impl LiveState for Live<'_> {
                 query_start: Some(activity.query_micros).filter(|micros| *micros != 0),
                 state_change: Some(activity.state_micros),
                 state: activity.state.to_owned(),
-                query: activity.query,
+                query: match &reader {
+                    Some(role) if role.superuser || role.name == session.user => activity.query,
+                    _ => "<insufficient privilege>".to_owned(),
+                },
                 ..ActivityRow::default()
             });
         }

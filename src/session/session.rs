@@ -58,7 +58,7 @@ pub struct Session {
     /// What the client is told of settings at the start.
     reports: Vec<(String, String)>,
     /// The running statement's time limit.
-    timeout: Option<Armed>,
+    pub(super) timeout: Option<Armed>,
 }
 
 impl Session {
@@ -317,6 +317,11 @@ impl Session {
         if self.block == Block::Failed && !parser::ends_block(&parsed.statement) {
             return Err(failed_block());
         }
+        let names = self.core.names();
+        let unknown = |oid: &&Oid| **oid != Oid::NONE && names.snapshot.type_by_oid(**oid).is_none();
+        if let Some(oid) = declared.unwrap_or_default().iter().find(unknown) {
+            bail!(UNDEFINED_OBJECT, "type with OID {oid} does not exist");
+        }
         let mut prepared = Prepared {
             declared: declared.unwrap_or_default().to_vec(),
             from_sql,
@@ -412,6 +417,13 @@ impl Session {
         let formats = backend::resolve_formats(param_formats, params.len())?;
         let values = self.read_params(&prepared, params, &formats)?;
         let columns = prepared.fields.as_ref().map_or(0, Vec::len);
+        if result_formats.len() > 1 && result_formats.len() != columns {
+            bail!(
+                PROTOCOL_VIOLATION,
+                "bind message has {} result formats but query has {columns} columns",
+                result_formats.len()
+            );
+        }
         let formats =
             if prepared.fields.is_some() { backend::resolve_formats(result_formats, columns)? } else { Vec::new() };
         self.portals

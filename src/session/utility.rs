@@ -216,6 +216,9 @@ impl Session {
             SetValue::Default => self.core.settings.lock().reset(name, set.local)?,
             SetValue::Values(values) => self.core.settings.lock().set(name, values, set.local)?,
         }
+        if name == "statement_timeout" && self.core.settings.lock().typed().statement_timeout.is_none() {
+            self.timeout = None;
+        }
         if let Some(txn) = self.core.running() {
             let typed = self.core.settings.lock().typed().clone();
             match name {

@@ -117,7 +117,7 @@ impl Parser<'_> {
                 None
             };
             p.expect_punct("(")?;
-            let body = p.cte_body()?;
+            let body = p.nested(Self::cte_body)?;
             p.expect_punct(")")?;
             if p.is_word("search") || p.is_word("cycle") {
                 return Err(crate::error::Error::unsupported("SEARCH and CYCLE of WITH"));
