@@ -28,8 +28,9 @@ fmt:
 clippy: setup
 	cargo clippy --all-targets -- -D warnings
 
+# Module pages name their private parts: they are for whoever works here.
 doc: setup
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --no-deps --lib
 
 # Kills the server at random moments 200 times; CI does it 10 times within `make test`.
 crash-long: setup

@@ -42,7 +42,7 @@ fn parse(text: &str) -> Vec<Record> {
         let line = at + 1;
         at += 1;
         let mut sql = Vec::new();
-        while at < lines.len() && lines[at] != "----" && !(lines[at].is_empty() && !head.starts_with("query")) {
+        while at < lines.len() && lines[at] != "----" && (!lines[at].is_empty() || head.starts_with("query")) {
             sql.push(lines[at]);
             at += 1;
         }

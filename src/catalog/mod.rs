@@ -1,6 +1,6 @@
 //! Floor 2: the catalog: what objects there are, for the binder and for clients alike.
 //!
-//! Built-in rows are PostgreSQL's and pgvector's own ([`builtin`]); user objects are immutable descriptors
+//! Built-in rows are PostgreSQL's and pgvector's own ([`mod@builtin`]); user objects are immutable descriptors
 //! ([`descriptor`]) in a [`Snapshot`] per database. DDL edits a transaction's private copy ([`Edit`]) and publishes it at
 //! commit through [`Catalog`], which keeps every object as one key of the default column family. One transaction at a time
 //! does DDL (the session takes a lock), so publishing never conflicts.

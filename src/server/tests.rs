@@ -222,7 +222,8 @@ fn shutdown_ends_idle_and_running_sessions() {
     let mut idle = server.connect("user=ann").unwrap();
     let mut busy = server.connect("user=ann").unwrap();
     let waiting = std::thread::spawn(move || state(&busy.simple_query("sleep").err().unwrap()));
-    std::thread::sleep(Duration::from_millis(30));
+    // Long enough for the statement to have begun on a busy machine.
+    std::thread::sleep(Duration::from_millis(500));
     server.stop();
     assert_eq!(waiting.join().unwrap(), "57P01");
     assert!(idle.simple_query("x").is_err());

@@ -7,7 +7,7 @@
 //! The `_bytes` forms read a row of little-endian elements as it is stored, at any alignment.
 //!
 //! * [`scalar`]: plain Rust, the reference.
-//! * [`avx2`], [`avx512`], [`neon`]: the same by intrinsics; [`dense`] is the loop that they share.
+//! * [`avx2`], [`avx512`], `neon`: the same by intrinsics; [`dense`] is the loop that they share.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

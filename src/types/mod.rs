@@ -1,8 +1,8 @@
 //! Floor 0a: SQL values.
 //!
-//! [`Datum`] is one value; [`column`] holds columns of them; [`codec`] stores them, [`keycode`] orders them as bytes,
+//! [`Datum`] is one value; [`mod@column`] holds columns of them; [`codec`] stores them, [`keycode`] orders them as bytes,
 //! [`compare`] orders them as values; [`io`] and [`wire`] move them to and from clients as text and binary; [`typmod`]
-//! and [`cast`] fit them to declared types. One file per type holds the type's own rules.
+//! and `cast` fit them to declared types. One file per type holds the type's own rules.
 
 pub mod array;
 pub mod bit;

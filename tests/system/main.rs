@@ -61,8 +61,11 @@ const ALONE: &[(&str, fn())] = &[
     ("bad_input::very_large_statements", bad_input::very_large_statements),
 ];
 
+/// A test on the shared server: its name and what it does.
+type SharedTest = (&'static str, fn(&Target));
+
 /// Tests on the shared server.
-const SHARED: &[(&str, fn(&Target))] = &[
+const SHARED: &[SharedTest] = &[
     ("protocol::pipelines", protocol::pipelines),
     ("protocol::portals_with_limits", protocol::portals_with_limits),
     ("protocol::describes_before_values", protocol::describes_before_values),

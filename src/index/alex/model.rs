@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_line_is_predicted_exactly() {
-        let keys: Vec<u64> = (0..100).map(|i| 1 << 40 | i * 64).collect();
+        let keys: Vec<u64> = (0..100).map(|i| (1 << 40) | (i * 64)).collect();
         let model = Model::fit(keys.iter().copied(), 1.0);
         for (position, key) in keys.iter().enumerate() {
             assert!(model.predict(*key, keys.len()).abs_diff(position) <= 1);

@@ -210,7 +210,12 @@ fn readers_see_every_settled_entry_while_writers_run() {
             alex.lookup(u64::from(rid) * 64, &mut out);
             assert_eq!(out, [rid]);
             let mut entries = Vec::new();
-            alex.scan(Span::keys(u64::from(rid) * 64, u64::from(rid) * 64 + 640), rid % 2 == 0, 1000, &mut entries);
+            alex.scan(
+                Span::keys(u64::from(rid) * 64, u64::from(rid) * 64 + 640),
+                rid.is_multiple_of(2),
+                1000,
+                &mut entries,
+            );
             assert_eq!(entries.iter().filter(|entry| entry.0 % 64 == 0).count(), 11.min(50_000 - rid as usize));
         }
     });

@@ -255,7 +255,7 @@ pub trait SessionFacade: Send + Sync {
     fn setting(&self, name: &str) -> Option<String> {
         None
     }
-    /// SET [LOCAL]; returns the new value as SHOW prints it.
+    /// `SET [LOCAL]`; returns the new value as SHOW prints it.
     ///
     /// # Errors
     /// `22023`, `42704`, `55P02` as for SET.

@@ -106,7 +106,7 @@ impl Parser<'_> {
         })))
     }
 
-    /// WITH [NO] DATA; true by default.
+    /// WITH \[NO\] DATA; true by default.
     pub(super) fn with_data(&mut self) -> Result<bool> {
         if self.eat_words(&["with", "no", "data"]) {
             return Ok(false);
@@ -532,7 +532,7 @@ impl Parser<'_> {
         self.rest_of_action()
     }
 
-    /// CREATE [UNIQUE] INDEX; INDEX is consumed.
+    /// CREATE \[UNIQUE\] INDEX; INDEX is consumed.
     pub(super) fn create_index(&mut self, unique: bool) -> Result<Statement> {
         let concurrently = self.eat_word("concurrently");
         let if_not_exists = self.if_not_exists();
