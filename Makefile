@@ -5,7 +5,7 @@ LISTEN ?= 127.0.0.1:5433
 PACKAGES := clang libclang-dev lld g++ pkg-config
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: run build test check fmt clippy doc slt crash-long bench setup
+.PHONY: run build test fmt clippy doc crash-long setup
 
 run: build
 	target/release/omendb serve --data $(DATA) --listen $(LISTEN)
@@ -35,6 +35,3 @@ doc: setup
 # Kills the server at random moments 200 times; CI does it 10 times within `make test`.
 crash-long: setup
 	OMENDB_CRASH_ROUNDS=200 cargo test --test system crash -- --nocapture
-
-bench: build
-	cargo bench
