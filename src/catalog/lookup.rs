@@ -69,24 +69,46 @@ impl Names {
         Self { snapshot, path }
     }
 
-    /// The relation that a name means.
+    /// A schema by name; `pg_temp` is the session's own, once it has one.
+    #[must_use]
+    pub fn schema_named(&self, name: &str) -> Option<Oid> {
+        if name == "pg_temp" { self.path.temporary } else { self.snapshot.schema_named(name) }
+    }
+
+    /// The relation that a bare or qualified name means.
+    #[must_use]
+    pub fn find_relation(&self, schema: Option<&str>, name: &str) -> Option<Relation> {
+        match schema {
+            None => self.snapshot.find_relation(&self.path, name),
+            Some(schema) => self.snapshot.relation_in(self.schema_named(schema)?, name),
+        }
+    }
+
+    /// The relation that the parts of a name mean.
     ///
     /// # Errors
-    /// `42602` on bad syntax, `3F000` and `42P01` when there is none.
-    pub fn relation_named(&self, text: &str) -> Result<Relation> {
-        let parts = split_name(text)?;
-        let found = match parts.as_slice() {
-            [name] => self.snapshot.find_relation(&self.path, name),
-            [.., schema, name] => match self.snapshot.schema_named(schema) {
-                Some(schema) => self.snapshot.relation_in(schema, name),
-                None => bail!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist"),
-            },
-            [] => None,
+    /// `3F000` when its schema does not exist, `42P01` when there is no such relation.
+    pub fn relation(&self, parts: &[String]) -> Result<Relation> {
+        let (name, schema) = match parts {
+            [] => ("", None),
+            [name] => (name.as_str(), None),
+            [.., schema, name] => (name.as_str(), Some(schema.as_str())),
         };
-        match found {
+        if let Some(schema) = schema.filter(|schema| self.schema_named(schema).is_none()) {
+            bail!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist");
+        }
+        match self.find_relation(schema, name) {
             Some(relation) => Ok(relation),
             None => bail!(UNDEFINED_TABLE, "relation \"{}\" does not exist", parts.join(".")),
         }
+    }
+
+    /// [`Names::relation`] of a name as text, as `regclass` reads it.
+    ///
+    /// # Errors
+    /// Also `42602` on bad syntax.
+    pub fn relation_named(&self, text: &str) -> Result<Relation> {
+        self.relation(&split_name(text)?)
     }
 
     /// Whether the bare name of this relation finds this relation.

@@ -24,22 +24,6 @@ use super::session::Session;
 use super::statement::Effect;
 use super::stored::Stored;
 
-/// The relation of a name.
-pub(super) fn relation(names: &Names, name: &ast::Name) -> Result<Relation> {
-    let found = match name.schema() {
-        None => names.snapshot.find_relation(&names.path, name.last()),
-        Some("pg_temp") => names.path.temporary.and_then(|schema| names.snapshot.relation_in(schema, name.last())),
-        Some(schema) => match names.snapshot.schema_named(schema) {
-            Some(schema) => names.snapshot.relation_in(schema, name.last()),
-            None => bail!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist"),
-        },
-    };
-    match found {
-        Some(relation) => Ok(relation),
-        None => bail!(UNDEFINED_TABLE, "relation \"{name}\" does not exist"),
-    }
-}
-
 /// A COPY FROM while rows arrive.
 struct Loader<'a> {
     ctx: &'a ExecContext,
@@ -291,7 +275,7 @@ impl Session {
 }
 
 fn copy_table(names: &Names, name: &ast::Name, from: bool) -> Result<Arc<TableDesc>> {
-    match relation(names, name).map_err(|error| error.at(name.position))? {
+    match names.relation(&name.parts).map_err(|error| error.at(name.position))? {
         Relation::Table(table) => Ok(table),
         Relation::View(view) if from => bail!(WRONG_OBJECT_TYPE, "cannot copy to view \"{}\"", view.name),
         Relation::View(view) => {

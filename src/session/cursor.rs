@@ -104,10 +104,7 @@ fn fill(portal: &mut Portal, count: usize) -> Result<()> {
 
 /// Moves a cursor and gives the rows passed, in the order passed.
 fn move_cursor(portal: &mut Portal, direction: FetchDirection) -> Result<Vec<Vec<Datum>>> {
-    let (at, scroll) = match &portal.cursor {
-        Some(cursor) => (cursor.at, cursor.scroll),
-        None => (0, false),
-    };
+    let at = portal.cursor.as_ref().map_or(0, |cursor| cursor.at);
     if portal.cursor.is_none() {
         portal.cursor = Some(Cursor::default());
     }
@@ -119,7 +116,6 @@ fn move_cursor(portal: &mut Portal, direction: FetchDirection) -> Result<Vec<Vec
         Err(crate::error!(OBJECT_NOT_IN_PREREQUISITE_STATE, "cursor can only scan forward")
             .hint("Declare it with SCROLL option to enable backward scan."))
     };
-    let _ = scroll;
     match direction {
         FetchDirection::Forward(count) if count >= 0 => forward(portal, usize::try_from(count).unwrap_or(usize::MAX)),
         FetchDirection::Forward(count) => {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -14,10 +15,13 @@ use crate::error::{Error, Result};
 use crate::pgwire::{Connection, Host, Login, RoleLogin, Waker};
 use crate::storage::{Cf, Kv, RocksKv, RocksOptions, WriteBatch};
 use crate::table::Tables;
-use crate::txn::{TxnManager, TxnOptions};
+use crate::txn::{Collector, TxnManager, TxnOptions};
 use crate::types::Oid;
 
 use super::session::Session;
+
+/// Time between rounds of garbage collection.
+const COLLECT_EVERY: Duration = Duration::from_millis(500);
 
 /// A running session, as others see it.
 pub struct SessionEntry {
@@ -75,6 +79,8 @@ pub struct Engine {
     pub created: bool,
     sessions: Mutex<HashMap<u32, Arc<SessionEntry>>>,
     edit_versions: AtomicU64,
+    /// Collects old row versions for as long as the engine is there.
+    _collector: Collector,
 }
 
 impl Engine {
@@ -107,6 +113,7 @@ impl Engine {
         }
         let tables = Arc::new(Tables::new(rng::random_u64()));
         txns.set_sweeper(Arc::clone(&tables) as _);
+        let collector = Collector::start(&txns, COLLECT_EVERY);
         let engine = Arc::new(Self {
             catalog,
             txns,
@@ -118,9 +125,9 @@ impl Engine {
             created,
             sessions: Mutex::default(),
             edit_versions: AtomicU64::new(1 << 60),
+            _collector: collector,
         });
         super::maintenance::drop_temporary(&engine)?;
-        super::maintenance::start(&engine);
         Ok(engine)
     }
 

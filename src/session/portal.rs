@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
 use crate::pgwire::{ColumnDesc, Format};
 use crate::sql::ast::{ParsedStatement, Statement};
 use crate::sql::logical::Field;
@@ -134,13 +133,5 @@ impl Prepared {
             from_sql: false,
             micros: 0,
         }
-    }
-
-    /// The statement.
-    ///
-    /// # Errors
-    /// None: a convenience for `?` chains on empty statements.
-    pub(super) fn parsed(&self) -> Result<Option<&Arc<ParsedStatement>>> {
-        Ok(self.statement.as_ref())
     }
 }

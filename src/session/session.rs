@@ -388,7 +388,7 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<()> {
         let mut prepared = self.statement_named(statement)?.clone();
-        if let Some(parsed) = prepared.parsed()?
+        if let Some(parsed) = &prepared.statement
             && self.block == Block::Failed
             && !parser::ends_block(&parsed.statement)
         {

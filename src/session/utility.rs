@@ -408,7 +408,7 @@ impl Session {
                 let mode = lock_mode(mode);
                 let wait = if *nowait { Wait::NoWait } else { Wait::Block };
                 for name in tables {
-                    let relation = super::copy::relation(&names, name)?;
+                    let relation = names.relation(&name.parts)?;
                     self.core.transaction().lock_table(relation.oid(), mode, wait, &self.core.cancel).map_err(
                         |mut error| {
                             if *nowait && error.sqlstate() == SqlState::LOCK_NOT_AVAILABLE {
@@ -424,7 +424,7 @@ impl Session {
             Statement::Vacuum { tables, analyze_only } => {
                 let names = self.core.names();
                 for name in tables {
-                    super::copy::relation(&names, name)?;
+                    names.relation(&name.parts)?;
                 }
                 self.core.engine.txns.collect_garbage()?;
                 Ok(Effect::tag(if *analyze_only { "ANALYZE" } else { "VACUUM" }))
@@ -453,7 +453,7 @@ impl Session {
 impl Session {
     fn check_relation(&self, name: Option<&crate::sql::ast::Name>) -> Result<()> {
         match name {
-            Some(name) => super::copy::relation(&self.core.names(), name).map(|_| ()),
+            Some(name) => self.core.names().relation(&name.parts).map(|_| ()),
             None => Ok(()),
         }
     }

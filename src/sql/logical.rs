@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::catalog::descriptor::{RelationDesc, TableDesc};
 use crate::sql::ast;
+pub use crate::sql::ast::{FrameExclude, FrameUnits, SetOp};
 use crate::sql::expr::{AggregateCall, Expr, SortKey, WindowCall};
 use crate::types::{Oid, SqlType};
 
@@ -172,15 +173,6 @@ pub struct WindowFrame {
     pub exclude: FrameExclude,
 }
 
-/// Frame units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum FrameUnits {
-    Rows,
-    Range,
-    Groups,
-}
-
 /// Frame bounds.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -190,25 +182,6 @@ pub enum FrameBound {
     CurrentRow,
     Following(Expr),
     UnboundedFollowing,
-}
-
-/// Frame exclusion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum FrameExclude {
-    NoOthers,
-    CurrentRow,
-    Group,
-    Ties,
-}
-
-/// Set operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum SetOp {
-    Union,
-    Intersect,
-    Except,
 }
 
 /// One WITH query.

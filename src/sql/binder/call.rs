@@ -6,7 +6,7 @@ use crate::sql::ast::{self, ExprKind};
 use crate::sql::expr::{AggregateCall, Call, CallForm, Expr, SortKey};
 use crate::sql::logical::{Field, FunctionCall};
 use crate::sql::parser;
-use crate::types::{Datum, Oid, SqlType};
+use crate::types::{Oid, SqlType};
 
 use super::coerce::CoercionContext;
 use super::context::{AGGREGATE_BASE, Binder, Place, SET_BASE};
@@ -68,7 +68,7 @@ impl Binder<'_> {
             return self.star_call(call, place, position);
         }
         let is_aggregate = builtin().procs_named(call.name.last()).any(|row| row.kind == 'a') && call.over.is_none();
-        let argument_place = if is_aggregate { aggregate_place(place) } else { place };
+        let argument_place = if is_aggregate { Place::AggregateArgument } else { place };
         if is_aggregate {
             self.check_aggregate_allowed(place, call, position)?;
         }
@@ -533,11 +533,6 @@ impl Binder<'_> {
     }
 }
 
-/// The place of the arguments of an aggregate in `place`.
-fn aggregate_place(_place: Place) -> Place {
-    Place::AggregateArgument
-}
-
 /// A call of a chosen function.
 pub(super) fn plain_call(chosen: ChosenCall, position: u32) -> Expr {
     Expr::Call(Call {
@@ -568,6 +563,5 @@ fn order_named(row: &ProcRow, arg_names: &[Option<String>]) -> Option<Vec<usize>
 fn undetermined(row: &ProcRow) -> Error {
     let any = row.args.iter().any(|oid| matches!(*oid, Oid::ANYARRAY | Oid::ANYELEMENT | Oid::ANYNONARRAY));
     let family = if any { "anyelement" } else { "anycompatible" };
-    let _ = Datum::Null;
     crate::error!(DATATYPE_MISMATCH, "could not determine polymorphic type because input has type unknown ({family})")
 }

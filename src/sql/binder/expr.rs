@@ -440,12 +440,8 @@ impl Binder<'_> {
         if place.allows_subqueries() {
             return Ok(());
         }
-        let article = match place {
-            Place::Check | Place::IndexExpression | Place::IndexPredicate | Place::Generated => "",
-            _ => "",
-        };
         let singular = place.name().trim_end_matches('s');
-        Err(crate::error!(FEATURE_NOT_SUPPORTED, "cannot use subquery in {article}{singular}").at(position))
+        Err(crate::error!(FEATURE_NOT_SUPPORTED, "cannot use subquery in {singular}").at(position))
     }
 
     /// Binds a subquery; also whether it refers to the rows around it.

@@ -145,16 +145,7 @@ impl Binder<'_> {
     /// # Errors
     /// `42P01`, `3F000` is not used here: PostgreSQL says that the relation does not exist.
     pub fn relation(&self, name: &ast::Name) -> Result<Relation> {
-        let names = self.names();
-        let found = match name.parts.as_slice() {
-            [only] => names.snapshot.find_relation(&names.path, only),
-            [.., schema, last] => {
-                let schema =
-                    if schema == "pg_temp" { names.path.temporary } else { names.snapshot.schema_named(schema) };
-                schema.and_then(|schema| names.snapshot.relation_in(schema, last))
-            }
-            [] => None,
-        };
+        let found = self.names().find_relation(name.schema(), name.last());
         found.ok_or_else(|| crate::error!(UNDEFINED_TABLE, "relation \"{name}\" does not exist").at(name.position))
     }
 

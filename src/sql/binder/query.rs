@@ -3,8 +3,7 @@
 use crate::error::Result;
 use crate::sql::ast::{self, CteBody, ExprKind, QueryBody};
 use crate::sql::expr::{Expr, SortKey};
-use crate::sql::logical::{Cte, Field, LogicalPlan, RecursiveTerm, SetOp};
-use crate::sql::walk;
+use crate::sql::logical::{Cte, Field, LogicalPlan, RecursiveTerm};
 use crate::types::{Datum, Oid, SqlType};
 
 use super::coerce::CoercionContext;
@@ -303,11 +302,6 @@ impl Binder<'_> {
         }
         let left = self.convert_output(left, &types, what)?;
         let right = self.convert_output(right, &types, what)?;
-        let op = match op {
-            ast::SetOp::Union => SetOp::Union,
-            ast::SetOp::Intersect => SetOp::Intersect,
-            ast::SetOp::Except => SetOp::Except,
-        };
         Ok(LogicalPlan::SetOp { op, all, left: Box::new(left), right: Box::new(right), fields })
     }
 
@@ -482,17 +476,4 @@ pub(super) fn settled_types(plan: &LogicalPlan) -> Vec<SqlType> {
         .iter()
         .map(|field| if field.ty.oid == Oid::UNKNOWN { SqlType::of(Oid::TEXT) } else { field.ty })
         .collect()
-}
-
-/// Whether an expression gives different values each time.
-pub(super) fn is_volatile(expr: &Expr) -> bool {
-    let mut found = false;
-    walk::visit(expr, &mut |node| {
-        if let Expr::Call(call) = node {
-            found |= crate::catalog::builtin().proc_row(call.function).is_some_and(|row| row.volatility == 'v');
-        }
-        found |= matches!(node, Expr::Subquery(_));
-        !found
-    });
-    found
 }

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::sql::ast::{self, Distinct, ExprKind, LockStrength};
+use crate::sql::eval::is_volatile;
 use crate::sql::expr::{Expr, SortKey};
 use crate::sql::logical::{Field, LockTarget, LogicalPlan, Window};
 use crate::sql::walk;
@@ -13,7 +14,7 @@ use crate::types::{Oid, SqlType};
 
 use super::context::{AGGREGATE_BASE, Binder, Place, SET_BASE, WINDOW_BASE};
 use super::group::Grouping;
-use super::query::{column_name, is_volatile, order_position};
+use super::query::{column_name, order_position};
 use super::window::BoundWindow;
 
 /// One output column while the SELECT is put together.
@@ -346,7 +347,8 @@ impl Binder<'_> {
             parts.for_each_expr(&mut |expr| walk::renumber(expr, &place));
         }
         let volatile_key = parts.order.iter().any(|key| match key {
-            OrderKey::Output(_, key) => is_volatile(&key.expr),
+            // Evaluating such a key a second time, as a target, could give another value, or cost as much again.
+            OrderKey::Output(_, key) => is_volatile(&key.expr) || walk::has_subquery(&key.expr),
             OrderKey::Own(_) => false,
         });
         let locks = self.lock_targets(&query.locks, select, grouped)?;

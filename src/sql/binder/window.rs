@@ -169,23 +169,13 @@ impl Binder<'_> {
                 exclude: FrameExclude::NoOthers,
             });
         };
-        let units = match frame.units {
-            ast::FrameUnits::Rows => FrameUnits::Rows,
-            ast::FrameUnits::Range => FrameUnits::Range,
-            ast::FrameUnits::Groups => FrameUnits::Groups,
-        };
+        let units = frame.units;
         if units == FrameUnits::Groups && order_by.is_empty() {
             return Err(crate::error!(WINDOWING_ERROR, "GROUPS mode requires an ORDER BY clause").at(position));
         }
-        let exclude = match frame.exclude {
-            ast::FrameExclude::NoOthers => FrameExclude::NoOthers,
-            ast::FrameExclude::CurrentRow => FrameExclude::CurrentRow,
-            ast::FrameExclude::Group => FrameExclude::Group,
-            ast::FrameExclude::Ties => FrameExclude::Ties,
-        };
         let start = self.frame_bound(&frame.start, units, order_by, position)?;
         let end = self.frame_bound(&frame.end, units, order_by, position)?;
-        Ok(WindowFrame { units, start, end, exclude })
+        Ok(WindowFrame { units, start, end, exclude: frame.exclude })
     }
 
     fn frame_bound(

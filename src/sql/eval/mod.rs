@@ -20,9 +20,11 @@ pub mod registry;
 pub mod row;
 mod row_nodes;
 mod store;
+mod volatility;
 
 pub use aggregate::{AggregateInfo, AggregateMaker, AggregateState};
 pub use batch::{eval_batch, eval_mask};
 pub use context::{ArgTypes, EvalContext, FnContext, OuterRow, SessionFacade, SubqueryRunner};
 pub use registry::{Body, CompareOp, Function, ScalarFn, SetFn, SetRows, Volatility, function};
 pub use row::{Row, call_function, eval_row};
+pub use volatility::is_volatile;

@@ -45,15 +45,3 @@ fn in_expr(expr: &mut Expr) {
     }
     walk::for_each_child_mut(expr, &mut in_expr);
 }
-
-/// Whether evaluating an expression again or elsewhere can change what happens.
-fn is_volatile(expr: &Expr) -> bool {
-    let mut found = false;
-    walk::visit(expr, &mut |node| {
-        if let Expr::Call(call) = node {
-            found |= crate::catalog::builtin().proc_row(call.function).is_some_and(|row| row.volatility == 'v');
-        }
-        !found
-    });
-    found
-}

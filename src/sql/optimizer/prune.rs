@@ -1,10 +1,9 @@
 //! Dropping columns that nobody reads, so that scans decode only what is used.
 
+use crate::sql::eval::is_volatile;
 use crate::sql::expr::Expr;
 use crate::sql::logical::{JoinKind, LogicalPlan, Scan};
 use crate::sql::walk;
-
-use super::is_volatile;
 
 /// Where each old output column is now; columns that were not needed may be gone.
 type Map = Vec<Option<usize>>;

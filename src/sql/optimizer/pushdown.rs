@@ -1,10 +1,9 @@
 //! Moving conditions towards the tables that their columns come from.
 
+use crate::sql::eval::is_volatile;
 use crate::sql::expr::Expr;
 use crate::sql::logical::{Aggregate, JoinKind, LogicalPlan, SetOp};
 use crate::sql::walk;
-
-use super::is_volatile;
 
 /// Pushes `conditions` (over the plan's output) and those inside the plan down as far as they go.
 pub(super) fn push(plan: LogicalPlan, mut conditions: Vec<Expr>) -> LogicalPlan {

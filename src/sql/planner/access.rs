@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::catalog::descriptor::{IndexDesc, IndexTarget};
+use crate::sql::eval::is_volatile;
 use crate::sql::eval::registry::{self, Body, CompareOp};
 use crate::sql::expr::{Expr, SortKey};
 use crate::sql::logical::{LogicalPlan, Scan};
@@ -55,18 +56,7 @@ fn share_key_form(column: Oid, value: Oid) -> bool {
 pub(super) fn is_fixed(expr: &Expr) -> bool {
     let mut columns = Vec::new();
     walk::columns_of(expr, &mut columns);
-    columns.is_empty() && !volatile(expr)
-}
-
-pub(super) fn volatile(expr: &Expr) -> bool {
-    let mut found = false;
-    walk::visit(expr, &mut |node| {
-        if let Expr::Call(call) = node {
-            found |= registry::function(call.function).is_some_and(|f| f.volatility == registry::Volatility::Volatile);
-        }
-        !found
-    });
-    found
+    columns.is_empty() && !is_volatile(expr)
 }
 
 /// The scanned column under relabelling casts.

@@ -1,6 +1,7 @@
 //! Joins: by hash, by index look-up, or by nested loop.
 
 use crate::error::Result;
+use crate::sql::eval::is_volatile;
 use crate::sql::eval::registry::{self, Body, CompareOp};
 use crate::sql::expr::Expr;
 use crate::sql::logical::{Field, JoinKind, LogicalPlan};
@@ -63,7 +64,7 @@ impl Planner<'_> {
 
     /// The right side as a look-up by an index with values of the left row, when that finds few rows.
     fn lookup(&self, width: usize, right: &LogicalPlan, on: &Expr) -> Option<Node> {
-        if walk::has_subquery(on) || super::access::volatile(on) {
+        if walk::has_subquery(on) || is_volatile(on) {
             return None;
         }
         let (scan, own) = match right {
