@@ -12,6 +12,7 @@ use crate::sql::logical::{ConflictUpdate, Field, LogicalPlan, Modify, ModifyActi
 use crate::sql::walk;
 use crate::types::{Datum, Oid, SqlType};
 
+use super::coerce::CoercionContext;
 use super::context::{Binder, Level, Place, Scope, ScopeColumn, ScopeRel};
 use super::from::{Bound, SYSTEM_COLUMNS};
 use super::table_expr;
@@ -492,6 +493,9 @@ impl Binder<'_> {
         if !target.subscripts.is_empty() && target.field.is_none() {
             return self.assign_element(target, value, table, out);
         }
+        if let (true, Some(field)) = (target.subscripts.is_empty(), &target.field) {
+            return self.assign_field(target, field, value, table, out);
+        }
         let column = self.target_column(target, table)?;
         self.check_twice(out, column, &target.column, target.position)?;
         let desc = &table.columns[column];
@@ -538,6 +542,69 @@ impl Binder<'_> {
         let bound = self.expr(value, Place::Update)?;
         let stored = self.store(container, desc.ty, &target.subscripts, bound, value.position)?;
         out.push((column, stored));
+        Ok(())
+    }
+
+    /// `SET p.x = v`: a row of the old fields and the new one.
+    fn assign_field(
+        &mut self,
+        target: &AssignTarget,
+        field: &str,
+        value: &ast::Expr,
+        table: &Arc<TableDesc>,
+        out: &mut Vec<(usize, Expr)>,
+    ) -> Result<()> {
+        let plain = AssignTarget { field: None, ..target.clone() };
+        let column = self.target_column(&plain, table)?;
+        let desc = &table.columns[column];
+        let (name, ty) = (&desc.name, desc.ty);
+        let Some(fields) = self.names().snapshot.composite_fields(ty.oid) else {
+            let shown = self.type_text(ty.oid);
+            return Err(crate::error!(
+                DATATYPE_MISMATCH,
+                "cannot assign to field \"{field}\" of column \"{name}\" because its type {shown} is not a composite type"
+            )
+            .at(target.position));
+        };
+        let Some(at) = fields.iter().position(|found| found.0 == field) else {
+            let shown = self.type_text(ty.oid);
+            return Err(crate::error!(
+                UNDEFINED_COLUMN,
+                "cannot assign to field \"{field}\" of column \"{name}\" because there is no such column in data type \
+                 {shown}"
+            )
+            .at(target.position));
+        };
+        let mut parts = match out.iter().position(|item| item.0 == column) {
+            Some(place) => match out.remove(place).1 {
+                Expr::Row { fields, .. } => fields,
+                other => {
+                    out.push((column, other));
+                    return self.check_twice(out, column, &target.column, target.position);
+                }
+            },
+            None => (0..fields.len())
+                .map(|index| {
+                    let record = Box::new(Expr::Column { index: column, ty });
+                    Expr::Field { record, index, ty: fields[index].1 }
+                })
+                .collect(),
+        };
+        let bound = self.expr(value, Place::Update)?;
+        let found = bound.ty().oid;
+        let wanted = fields[at].1;
+        let converted = self.try_coerce(bound, wanted, CoercionContext::Assignment, value.position)?;
+        let Some(converted) = converted else {
+            let (wanted, found) = (self.type_text(wanted.oid), self.type_text(found));
+            return Err(crate::error!(
+                DATATYPE_MISMATCH,
+                "subfield \"{field}\" is of type {wanted} but expression is of type {found}"
+            )
+            .hint("You will need to rewrite or cast the expression.")
+            .at(value.position));
+        };
+        parts[at] = converted;
+        out.push((column, Expr::Row { fields: parts, names: None, ty }));
         Ok(())
     }
 

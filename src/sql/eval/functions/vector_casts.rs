@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use half::f16;
 
+use super::args::{int4, text};
+use super::array::array;
 use super::sparsevec::sparse;
 use super::vector::{Dense, Half, Single};
 use crate::bail;
@@ -14,9 +16,9 @@ use crate::error::Result;
 use crate::sql::eval::{FnContext, ScalarFn};
 use crate::types::array::ArrayValue;
 use crate::types::sparsevec::SparseVec;
-use crate::types::typmod::coerce;
+use crate::types::typmod::{coerce, parse_typmod};
 use crate::types::vector::{check_dimensions, check_element};
-use crate::types::{Datum, Oid, SqlType, halfvec};
+use crate::types::{Datum, Oid, SqlType, halfvec, io, wire};
 
 fn typmod(args: &[Datum]) -> i32 {
     match args.get(1) {
@@ -126,8 +128,43 @@ fn sparsevec_to_halfvec(_: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
     Ok(Half::make(value.to_dense().into_iter().map(halfvec::narrow).collect::<Result<Vec<f16>>>()?))
 }
 
+/// `vector_in(text, type, typmod)` called by name.
+fn read(ctx: &FnContext<'_>, args: &[Datum], oid: Oid) -> Result<Datum> {
+    let typmod = args.get(2).map_or(-1, int4);
+    let value = io::input(text(&args[0]), SqlType::of(oid), &ctx.io())?;
+    coerce(value, SqlType::with(oid, typmod), false)
+}
+
+fn print(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
+    Ok(Datum::text(io::to_text(&args[0], ctx.arg_type(0).oid, &ctx.io())?))
+}
+
+fn send(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let mut bytes = Vec::new();
+    wire::send(&args[0], ctx.arg_type(0).oid, &ctx.io(), &mut bytes)?;
+    Ok(Datum::Bytea(bytes.into()))
+}
+
+/// A type modifier from its texts.
+fn modifier(args: &[Datum], oid: Oid) -> Result<Datum> {
+    let words: Vec<&str> = array(&args[0]).items.iter().filter_map(Datum::as_text).collect();
+    parse_typmod(oid, &words).map(Datum::Int4)
+}
+
 /// Functions by `prosrc`.
 pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
+    ("vector_in", |ctx, args| read(ctx, args, Oid::VECTOR)),
+    ("vector_out", print),
+    ("vector_send", send),
+    ("vector_typmod_in", |_, args| modifier(args, Oid::VECTOR)),
+    ("halfvec_in", |ctx, args| read(ctx, args, Oid::HALFVEC)),
+    ("halfvec_out", print),
+    ("halfvec_send", send),
+    ("halfvec_typmod_in", |_, args| modifier(args, Oid::HALFVEC)),
+    ("sparsevec_in", |ctx, args| read(ctx, args, Oid::SPARSEVEC)),
+    ("sparsevec_out", print),
+    ("sparsevec_send", send),
+    ("sparsevec_typmod_in", |_, args| modifier(args, Oid::SPARSEVEC)),
     ("vector", |_, args| fit(args[0].clone(), Oid::VECTOR, args)),
     ("halfvec", |_, args| fit(args[0].clone(), Oid::HALFVEC, args)),
     ("sparsevec", |_, args| fit(args[0].clone(), Oid::SPARSEVEC, args)),
