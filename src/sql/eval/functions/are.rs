@@ -216,13 +216,12 @@ impl<'a> Writer<'a> {
                 }
                 '*' | '+' | '?' => {
                     self.need_atom(after_atom)?;
-                    self.out.push(c);
-                    self.laziness();
+                    self.quantify(&c.to_string());
                 }
                 '{' if self.chars.peek().is_some_and(char::is_ascii_digit) => {
                     self.need_atom(after_atom)?;
-                    self.bounds()?;
-                    self.laziness();
+                    let bounds = self.bounds()?;
+                    self.quantify(&bounds);
                 }
                 '.' => self.out.push_str(if self.options.line_classes { "[^\\n]" } else { "(?s:.)" }),
                 '^' => {
@@ -249,14 +248,20 @@ impl<'a> Writer<'a> {
         if after_atom { Ok(()) } else { invalid("quantifier operand invalid") }
     }
 
-    fn laziness(&mut self) {
-        if self.chars.next_if_eq(&'?').is_some() {
-            self.out.push('?');
+    /// Writes a quantifier; repeating an empty group, which the engine refuses, changes nothing.
+    fn quantify(&mut self, quantifier: &str) {
+        let lazy = self.chars.next_if_eq(&'?').is_some();
+        let empty = self.out.ends_with("(?:)") || (self.out.ends_with("()") && !self.out.ends_with("\\()"));
+        if !empty {
+            self.out.push_str(quantifier);
+            if lazy {
+                self.out.push('?');
+            }
         }
     }
 
     /// `m}`, `m,}` or `m,n}` behind an opening brace.
-    fn bounds(&mut self) -> Result<()> {
+    fn bounds(&mut self) -> Result<String> {
         let low = self.number()?;
         let mut high = Some(low);
         if self.chars.next_if_eq(&',').is_some() {
@@ -268,11 +273,10 @@ impl<'a> Writer<'a> {
         if low > MAX_REPEAT || high.is_some_and(|high| high > MAX_REPEAT || high < low) {
             return invalid("invalid repetition count(s)");
         }
-        match high {
-            Some(high) => self.out.push_str(&format!("{{{low},{high}}}")),
-            None => self.out.push_str(&format!("{{{low},}}")),
-        }
-        Ok(())
+        Ok(match high {
+            Some(high) => format!("{{{low},{high}}}"),
+            None => format!("{{{low},}}"),
+        })
     }
 
     fn number(&mut self) -> Result<u32> {

@@ -302,6 +302,10 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("pg_convert_from", convert_from),
     ("pg_convert_to", convert_to),
     ("length_in_encoding", |ctx, a| {
+        let encoding = text(&a[1]);
+        if !is_utf8(encoding) && !is_latin1(encoding) {
+            bail!(INVALID_PARAMETER_VALUE, "invalid encoding name \"{encoding}\"");
+        }
         let value = convert_from(ctx, a)?;
         Ok(count(text(&value).chars().count()))
     }),
@@ -326,6 +330,19 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("timestamptz_send", send),
     ("uuid_send", send),
     ("cash_send", send),
+    ("xidsend", send),
+    ("cidsend", send),
+    ("xid8send", send),
+    ("tidsend", send),
+    ("pg_lsn_send", send),
+    ("regclasssend", send),
+    ("regtypesend", send),
+    ("regprocsend", send),
+    ("vector_send", send),
+    ("halfvec_send", send),
+    ("sparsevec_send", send),
+    ("enum_send", send),
+    ("record_send", send),
     ("bit_send", send),
     ("varbit_send", send),
     ("array_send", send),

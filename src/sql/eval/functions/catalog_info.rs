@@ -148,10 +148,7 @@ fn types_of_vector(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
 
 /// Reads a value of a type that is given by its name; the error says why it is none.
 fn try_input(ctx: &FnContext<'_>, value: &str, type_name: &str) -> Result<Option<crate::error::Error>> {
-    let (bare, modifiers) = match type_name.split_once('(') {
-        Some((bare, rest)) => (bare.trim(), rest.trim_end().strip_suffix(')')),
-        None => (type_name, None),
-    };
+    let (bare, modifiers) = split_modifiers(type_name);
     let found = ask(ctx, &CatalogQuestion::Lookup { kind: Oid::REGTYPE, name: bare })?;
     let Datum::Oid(ty) = found else { bail!(UNDEFINED_OBJECT, "type \"{bare}\" does not exist") };
     let modifier = match modifiers {
@@ -161,6 +158,31 @@ fn try_input(ctx: &FnContext<'_>, value: &str, type_name: &str) -> Result<Option
     let ty = SqlType::with(ty, modifier);
     let read = io::input(value, ty, &ctx.io()).and_then(|value| typmod::coerce(value, ty, false));
     Ok(read.err())
+}
+
+/// INSERT, UPDATE and DELETE as bits of `pg_relation_is_updatable`.
+const ALL_EVENTS: i32 = 8 | 4 | 16;
+
+/// A type's name split from the modifiers in its parentheses.
+fn split_modifiers(type_name: &str) -> (&str, Option<&str>) {
+    match type_name.split_once('(') {
+        Some((bare, rest)) => (bare.trim(), rest.trim_end().strip_suffix(')')),
+        None => (type_name, None),
+    }
+}
+
+/// `to_regtypemod('varchar(5)')`.
+fn modifier_of_name(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let (bare, modifiers) = split_modifiers(text(&args[0]));
+    let Datum::Oid(ty) = ask(ctx, &CatalogQuestion::Lookup { kind: Oid::REGTYPE, name: bare })? else {
+        return Ok(Datum::Null);
+    };
+    match modifiers {
+        Some(modifiers) => {
+            typmod::parse_typmod(ty, &modifiers.split(',').map(str::trim).collect::<Vec<_>>()).map(Datum::Int4)
+        }
+        None => Ok(Datum::Int4(-1)),
+    }
 }
 
 fn input_is_valid(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
@@ -311,12 +333,12 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("pg_opclass_is_visible", |ctx, a| visible(ctx, a, ObjectClass::OperatorClass)),
     ("pg_opfamily_is_visible", |ctx, a| visible(ctx, a, ObjectClass::OperatorClass)),
     ("pg_collation_is_visible", |ctx, a| visible(ctx, a, ObjectClass::Collation)),
-    ("pg_conversion_is_visible", yes),
-    ("pg_statistics_obj_is_visible", yes),
-    ("pg_ts_config_is_visible", yes),
-    ("pg_ts_dict_is_visible", yes),
-    ("pg_ts_parser_is_visible", yes),
-    ("pg_ts_template_is_visible", yes),
+    ("pg_conversion_is_visible", null),
+    ("pg_statistics_obj_is_visible", null),
+    ("pg_ts_config_is_visible", null),
+    ("pg_ts_dict_is_visible", null),
+    ("pg_ts_parser_is_visible", null),
+    ("pg_ts_template_is_visible", null),
     ("pg_get_userbyid", role_name),
     ("pg_get_expr", expression),
     ("pg_get_expr_ext", expression),
@@ -350,6 +372,9 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("acldefault_sql", null),
     ("pg_partition_root", null),
     ("pg_relation_is_publishable", yes),
+    ("pg_column_is_updatable", yes),
+    ("pg_relation_is_updatable", |_, _| Ok(Datum::Int4(ALL_EVENTS))),
+    ("to_regtypemod", modifier_of_name),
     ("obj_description", description),
     ("shobj_description", description),
     ("col_description", column_description),

@@ -126,6 +126,8 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("pg_lsn_pli", |_, a| moved(&a[0], &a[1], false)),
     ("pg_lsn_mii", |_, a| moved(&a[0], &a[1], true)),
     ("numeric_pl_pg_lsn", |_, a| moved(&a[1], &a[0], false)),
+    ("xid8_larger", |_, a| pick(a, position(&a[0]) > position(&a[1]))),
+    ("xid8_smaller", |_, a| pick(a, position(&a[0]) < position(&a[1]))),
     ("pg_lsn_larger", |_, a| pick(a, position(&a[0]) > position(&a[1]))),
     ("pg_lsn_smaller", |_, a| pick(a, position(&a[0]) < position(&a[1]))),
 ];
