@@ -79,7 +79,7 @@ impl Session {
             bail!(READ_ONLY_SQL_TRANSACTION, "cannot execute COPY FROM in a read-only transaction");
         }
         txn.begin_statement();
-        let positions = copy_columns(&table, columns, true)?;
+        let positions = copy_columns(&table, columns)?;
         check_forced(&options, &table, &positions)?;
         let ctx = pipeline::context(&self.core, &names);
         let mut loader = Loader::new(&ctx, &names, table, positions, copy.filter.as_ref())?;
@@ -172,7 +172,7 @@ impl Session {
             CopySource::Table { name, columns } => {
                 let names = self.core.names();
                 let table = copy_table(&names, name, false)?;
-                let positions = copy_columns(&table, columns, false)?;
+                let positions = copy_columns(&table, columns)?;
                 let target = |at: &usize| ast::Target {
                     expr: ast::Expr {
                         kind: ast::ExprKind::Column(ast::Name::simple(table.columns[*at].name.clone(), 0)),
@@ -220,27 +220,7 @@ impl Session {
         let txn = self.core.transaction();
         let statement = Statement::Query(Box::new(create.query.clone()));
         let plan = pipeline::plan(&self.core, &statement, Some(&[]))?;
-        self.core.begin_edit(&txn)?;
-        if create.temporary {
-            self.core.temporary_schema(&txn)?;
-        }
-        txn.begin_statement();
-        let names = self.core.names();
-        let eval = self.core.eval(&names, Arc::from([]));
-        let role = self.core.role()?;
         let columns: Vec<(String, SqlType)> = plan.fields.iter().map(|field| (field.name.clone(), field.ty)).collect();
-        let mut edit =
-            self.core.state.lock().edit.take().ok_or_else(|| Error::internal("the catalog copy is missing"))?;
-        let mut ctx = ddl::DdlContext {
-            catalog: &self.core.engine.catalog,
-            edit: &mut edit,
-            path: names.path.clone(),
-            txn: &txn,
-            tables: &self.core.engine.tables,
-            eval: &eval,
-            role,
-            notices: Vec::new(),
-        };
         let new = ddl::NewTable {
             name: &create.name,
             temporary: create.temporary,
@@ -248,12 +228,7 @@ impl Session {
             if_not_exists: create.if_not_exists,
             column_names: &create.columns,
         };
-        let made = ddl::table_of_query(&new, &columns, &mut ctx);
-        let notices = std::mem::take(&mut ctx.notices);
-        edit.snapshot.version = self.core.engine.edit_version();
-        self.core.state.lock().edit = Some(edit);
-        self.core.forget_names();
-        notices.into_iter().for_each(|notice| self.core.add_notice(notice));
+        let made = self.core.with_edit(&txn, create.temporary, |ctx| ddl::table_of_query(&new, &columns, ctx));
         let Some(table) = made?.map(Arc::new) else { return Ok(Effect::tag("CREATE TABLE AS")) };
         if !create.with_data {
             return Ok(Effect::tag("CREATE TABLE AS"));
@@ -288,7 +263,7 @@ fn copy_table(names: &Names, name: &ast::Name, from: bool) -> Result<Arc<TableDe
 }
 
 /// Positions of the columns of COPY; all but generated ones when none are named.
-fn copy_columns(table: &TableDesc, columns: &[String], _from: bool) -> Result<Vec<usize>> {
+fn copy_columns(table: &TableDesc, columns: &[String]) -> Result<Vec<usize>> {
     if columns.is_empty() {
         return Ok((0..table.columns.len()).filter(|at| table.columns[*at].generated.is_none()).collect());
     }
@@ -439,7 +414,7 @@ impl<'a> Loader<'a> {
         let evaluator = self.ctx.evaluator(&self.table);
         self.open.insert_batch(&*self.ctx.shared.txn, &self.ctx.write(&evaluator), &rows)?;
         for row in &rows {
-            self.pending.inserted(&self.table, row, self.ctx)?;
+            self.pending.inserted(&self.table, row)?;
         }
         self.count += rows.len() as u64;
         Ok(())

@@ -9,9 +9,10 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use crate::catalog::descriptor::{RoleDesc, SchemaDesc};
-use crate::catalog::{Edit, Names};
+use crate::catalog::{Edit, Names, Snapshot};
 use crate::common::{CancelFlag, clock};
 use crate::error::{Error, Result, SqlState};
+use crate::sql::ddl::DdlContext;
 use crate::sql::eval::EvalContext;
 use crate::sql::eval::context::NoSubqueries;
 use crate::storage::Cf;
@@ -22,13 +23,15 @@ use super::engine::{Engine, SessionEntry};
 use super::settings::Settings;
 
 /// OID under which the catalog itself is locked: one transaction at a time defines data.
-const CATALOG_LOCK: Oid = Oid(1259);
+pub(super) const CATALOG_LOCK: Oid = Oid(1259);
 
 /// What changes while a session lives.
 #[derive(Default)]
 pub(super) struct State {
     pub txn: Option<Arc<Transaction>>,
     pub edit: Option<Edit>,
+    /// The catalog as the statement that holds the copy has made it so far: what functions see that it evaluates.
+    pub editing: Option<Snapshot>,
     pub names: Option<(u64, Arc<[String]>, Arc<Names>)>,
     pub sequences: HashMap<Oid, i64>,
     pub last_sequence: Option<Oid>,
@@ -62,18 +65,16 @@ impl Core {
     pub fn names(&self) -> Arc<Names> {
         let path = self.settings.lock().search_path();
         let mut state = self.state.lock();
-        let version = match &state.edit {
-            Some(edit) => edit.snapshot.version,
-            None => self.engine.catalog.version(),
-        };
+        let own = state.edit.as_ref().map(|edit| &edit.snapshot).or(state.editing.as_ref());
+        let version = own.map_or_else(|| self.engine.catalog.version(), |snapshot| snapshot.version);
         if let Some((seen, seen_path, names)) = &state.names
             && *seen == version
             && Arc::ptr_eq(seen_path, &path)
         {
             return Arc::clone(names);
         }
-        let snapshot = match &state.edit {
-            Some(edit) => edit.snapshot.clone(),
+        let snapshot = match own {
+            Some(snapshot) => snapshot.clone(),
             None => self.engine.catalog.snapshot(self.database).unwrap_or_else(|| {
                 // The database was dropped under the session; it goes on with what it knew.
                 state.names.as_ref().map(|known| (*known.2.snapshot).clone()).expect("a session starts with a catalog")
@@ -214,6 +215,48 @@ impl Core {
         Ok(())
     }
 
+    /// Runs data definition on the transaction's copy of the catalog, which is made when there is none yet.
+    ///
+    /// # Errors
+    /// As [`Core::begin_edit`]; those of `define`.
+    pub fn with_edit<T>(
+        self: &Arc<Self>,
+        txn: &Arc<Transaction>,
+        temporary: bool,
+        define: impl FnOnce(&mut DdlContext<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.begin_edit(txn)?;
+        if temporary {
+            self.temporary_schema(txn)?;
+        }
+        txn.begin_statement();
+        let role = self.role()?;
+        let names = self.names();
+        let eval = self.eval(&names, Arc::from([]));
+        let mut edit = self.state.lock().edit.take().ok_or_else(|| Error::internal("the catalog copy is missing"))?;
+        let mut ctx = DdlContext {
+            catalog: &self.engine.catalog,
+            edit: &mut edit,
+            path: names.path.clone(),
+            txn,
+            tables: &self.engine.tables,
+            eval: &eval,
+            see: &|snapshot| self.state.lock().editing = Some(snapshot.clone()),
+            role,
+            notices: Vec::new(),
+        };
+        let result = define(&mut ctx);
+        let notices = std::mem::take(&mut ctx.notices);
+        edit.snapshot.version = self.engine.edit_version();
+        let mut state = self.state.lock();
+        state.edit = Some(edit);
+        state.editing = None;
+        state.names = None;
+        drop(state);
+        notices.into_iter().for_each(|notice| self.add_notice(notice));
+        result
+    }
+
     /// The session's temporary schema, made on first use.
     ///
     /// # Errors
@@ -261,31 +304,13 @@ impl Core {
     /// Drops the session's temporary objects.
     pub fn drop_temporary(&self) {
         let Some(schema) = self.state.lock().temporary.take() else { return };
-        let txn = self.engine.txns.begin(Isolation::ReadCommitted, false);
-        let locked = txn.lock_table(CATALOG_LOCK, TableLock::Exclusive, Wait::Block, &CancelFlag::new());
-        if locked.is_err() || self.engine.catalog.snapshot(self.database).is_none() {
+        if self.engine.catalog.snapshot(self.database).is_none() {
             return;
         }
-        let mut edit = self.engine.catalog.edit(self.database, false);
-        drop_schema_objects(&mut edit, &txn, schema);
-        if let Err(error) = commit_edit(&self.engine, &txn, edit) {
+        if let Err(error) = super::maintenance::drop_schemas(&self.engine, self.database, |desc| desc.oid == schema) {
             tracing::error!("temporary tables could not be dropped: {error}");
         }
     }
-}
-
-/// Removes a schema and everything in it from a catalog copy.
-pub(super) fn drop_schema_objects(edit: &mut Edit, txn: &Transaction, schema: Oid) {
-    let objects = Arc::clone(&edit.snapshot.objects);
-    for table in objects.tables.values().filter(|table| table.schema == schema) {
-        txn.delete_storage(table.storage);
-        table.indexes.iter().for_each(|index| txn.delete_storage(index.storage));
-        edit.drop_table(table.oid);
-    }
-    objects.views.values().filter(|view| view.schema == schema).for_each(|view| edit.drop_view(view.oid));
-    objects.sequences.values().filter(|s| s.schema == schema).for_each(|s| edit.drop_sequence(s.oid));
-    objects.types.values().filter(|ty| ty.schema == schema).for_each(|ty| edit.drop_type(ty.oid));
-    edit.drop_schema(schema);
 }
 
 /// Commits a transaction that changed the catalog and publishes the change.

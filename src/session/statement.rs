@@ -289,39 +289,9 @@ impl Session {
     /// Executes data definition against the transaction's copy of the catalog.
     fn define(&mut self, statement: &Statement) -> Result<Effect> {
         let txn = self.core.transaction();
-        if txn.read_only() {
-            let names = self.core.names();
-            let _ = names;
-        }
-        self.core.begin_edit(&txn)?;
-        if wants_temporary(statement) {
-            self.core.temporary_schema(&txn)?;
-        }
-        txn.begin_statement();
-        let role = self.core.role()?;
-        let names = self.core.names();
-        let mut eval = self.core.eval(&names, Arc::from([]));
-        eval.subqueries = Arc::new(crate::sql::eval::context::NoSubqueries);
-        let mut edit =
-            self.core.state.lock().edit.take().ok_or_else(|| Error::internal("the catalog copy is missing"))?;
-        let mut ctx = ddl::DdlContext {
-            catalog: &self.core.engine.catalog,
-            edit: &mut edit,
-            path: names.path.clone(),
-            txn: &txn,
-            tables: &self.core.engine.tables,
-            eval: &eval,
-            role,
-            notices: Vec::new(),
-        };
-        let result = ddl::execute(statement, &mut ctx);
-        let notices = std::mem::take(&mut ctx.notices);
-        edit.snapshot.version = self.core.engine.edit_version();
-        self.core.state.lock().edit = Some(edit);
-        self.core.forget_names();
-        notices.into_iter().for_each(|notice| self.core.add_notice(notice));
+        let tag = self.core.with_edit(&txn, wants_temporary(statement), |ctx| ddl::execute(statement, ctx));
         txn.next_command();
-        Ok(Effect::tag(result?))
+        Ok(Effect::tag(tag?))
     }
 }
 

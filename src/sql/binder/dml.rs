@@ -20,6 +20,17 @@ use super::table_expr;
 /// Generated columns: position and expression over the new row.
 type Generated = Vec<(usize, Expr)>;
 
+/// What UPDATE and DELETE say alike.
+struct ChangedRows<'a> {
+    table: &'a ast::Name,
+    /// As messages call it.
+    verb: &'static str,
+    alias: Option<&'a str>,
+    from: &'a [ast::FromItem],
+    filter: Option<&'a ast::Expr>,
+    returning: &'a [ast::Target],
+}
+
 impl Binder<'_> {
     fn target_table(&self, name: &ast::Name, verb: &str) -> Result<Arc<TableDesc>> {
         match self.relation(name)? {
@@ -613,22 +624,20 @@ impl Binder<'_> {
     /// # Errors
     /// Whatever is wrong with it.
     pub(super) fn update(&mut self, update: &ast::Update) -> Result<LogicalPlan> {
+        let rows = ChangedRows {
+            table: &update.table,
+            verb: "update",
+            alias: update.alias.as_deref(),
+            from: &update.from,
+            filter: update.filter.as_ref(),
+            returning: &update.returning,
+        };
         self.with_ctes(update.with.as_ref(), |binder| {
-            let table = binder.target_table(&update.table, "update")?;
-            binder.levels.push(Level::default());
-            let plan = binder.update_inner(update, table);
-            binder.levels.pop();
-            plan
+            binder.change(&rows, |binder, table, input, row_id_column| {
+                let assignments = binder.assignments(&update.assignments, table)?;
+                Ok(ModifyAction::Update { input, row_id_column, assignments })
+            })
         })
-    }
-
-    fn update_inner(&mut self, update: &ast::Update, table: Arc<TableDesc>) -> Result<LogicalPlan> {
-        let (input, row_id_column, alias) =
-            self.modify_input(&table, &update.table, update.alias.as_deref(), &update.from, update.filter.as_ref())?;
-        let assignments = self.assignments(&update.assignments, &table)?;
-        let scope = self.level().scope.clone();
-        let action = ModifyAction::Update { input, row_id_column, assignments };
-        self.modify(table, action, &update.returning, &alias, Some(scope))
     }
 
     /// Binds DELETE.
@@ -636,20 +645,36 @@ impl Binder<'_> {
     /// # Errors
     /// Whatever is wrong with it.
     pub(super) fn delete(&mut self, delete: &ast::Delete) -> Result<LogicalPlan> {
+        let rows = ChangedRows {
+            table: &delete.table,
+            verb: "delete from",
+            alias: delete.alias.as_deref(),
+            from: &delete.using,
+            filter: delete.filter.as_ref(),
+            returning: &delete.returning,
+        };
         self.with_ctes(delete.with.as_ref(), |binder| {
-            let table = binder.target_table(&delete.table, "delete from")?;
-            binder.levels.push(Level::default());
-            let plan = binder.delete_inner(delete, table);
-            binder.levels.pop();
-            plan
+            binder.change(&rows, |_, _, input, row_id_column| Ok(ModifyAction::Delete { input, row_id_column }))
         })
     }
 
-    fn delete_inner(&mut self, delete: &ast::Delete, table: Arc<TableDesc>) -> Result<LogicalPlan> {
-        let (input, row_id_column, alias) =
-            self.modify_input(&table, &delete.table, delete.alias.as_deref(), &delete.using, delete.filter.as_ref())?;
-        let scope = self.level().scope.clone();
-        self.modify(table, ModifyAction::Delete { input, row_id_column }, &delete.returning, &alias, Some(scope))
+    /// UPDATE and DELETE: finds the rows, and lets `action` say what happens to them.
+    fn change(
+        &mut self,
+        rows: &ChangedRows<'_>,
+        action: impl FnOnce(&mut Self, &Arc<TableDesc>, LogicalPlan, usize) -> Result<ModifyAction>,
+    ) -> Result<LogicalPlan> {
+        let table = self.target_table(rows.table, rows.verb)?;
+        self.levels.push(Level::default());
+        let plan = (|| {
+            let (input, row_id_column, alias) =
+                self.modify_input(&table, rows.table, rows.alias, rows.from, rows.filter)?;
+            let action = action(self, &table, input, row_id_column)?;
+            let scope = self.level().scope.clone();
+            self.modify(table, action, rows.returning, &alias, Some(scope))
+        })();
+        self.levels.pop();
+        plan
     }
 
     /// The rows to change: the target's columns, its system columns, then those of FROM or USING.

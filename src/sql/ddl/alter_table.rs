@@ -14,7 +14,6 @@ use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{AlterAction, AlterTable, ColumnDef, TableConstraint, TableConstraintKind, Timing};
 use crate::sql::eval::{Row, Volatility, eval_row};
 use crate::sql::expr::Expr;
-use crate::txn::SequenceSpec;
 use crate::types::{Datum, Oid, SqlType, codec};
 
 /// ALTER TABLE and its kin; the command tag.
@@ -175,8 +174,6 @@ enum Fill {
     Missing(Option<Vec<u8>>),
     /// Computed for each row.
     Computed(Box<Expr>),
-    /// The next value of a new identity sequence.
-    Sequence(Oid),
 }
 
 fn add_column(mut table: TableDesc, def: &ColumnDef, if_not_exists: bool, ctx: &mut DdlContext<'_>) -> Result<()> {
@@ -202,19 +199,15 @@ fn add_column(mut table: TableDesc, def: &ColumnDef, if_not_exists: bool, ctx: &
     table.columns.push(plan.desc.clone());
     table.next_attnum += 1;
     let fill = column_fill(&mut table, at, &plan, ctx)?;
-    let fill = match fill {
+    match fill {
         Fill::Missing(value) => {
             if value.is_none() && table.columns[at].not_null {
                 validate::for_each_row(ctx, &old, &mut |_| Err(validate::contains_null(ctx, &table, at)))?;
             }
             table.columns[at].missing = value;
             ctx.edit.put_table(table.clone());
-            None
         }
-        other => Some(other),
-    };
-    if let Some(fill) = fill {
-        fill_rows(&old, &table, at, &fill, ctx)?;
+        Fill::Computed(expr) => fill_rows(&old, &table, at, &expr, ctx)?,
     }
     for constraint in &plan.constraints {
         let table = (*ctx.table_by_oid(old.oid)).clone();
@@ -228,12 +221,12 @@ fn column_fill(table: &mut TableDesc, at: usize, plan: &ColumnPlan, ctx: &mut Dd
     if let Some((always, options)) = &plan.identity {
         let sequence = sequence::create_owned(ctx, table, column, options, true)?;
         table.columns[at].identity = Some(Identity { always: *always, sequence });
-        return Ok(Fill::Sequence(sequence));
+        let next = defaults::read_back(table, at, &defaults::nextval(ctx, sequence), ctx)?;
+        return Ok(Fill::Computed(Box::new(next)));
     }
     if plan.serial.is_some() {
         let sequence = sequence::create_owned(ctx, table, column, &[], false)?;
         table.columns[at].default = Some(defaults::nextval(ctx, sequence));
-        return Ok(Fill::Sequence(sequence));
     }
     let plans = generated_plans(table, plan);
     defaults::set(table, at, plan, &plans, ctx)?;
@@ -279,52 +272,17 @@ fn generated_plans(table: &TableDesc, new: &ColumnPlan) -> Vec<ColumnPlan> {
     plans
 }
 
-fn fill_rows(old: &TableDesc, new: &TableDesc, at: usize, fill: &Fill, ctx: &mut DdlContext<'_>) -> Result<()> {
+/// Writes the rows anew with the value of `expr`, which may read the old row, in the new column.
+fn fill_rows(old: &TableDesc, new: &TableDesc, at: usize, expr: &Expr, ctx: &mut DdlContext<'_>) -> Result<()> {
     let eval = ctx.eval_context();
-    let not_null = new.columns[at].not_null;
-    let (schema, shown) = (ctx.snapshot().clone(), new.clone());
-    let ty = new.columns[at].ty;
-    let (manager, sequences) = (Arc::clone(ctx.txn.manager()), schema.objects.sequences.clone());
-    let next = |sequence: Oid| -> Result<Datum> {
-        let desc = &sequences[&sequence];
-        let spec = SequenceSpec {
-            name: &desc.name,
-            start: desc.start,
-            increment: desc.increment,
-            min: desc.min,
-            max: desc.max,
-            cycle: desc.cycle,
-            cache: desc.cache,
-        };
-        let value = manager.sequence_next(sequence, &spec)?;
-        Ok(match ty.oid {
-            Oid::INT2 => Datum::Int2(i16::try_from(value).unwrap_or(i16::MAX)),
-            Oid::INT4 => Datum::Int4(i32::try_from(value).unwrap_or(i32::MAX)),
-            _ => Datum::Int8(value),
-        })
-    };
+    let missing = new.columns[at].not_null.then(|| validate::contains_null(ctx, new, at));
     rewrite::rewrite(ctx, old, new.clone(), &mut |mut row| {
-        let value = match fill {
-            Fill::Computed(expr) => {
-                row.push(Datum::Null);
-                let value = eval_row(expr, Row::Values(&row), &eval)?;
-                row.pop();
-                value
-            }
-            Fill::Sequence(sequence) => next(*sequence)?,
-            Fill::Missing(_) => Datum::Null,
-        };
-        if not_null && value.is_null() {
-            let schema = schema.schema_name(shown.schema).unwrap_or_default();
-            let column = &shown.columns[at].name;
-            let error = crate::error!(
-                NOT_NULL_VIOLATION,
-                "column \"{column}\" of relation \"{}\" contains null values",
-                shown.name
-            );
-            return Err(error.table(schema, shown.name.clone()).column(column.clone()));
+        row.push(Datum::Null);
+        let value = eval_row(expr, Row::Values(&row), &eval)?;
+        match &missing {
+            Some(error) if value.is_null() => return Err(error.clone()),
+            _ => row[at] = value,
         }
-        row.push(value);
         Ok(row)
     })?;
     Ok(())

@@ -28,6 +28,8 @@ pub struct DdlContext<'a> {
     pub tables: &'a Arc<Tables>,
     /// For defaults, checks and casts.
     pub eval: &'a EvalContext,
+    /// Shows the session the copy as it is now, so that functions that are evaluated look names up in it.
+    pub see: &'a dyn Fn(&Snapshot),
     /// The current user.
     pub role: Arc<RoleDesc>,
     /// Notices and warnings for the client, in order.
@@ -52,6 +54,7 @@ impl DdlContext<'_> {
 
     /// The statement's evaluation context, on the catalog as it is now.
     pub(super) fn eval_context(&self) -> EvalContext {
+        (self.see)(&self.edit.snapshot);
         let mut eval = self.eval.clone();
         eval.lookup = Arc::new(self.names());
         eval

@@ -323,12 +323,10 @@ pub(super) fn drop_constraint(
     bail!(UNDEFINED_OBJECT, "{what} does not exist")
 }
 
-/// Drops everything in a schema, dependents included: the end of a session's temporary schema.
+/// Drops a schema with everything in it, dependents included: the end of a session's temporary schema.
 ///
 /// # Errors
 /// Storage errors.
-pub fn drop_schema_contents(schema: Oid, ctx: &mut DdlContext<'_>) -> Result<()> {
-    let inside: Vec<Object> =
-        depend::dependents(ctx, Object::Schema(schema))?.into_iter().map(|(object, _)| object).collect();
-    drop_objects(&inside, true, ctx)
+pub fn drop_schema(schema: Oid, ctx: &mut DdlContext<'_>) -> Result<()> {
+    drop_objects(&[Object::Schema(schema)], true, ctx)
 }

@@ -48,5 +48,5 @@ mod visit;
 
 pub use context::DdlContext;
 pub use create_table::{NewTable, table_of_query};
-pub use drop::drop_schema_contents;
+pub use drop::drop_schema;
 pub use statement::{execute, is_ddl};

@@ -102,7 +102,7 @@ impl Pending {
     ///
     /// # Errors
     /// `23503` for MATCH FULL keys that are partly NULL.
-    pub fn inserted(&mut self, table: &Arc<TableDesc>, row: &[Datum], _ctx: &ExecContext) -> Result<()> {
+    pub fn inserted(&mut self, table: &Arc<TableDesc>, row: &[Datum]) -> Result<()> {
         for reference in self.own(table) {
             self.need_parent(&reference, values_of(table, &reference.key.columns, row))?;
         }
@@ -128,14 +128,7 @@ impl Pending {
     ///
     /// # Errors
     /// As [`Pending::inserted`].
-    pub fn updated(
-        &mut self,
-        table: &Arc<TableDesc>,
-        _id: RowId,
-        old: &[Datum],
-        new: &[Datum],
-        ctx: &ExecContext,
-    ) -> Result<()> {
+    pub fn updated(&mut self, table: &Arc<TableDesc>, old: &[Datum], new: &[Datum], ctx: &ExecContext) -> Result<()> {
         for reference in self.own(table) {
             let key = values_of(table, &reference.key.columns, new);
             if !same(&key, &values_of(table, &reference.key.columns, old)) {
@@ -157,7 +150,7 @@ impl Pending {
     ///
     /// # Errors
     /// None at present.
-    pub fn deleted(&mut self, table: &Arc<TableDesc>, _id: RowId, old: &[Datum], ctx: &ExecContext) -> Result<()> {
+    pub fn deleted(&mut self, table: &Arc<TableDesc>, old: &[Datum], ctx: &ExecContext) -> Result<()> {
         for reference in self.inward(table, ctx) {
             let before = values_of(table, &reference.key.referenced_columns, old);
             if !before.iter().any(Datum::is_null) {
@@ -274,7 +267,7 @@ impl Pending {
         };
         child.delete(txn, &write, id, &row)?;
         ctx.shared.txn.next_command();
-        self.deleted(&reference.table, id, &row, ctx)
+        self.deleted(&reference.table, &row, ctx)
     }
 
     fn update_child(
@@ -315,7 +308,7 @@ impl Pending {
         super::modify::finish_row(table, &checks.generated, &checks.checks, &mut changed, ctx)?;
         child.update(txn, &write, id, &old, &changed)?;
         ctx.shared.txn.next_command();
-        self.updated(table, id, &old, &changed, ctx)
+        self.updated(table, &old, &changed, ctx)
     }
 }
 

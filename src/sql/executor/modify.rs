@@ -142,7 +142,7 @@ impl ChangeRows {
         match &self.assignments {
             None => {
                 self.table.delete(txn, &write, id, &old)?;
-                pending.deleted(&self.spec.table, id, &old, ctx)?;
+                pending.deleted(&self.spec.table, &old, ctx)?;
             }
             Some(assignments) => {
                 let mut new = old.clone();
@@ -151,7 +151,7 @@ impl ChangeRows {
                 }
                 finish_row(&self.spec.table, &self.spec.generated, &self.spec.checks, &mut new, ctx)?;
                 self.table.update(txn, &write, id, &old, &new)?;
-                pending.updated(&self.spec.table, id, &old, &new, ctx)?;
+                pending.updated(&self.spec.table, &old, &new, ctx)?;
                 row.splice(..width, new);
             }
         }

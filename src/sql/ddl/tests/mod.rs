@@ -56,6 +56,7 @@ impl Bench {
                 txn: &txn,
                 tables: &self.tables,
                 eval: &eval,
+                see: &|_| {},
                 role,
                 notices: Vec::new(),
             };
