@@ -1,0 +1,324 @@
+//! The contract of a vector index: what goes in, how it is searched, what the owner decides.
+//!
+//! An index holds entries: a row id, a tag that tells versions of the row's vector apart, and the vector in whatever
+//! form the index keeps it. A row has several entries while several versions of its vector wait for garbage collection.
+//! Entries are a multiset: inserting the same (row, tag) twice makes two entries, and a removal takes one away.
+//!
+//! The index proposes, the owner disposes: during a search the owner says which rows may match at all
+//! ([`Sight::admit`], asked while walking) and what the true distance of an entry is ([`Sight::judge`], asked only for
+//! entries about to be returned, so that it may read the row; `None` drops an entry that the owner does not see).
+
+use std::io::Write;
+use std::sync::Arc;
+
+use crate::common::CancelFlag;
+use crate::error::Result;
+use crate::index::Rid;
+
+/// Tells versions of one row's vector apart; the owner's choice, for example a checksum of the stored vector.
+pub type Tag = u32;
+
+/// How distances are measured. Smaller is closer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// Euclidean distance.
+    L2,
+    /// Negative inner product.
+    InnerProduct,
+    /// One minus the cosine; zero vectors are not indexed.
+    Cosine,
+    /// Sum of absolute differences.
+    L1,
+    /// Number of differing bits.
+    Hamming,
+    /// One minus common bits over bits of either.
+    Jaccard,
+}
+
+/// What the vectors of an index are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// `vector` and `halfvec`: every element present.
+    Dense,
+    /// `sparsevec`: elements that are not zero.
+    Sparse,
+    /// `bit(n)`.
+    Bits,
+}
+
+/// A vector as the owner shows it. Elements are finite; the number of dimensions is that of the index.
+#[derive(Clone, Copy, Debug)]
+pub enum VectorRef<'a> {
+    /// All elements.
+    Dense(&'a [f32]),
+    /// Positions, strictly ascending, and the elements there.
+    Sparse(&'a [u32], &'a [f32]),
+    /// Bits, most significant first, unused bits of the last byte zero.
+    Bits(&'a [u8]),
+}
+
+/// A vector that a search carries along.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Vector {
+    /// See [`VectorRef::Dense`].
+    Dense(Vec<f32>),
+    /// See [`VectorRef::Sparse`].
+    Sparse(Vec<u32>, Vec<f32>),
+    /// See [`VectorRef::Bits`].
+    Bits(Vec<u8>),
+}
+
+/// What codes the walk goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Quantization {
+    /// Chosen from the dimensions and calibrated by a bulk load.
+    Auto,
+    /// Full vectors.
+    None,
+    /// 8 bits a dimension.
+    Int8,
+    /// 1 bit a dimension.
+    Rabitq1,
+    /// 2 bits a dimension.
+    Rabitq2,
+    /// 4 bits a dimension.
+    Rabitq4,
+}
+
+/// What an index is made with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The distance.
+    pub metric: Metric,
+    /// The form of the vectors.
+    pub kind: Kind,
+    /// Number of dimensions (bits of a bit string).
+    pub dims: u32,
+    /// Links of a node on the upper levels; twice as many on level 0.
+    pub m: u32,
+    /// Candidates considered while inserting.
+    pub ef_construction: u32,
+    /// The codes.
+    pub quantization: Quantization,
+    /// Seed of levels and rotation: the same seed, order and one thread make the same graph.
+    pub seed: u64,
+}
+
+impl Options {
+    /// pgvector's defaults.
+    #[must_use]
+    pub fn new(metric: Metric, kind: Kind, dims: u32) -> Self {
+        Self {
+            metric,
+            kind,
+            dims,
+            m: 16,
+            ef_construction: 64,
+            quantization: Quantization::Auto,
+            seed: 0x05ee_d0fa_11a1,
+        }
+    }
+}
+
+/// What a search wants.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// The query; of the index's kind and dimensions.
+    pub vector: Vector,
+    /// Candidates held while walking (`hnsw.ef_search`): recall against work.
+    pub ef: usize,
+    /// How many hits the caller probably takes; bounds what is judged ahead.
+    pub limit: usize,
+    /// Whether the search goes on after the first `ef` candidates, until every entry has been returned
+    /// (`hnsw.iterative_scan`); otherwise it ends there.
+    pub resume: bool,
+    /// Which part of all entries [`Sight::admit`] lets through, if the caller has an idea: chooses how to filter.
+    pub pass_rate: Option<f64>,
+}
+
+/// The owner's eyes during one call of [`Search::next`].
+#[derive(Clone, Copy)]
+pub struct Sight<'a> {
+    /// Whether a row may be in the result; asked of candidates during the walk, some rows more than once.
+    pub admit: Option<&'a dyn Fn(Rid) -> bool>,
+    /// The distance of an entry in the metric's unit, from the full vector; `None` when the entry is not to be seen.
+    pub judge: Option<&'a dyn Fn(Rid, Tag) -> Result<Option<f64>>>,
+    /// Polled while walking.
+    pub cancel: &'a CancelFlag,
+}
+
+/// One result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    /// The row.
+    pub rid: Rid,
+    /// Which version of its vector.
+    pub tag: Tag,
+    /// As judged; without a judge, the index's own best knowledge (an estimate when only codes are kept).
+    pub distance: f64,
+}
+
+/// What a search did so far; for EXPLAIN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SearchCounters {
+    /// Rounds of `ef` candidates.
+    pub rounds: u64,
+    /// Distances from codes.
+    pub evaluated: u64,
+    /// Distances from the finer codes.
+    pub reranked: u64,
+    /// Entries shown to the judge.
+    pub judged: u64,
+    /// Rows shown to the filter, and how many it let through.
+    pub filtered: u64,
+    /// See `filtered`.
+    pub admitted: u64,
+}
+
+/// A search under way. It keeps its index alive and holds no lock between calls.
+pub trait Search: Send {
+    /// The next hit: distances ascend within a round of `ef` candidates, and rounds follow each other in roughly
+    /// ascending order. When the probe resumes, every entry that is in the index from the search's beginning to its
+    /// end and that the owner admits and sees is returned exactly once before `None`.
+    ///
+    /// # Errors
+    /// A cancellation, or what the judge fails with.
+    fn next(&mut self, sight: &Sight<'_>) -> Result<Option<Hit>>;
+
+    /// Number of the round that the last hit came from, from 1 on.
+    fn round(&self) -> u64 {
+        self.counters().rounds
+    }
+
+    /// What was done so far.
+    fn counters(&self) -> SearchCounters;
+}
+
+/// Size and shape of an index.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct VectorStats {
+    /// Entries.
+    pub entries: u64,
+    /// Places for entries, free ones included.
+    pub slots: u64,
+    /// Highest level of the graph.
+    pub levels: u32,
+    /// Mean number of links on level 0.
+    pub mean_links: f64,
+    /// Resident bytes of everything.
+    pub total_bytes: u64,
+    /// Of these, codes or vectors by which the walk goes.
+    pub code_bytes: u64,
+    /// Of these, finer codes for reranking.
+    pub fine_bytes: u64,
+    /// Of these, links.
+    pub link_bytes: u64,
+    /// Bits of a dimension in the walk's codes; 32 for full vectors.
+    pub code_bits: u32,
+    /// By which factor the walk holds more candidates than asked for.
+    pub ef_factor: f64,
+}
+
+/// Receives one entry of a bulk load.
+pub type Sink<'a> = dyn FnMut(Rid, Tag, VectorRef<'_>) -> Result<()> + 'a;
+
+/// How a bulk load runs.
+pub struct Job<'a> {
+    /// Threads that link, the caller's included.
+    pub threads: usize,
+    /// How many entries will come, roughly.
+    pub expected: usize,
+    /// Told from time to time how many entries are done, of how many, while linking.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+    /// Polled.
+    pub cancel: &'a CancelFlag,
+}
+
+/// An index over vectors. Readers and writers may call from any number of threads.
+pub trait VectorIndex: Send + Sync {
+    /// What it was made with.
+    fn options(&self) -> &Options;
+
+    /// Adds an entry; false when the vector has no place in the index (a zero vector under cosine).
+    ///
+    /// # Panics
+    /// When the vector is of another kind or number of dimensions.
+    fn insert(&self, rid: Rid, tag: Tag, vector: VectorRef<'_>) -> bool;
+
+    /// Takes an entry away; false when there was none.
+    fn remove(&self, rid: Rid, tag: Tag) -> bool;
+
+    /// Fills an empty index: `feed` calls the sink once for each entry. No other call may run beside it.
+    ///
+    /// # Errors
+    /// A cancellation or what `feed` fails with; the index is then to be dropped.
+    fn load(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<()>;
+
+    /// Begins a search.
+    ///
+    /// # Panics
+    /// When the query is of another kind or number of dimensions.
+    fn search(self: Arc<Self>, probe: Probe) -> Box<dyn Search>;
+
+    /// Number of entries.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Size and shape; takes time in proportion to the number of entries.
+    fn stats(&self) -> VectorStats;
+
+    /// Writes the index, checksummed; writers must be kept out meanwhile. [`super::restore`] reads it.
+    ///
+    /// # Errors
+    /// What writing fails with.
+    fn checkpoint(&self, out: &mut dyn Write) -> Result<()>;
+}
+
+impl Vector {
+    /// The vector by reference.
+    #[must_use]
+    pub fn view(&self) -> VectorRef<'_> {
+        match self {
+            Self::Dense(elements) => VectorRef::Dense(elements),
+            Self::Sparse(indices, values) => VectorRef::Sparse(indices, values),
+            Self::Bits(bits) => VectorRef::Bits(bits),
+        }
+    }
+}
+
+impl VectorRef<'_> {
+    /// A copy.
+    #[must_use]
+    pub fn to_vector(self) -> Vector {
+        match self {
+            Self::Dense(elements) => Vector::Dense(elements.to_vec()),
+            Self::Sparse(indices, values) => Vector::Sparse(indices.to_vec(), values.to_vec()),
+            Self::Bits(bits) => Vector::Bits(bits.to_vec()),
+        }
+    }
+
+    /// Panics when the vector does not fit the index.
+    pub fn check(self, options: &Options) {
+        let fits = match (self, options.kind) {
+            (Self::Dense(elements), Kind::Dense) => elements.len() == options.dims as usize,
+            (Self::Sparse(indices, values), Kind::Sparse) => {
+                indices.len() == values.len() && indices.last().is_none_or(|last| *last < options.dims)
+            }
+            (Self::Bits(bits), Kind::Bits) => bits.len() == options.dims.div_ceil(8) as usize,
+            _ => false,
+        };
+        assert!(fits, "a vector has the index's kind and dimensions");
+    }
+}
+
+impl<'a> Sight<'a> {
+    /// Sees everything.
+    #[must_use]
+    pub fn all(cancel: &'a CancelFlag) -> Self {
+        Self { admit: None, judge: None, cancel }
+    }
+}
