@@ -129,6 +129,12 @@ pub const SETTINGS: &[Setting] = &[
         about: "bytes of decoded rows kept in memory; 0 switches the cache off",
     },
     Setting {
+        name: "scan_cache",
+        kind: Size(0, 1024 * GB),
+        default: "256MB",
+        about: "bytes of tables kept in memory as columns for whole scans; 0 switches the cache off",
+    },
+    Setting {
         name: "work_mem",
         kind: Size(64 << 10, 2048 * GB - 1024),
         default: "4MB",
@@ -193,6 +199,7 @@ pub struct Config {
     pub block_cache: usize,
     pub memtable: usize,
     pub row_cache: usize,
+    pub scan_cache: usize,
     pub work_mem: usize,
     pub maintenance_work_mem: usize,
     pub scan_threads: usize,
@@ -283,7 +290,7 @@ impl Config {
             ("ssl", on(self.tls != TlsMode::Off)),
             ("work_mem", format!("{}kB", self.work_mem / 1024)),
             ("maintenance_work_mem", format!("{}kB", self.maintenance_work_mem / 1024)),
-            ("shared_buffers", format!("{}kB", (self.block_cache + self.row_cache) / 8192 * 8)),
+            ("shared_buffers", format!("{}kB", (self.block_cache + self.row_cache + self.scan_cache) / 8192 * 8)),
         ]
     }
 

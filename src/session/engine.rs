@@ -101,7 +101,11 @@ impl Engine {
     /// # Errors
     /// `XX001` when it does not read or has another format.
     pub fn open_on(kv: Arc<dyn Kv>, config: &Config) -> Result<Arc<Self>> {
-        let options = TxnOptions { row_cache_bytes: config.row_cache, ..TxnOptions::default() };
+        let options = TxnOptions {
+            row_cache_bytes: config.row_cache,
+            scan_cache_bytes: config.scan_cache,
+            ..TxnOptions::default()
+        };
         let txns = TxnManager::open(Arc::clone(&kv), options)?;
         let created = is_empty(&*kv)?;
         let catalog = Catalog::open(Arc::clone(&kv), &config.admin_user)?;

@@ -11,12 +11,12 @@ use crate::error::Result;
 use crate::table::access::Table;
 use crate::table::row::{RowColumns, RowReader};
 use crate::table::spec::{RowId, RowIdRange, ScanSpec};
-use crate::txn::{RowStore, Transaction, View};
+use crate::txn::{CHUNK_ROWS, Chunk, ChunkPart, ChunkRead, RowStore, Transaction, View};
 use crate::types::Datum;
 use crate::types::column::Batch;
 
 /// Row id ranges of parallel scans begin at multiples of this.
-const PARTITION_ROWS: u64 = 1024;
+const PARTITION_ROWS: u64 = CHUNK_ROWS as u64;
 
 /// Rows on their way into a batch, with the system columns that were asked for.
 pub(super) struct Collector {
@@ -64,12 +64,19 @@ impl Collector {
 }
 
 /// A scan that goes on where it stopped; what it sees was fixed when it was opened.
+///
+/// Where the rest of the range covers a whole chunk it goes by chunks (`txn/chunks.rs`), which may be in memory as columns
+/// already; at the edges, and for batches smaller than a chunk, it reads the store row by row.
 pub struct TableScan {
     table: Table,
     txn: Arc<Transaction>,
     view: View,
     collector: Collector,
+    parts: Vec<ChunkPart>,
     rest: RowIdRange,
+    /// Row ids from here on were not in use when the scan was opened, so a chunk that reaches over it is whole. The greatest
+    /// number when nobody has looked yet.
+    known_end: RowId,
     batch_rows: usize,
 }
 
@@ -79,20 +86,79 @@ impl TableScan {
     /// # Errors
     /// Storage errors, `XX001`.
     pub fn next(&mut self) -> Result<Option<Batch>> {
-        if self.rest.is_empty() {
-            return Ok(None);
+        if self.known_end == RowId::MAX {
+            self.known_end = self.table.row_ids(&*self.txn)?.end;
+            self.rest.end = self.rest.end.min(self.known_end);
         }
+        while !self.rest.is_empty() {
+            let chunk = self.rest.start / CHUNK_ROWS;
+            let end = chunk.saturating_add(1).saturating_mul(CHUNK_ROWS);
+            let whole = self.rest.start <= (chunk * CHUNK_ROWS).max(1) && self.rest.end >= end.min(self.known_end);
+            let batch = if whole && self.batch_rows >= CHUNK_ROWS as usize && end < RowId::MAX {
+                self.next_chunk(chunk, end)?
+            } else {
+                self.next_rows(self.rest.end)?
+            };
+            if batch.rows > 0 {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Rows before `end`, at most a batch, from the store.
+    fn next_rows(&mut self, end: RowId) -> Result<Batch> {
         let (collector, rest, batch_rows) = (&mut self.collector, &mut self.rest, self.batch_rows);
-        self.txn.scan_at(&self.view, self.table.desc().storage, rest.clone(), &mut |row, ts, values| {
+        self.txn.scan_at(&self.view, self.table.desc().storage, rest.start..end, &mut |row, ts, values| {
             collector.push(row, ts, values)?;
             rest.start = row + 1;
             Ok(collector.rows() < batch_rows)
         })?;
         if self.collector.rows() < self.batch_rows {
-            self.rest.start = self.rest.end;
+            self.rest.start = end;
         }
-        Ok((self.collector.rows() > 0).then(|| self.collector.finish()))
+        Ok(self.collector.finish())
     }
+
+    /// The rows of a chunk, from the cache or for it.
+    fn next_chunk(&mut self, chunk: u32, end: RowId) -> Result<Batch> {
+        let storage = self.table.desc().storage;
+        let (before, ticket) = match self.txn.chunk(&self.view, storage, chunk) {
+            ChunkRead::Plain => return self.next_rows(end.min(self.rest.end)),
+            ChunkRead::Absent(ticket) => (None, ticket),
+            ChunkRead::Kept(kept, ticket) => match kept.select(&self.parts) {
+                Some(columns) => {
+                    self.rest.start = end.min(self.rest.end);
+                    return Ok(Batch { rows: kept.rows, columns });
+                }
+                None => (Some(kept), ticket),
+            },
+        };
+        let collector = &mut self.collector;
+        let settled = self.txn.scan_chunk(&self.view, storage, chunk, &mut |row, ts, values| {
+            collector.push(row, ts, values)?;
+            Ok(true)
+        })?;
+        let batch = self.collector.finish();
+        if settled {
+            let columns = self.parts.iter().cloned().zip(batch.columns.iter().cloned()).collect();
+            let read = Chunk { valid_from: self.view.ts(), rows: batch.rows, columns };
+            self.txn.keep_chunk(storage, chunk, ticket, before.as_deref(), read);
+        }
+        self.rest.start = end.min(self.rest.end);
+        Ok(batch)
+    }
+}
+
+/// What the columns of a scan are made of, in order.
+fn parts_of(table: &Table, spec: &ScanSpec) -> Vec<ChunkPart> {
+    let attribute = |position: &usize| {
+        let column = &table.desc().columns[*position];
+        ChunkPart::Attribute(column.attnum, column.stored_type().oid, column.missing.clone())
+    };
+    let extra = [(spec.row_ids, ChunkPart::RowIds), (spec.commit_ts, ChunkPart::CommitTs)];
+    let extra = extra.into_iter().filter_map(|(wanted, part)| wanted.then_some(part));
+    spec.positions.iter().map(attribute).chain(extra).collect()
 }
 
 impl Table {
@@ -107,8 +173,11 @@ impl Table {
     pub fn scan_at(&self, txn: &Arc<Transaction>, spec: ScanSpec, view: View) -> TableScan {
         let batch_rows = spec.batch_rows.max(1);
         let collector = Collector::new(self, &spec.positions, spec.row_ids, spec.commit_ts, batch_rows);
-        let rest = spec.range.unwrap_or_else(|| self.known_rows());
-        TableScan { table: self.clone(), txn: Arc::clone(txn), view, collector, rest, batch_rows }
+        let parts = parts_of(self, &spec);
+        let known = self.known_rows();
+        let known_end = known.end;
+        let rest = spec.range.unwrap_or(known);
+        TableScan { table: self.clone(), txn: Arc::clone(txn), view, collector, parts, rest, known_end, batch_rows }
     }
 
     /// Row id ranges that together hold all rows, at most `parts`, for scans in parallel.

@@ -143,6 +143,16 @@ impl Transaction {
         self.wrote.load(Ordering::Acquire) && self.buffer.lock().has_table(storage)
     }
 
+    /// Whether the transaction has written rows of a range.
+    pub(super) fn own_writes_within(&self, storage: StorageId, range: &RowIdRange) -> bool {
+        if !self.wrote.load(Ordering::Acquire) {
+            return false;
+        }
+        let buffer = self.buffer.lock();
+        let Some(table) = buffer.tables.get(&storage) else { return false };
+        table.rows.range(range.clone()).next().is_some() || !table.spilled.within(range).is_empty()
+    }
+
     fn own(&self, storage: StorageId, row: RowId, command: u32) -> Own {
         if !self.wrote.load(Ordering::Acquire) {
             return Own::Nothing;
@@ -448,7 +458,7 @@ impl Transaction {
         }
     }
 
-    fn note_all_read(&self, storage: StorageId) {
+    pub(super) fn note_all_read(&self, storage: StorageId) {
         if let Some(reads) = &mut *self.reads.lock() {
             reads.add_all(storage);
         }

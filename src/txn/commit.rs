@@ -11,11 +11,13 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::cache::chunks::ChunkKey;
 use crate::catalog::descriptor::StorageId;
 use crate::error::Result;
 use crate::storage::keyspace::{self, garbage_key, mark_key, pending_key};
 use crate::storage::{Cf, WriteBatch, WriteOp};
 use crate::txn::buffer::{Buffer, CommitHook, KEYS_MAX, TableWrites};
+use crate::txn::chunks::chunk_of;
 use crate::txn::manager::TxnManager;
 use crate::txn::record::{self, DELETED, FIRST, Garbage, HEADER, TS_AT};
 use crate::txn::row_store::{RowId, RowIdRange};
@@ -34,6 +36,8 @@ struct Prepared {
     writes: WriteSet,
     /// What it read, and its snapshot.
     reads: Option<(ReadSet, u64)>,
+    /// Chunks that hold rows of it.
+    chunks: Vec<ChunkKey>,
     /// Rows that readers may have cached, and which of `ops` has the new version.
     changed: Vec<((u32, u32), Option<usize>)>,
     differences: Vec<(StorageId, i64)>,
@@ -92,10 +96,15 @@ impl Prepared {
         let spilled: Vec<RowIdRange> = table.spilled.iter().map(|(range, _)| range).collect();
         for range in &spilled {
             self.writes.add_all(storage);
+            (chunk_of(range.start)..=chunk_of(range.end)).for_each(|chunk| self.chunks.push((storage.0, chunk)));
             difference += i64::from(range.end - range.start);
         }
         for (row, chain) in std::mem::take(&mut table.rows) {
             self.writes.add_row(storage, row);
+            let chunk = (storage.0, chunk_of(row));
+            if self.chunks.last() != Some(&chunk) {
+                self.chunks.push(chunk);
+            }
             let key = keyspace::row_key(storage.0, row).to_vec();
             let is_spilled = table.spilled.get(row).is_some();
             match (chain.inserted, chain.last.values) {
@@ -375,6 +384,7 @@ impl TxnManager {
 
     /// Brings memory in line with what was written, in order.
     fn settle_group(&self, ordered: &mut [(u64, Prepared)], cached: &[CacheChange]) {
+        self.chunks.changed(ordered.iter_mut().flat_map(|(_, prepared)| prepared.chunks.drain(..)));
         for (key, ts, body) in cached {
             self.cache.changed(*key, *ts, body.as_deref());
         }

@@ -68,7 +68,10 @@ impl TxnManager {
                         sweeper.sweep(self, *index, key, RowId::from_be_bytes(*row))?;
                     }
                 }
-                Garbage::Storage(storage) => self.counts.forget(*storage),
+                Garbage::Storage(storage) => {
+                    self.counts.forget(*storage);
+                    self.chunks.forget(storage.0);
+                }
                 Garbage::Version { .. } | Garbage::Tombstone { .. } => {}
             }
         }

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::cache::RowCache;
+use crate::cache::{ChunkCache, RowCache};
 use crate::catalog::descriptor::StorageId;
 use crate::error::{Error, Result};
 use crate::storage::keyspace::mark_key;
 use crate::storage::{Cf, Kv, WriteBatch};
+use crate::txn::chunks::Chunk;
 use crate::txn::commit::Sequencer;
 use crate::txn::counts::Counts;
 use crate::txn::inflight::Inserting;
@@ -83,6 +84,7 @@ pub struct TxnManager {
     pub(super) waits: Waits,
     pub(super) inserting: Inserting,
     pub(super) cache: RowCache,
+    pub(super) chunks: ChunkCache<Arc<Chunk>>,
     pub(super) sequences: Sequences,
     pub(super) counts: Counts,
     /// Commit timestamps of transactions whose rows may be in the store as pending rows. Never shrinks: a reader may
@@ -117,6 +119,7 @@ impl TxnManager {
             waits: Waits::default(),
             inserting: Inserting::default(),
             cache: RowCache::new(options.row_cache_bytes),
+            chunks: ChunkCache::new(options.scan_cache_bytes),
             sequences: Sequences::new(Arc::clone(&kv)),
             counts: Counts::default(),
             early: RwLock::default(),
@@ -196,6 +199,7 @@ impl TxnManager {
     pub fn stats(&self) -> TxnStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let cache = self.cache.stats();
+        let chunks = self.chunks.stats();
         TxnStats {
             commits: load(&self.counters.commits),
             rollbacks: load(&self.counters.rollbacks),
@@ -210,6 +214,9 @@ impl TxnManager {
             cache_hits: cache.hits,
             cache_misses: cache.misses,
             cache_bytes: cache.bytes,
+            chunk_hits: chunks.hits,
+            chunk_misses: chunks.misses,
+            chunk_bytes: chunks.bytes,
         }
     }
 

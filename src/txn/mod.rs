@@ -8,11 +8,12 @@
 //!
 //! * [`TxnManager`], [`Transaction`], [`View`]: what others use. [`RowStore`]: the part of it that tables use.
 //! * `snapshot`, `locks`, `waits`, `inflight`: who sees and holds what. `buffer`: what is not committed.
-//! * `access`, `writes`: reading and writing rows. `commit`, `serializable`: order. `gc`, `collector`, `recovery`: cleaning up.
+//! * `access`, `chunks`, `writes`: reading rows one by one and by the thousand, and writing them. `commit`, `serializable`: order. `gc`, `collector`, `recovery`: cleaning up.
 //! * `sequences`, `counts`, `session_locks`: beside rows. `record`: bytes.
 
 mod access;
 mod buffer;
+mod chunks;
 mod collector;
 mod commit;
 mod counts;
@@ -35,6 +36,7 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
+pub use chunks::{CHUNK_ROWS, Chunk, ChunkPart, ChunkRead};
 pub use collector::Collector;
 pub use locks::{AdvisoryKey, TableLock};
 pub use manager::{HeldLock, Sweeper, TxnManager};

@@ -41,6 +41,8 @@ pub struct TxnOptions {
     pub sync: bool,
     /// Budget of the row cache, bytes; 0 turns it off.
     pub row_cache_bytes: usize,
+    /// Budget of the chunk cache, bytes; 0 turns it off.
+    pub scan_cache_bytes: usize,
     /// Inserted rows that a transaction keeps in memory, bytes; more are written ahead of its commit.
     pub spill_bytes: usize,
     /// Most that a transaction may keep in memory besides rows written ahead, bytes.
@@ -54,6 +56,7 @@ impl Default for TxnOptions {
         Self {
             sync: true,
             row_cache_bytes: 64 << 20,
+            scan_cache_bytes: 256 << 20,
             spill_bytes: 64 << 20,
             transaction_bytes_max: 4 << 30,
             group_bytes_max: 16 << 20,
@@ -90,6 +93,12 @@ pub struct TxnStats {
     pub cache_misses: u64,
     /// Bytes in the row cache now.
     pub cache_bytes: u64,
+    /// Chunks of scans that were found in memory.
+    pub chunk_hits: u64,
+    /// Chunks of scans that were not.
+    pub chunk_misses: u64,
+    /// Bytes in the chunk cache now.
+    pub chunk_bytes: u64,
 }
 
 /// How long to wait for a lock.

@@ -237,6 +237,6 @@ fn the_configuration_gives_start_values() {
         settings.set_start(name, &value).unwrap();
     }
     assert_eq!(settings.show("port").unwrap(), "5433");
-    assert_eq!(settings.show("shared_buffers").unwrap(), "576MB");
+    assert_eq!(settings.show("shared_buffers").unwrap(), "832MB");
     assert_eq!(settings.show("listen_addresses").unwrap(), "127.0.0.1");
 }

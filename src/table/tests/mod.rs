@@ -1,5 +1,6 @@
 //! Tests of tables over real transactions in memory.
 
+mod chunks;
 mod indexes;
 mod model;
 mod uniqueness;

@@ -53,6 +53,10 @@ fn fits(model: &Model, own: Option<u32>, id: i32, label: Option<u8>) -> bool {
 fn check(txn: &Arc<Transaction>, table: &Table, model: &Model) {
     let expected: Vec<String> = model.values().map(|row| format!("{:?}", datums(row))).collect();
     assert_eq!(scan_all(txn, table, 5), expected);
+    // Once from the store, once from what the first left in memory.
+    for _ in 0..2 {
+        assert_eq!(scan_all(txn, table, 1024), expected);
+    }
     assert_eq!(table.count(&**txn).unwrap(), expected.len() as u64);
     assert_eq!(table.check(&**txn, &NoEvaluator).unwrap(), []);
     for id in 0..15 {
