@@ -71,7 +71,7 @@ fn transfer(store: &Store, desc: &Arc<TableDesc>, random: &mut Random) {
         let (Datum::Int8(a), Datum::Int8(b)) = (&from[1], &to[1]) else { panic!("balances are int8") };
         let (from_new, to_new) = ([from[0].clone(), Datum::Int8(a - 1)], [to[0].clone(), Datum::Int8(b + 1)]);
         store.update(&txn, &accounts, low, &from_new).ok()?;
-        if random.next() % 8 == 0 {
+        if random.next().is_multiple_of(8) {
             store.delete(&txn, &accounts, high).ok()?;
             accounts.insert(&*txn, &store.write(), &to_new).ok()?;
         } else {
