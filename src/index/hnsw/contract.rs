@@ -163,6 +163,8 @@ pub struct Hit {
 pub struct SearchCounters {
     /// Rounds of `ef` candidates.
     pub rounds: u64,
+    /// Batches of judged hits.
+    pub batches: u64,
     /// Distances from codes.
     pub evaluated: u64,
     /// Distances from the finer codes.
@@ -177,17 +179,17 @@ pub struct SearchCounters {
 
 /// A search under way. It keeps its index alive and holds no lock between calls.
 pub trait Search: Send {
-    /// The next hit: distances ascend within a round of `ef` candidates, and rounds follow each other in roughly
-    /// ascending order. When the probe resumes, every entry that is in the index from the search's beginning to its
-    /// end and that the owner admits and sees is returned exactly once before `None`.
+    /// The next hit: distances ascend within a batch, and batches follow each other in roughly ascending order. When
+    /// the probe resumes, every entry that is in the index from the search's beginning to its end and that the owner
+    /// admits and sees is returned exactly once before `None`. A search that failed must not be asked again.
     ///
     /// # Errors
     /// A cancellation, or what the judge fails with.
     fn next(&mut self, sight: &Sight<'_>) -> Result<Option<Hit>>;
 
-    /// Number of the round that the last hit came from, from 1 on.
-    fn round(&self) -> u64 {
-        self.counters().rounds
+    /// Number of the batch that the last hit came from, from 1 on.
+    fn batch(&self) -> u64 {
+        self.counters().batches
     }
 
     /// What was done so far.

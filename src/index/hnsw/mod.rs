@@ -3,15 +3,31 @@
 //! * [`contract`]: what an index takes, promises and asks of its owner.
 //! * [`distance`]: exact distances.
 //! * [`flat`]: the naive twin, exact.
+//! * [`Hnsw`]: the graph index; `graph` holds the links, `codes` says what stores of vectors offer, `walk`, `select`,
+//!   `link` and `remove` are the algorithms, `scan` is a search under way.
 
+mod body;
+mod codes;
 pub mod contract;
 pub mod distance;
 pub mod flat;
+mod floats;
+mod graph;
+mod index;
+mod link;
+mod names;
+mod remove;
+mod scan;
+mod select;
+mod shelf;
+mod sparse;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use contract::{
     Hit, Job, Kind, Metric, Options, Probe, Quantization, Search, SearchCounters, Sight, Sink, Tag, Vector,
     VectorIndex, VectorRef, VectorStats,
 };
 pub use flat::Flat;
+pub use index::Hnsw;

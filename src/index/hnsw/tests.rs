@@ -7,7 +7,7 @@ use proptest::prelude::{ProptestConfig, any, prop_oneof, proptest};
 use proptest::strategy::{Just, Strategy};
 
 use super::distance::{distance, indexable};
-use super::{Flat, Hit, Kind, Metric, Options, Probe, Sight, Tag, Vector, VectorIndex, VectorRef};
+use super::{Flat, Hit, Hnsw, Kind, Metric, Options, Probe, Sight, Tag, Vector, VectorIndex, VectorRef};
 use crate::common::CancelFlag;
 use crate::index::Rid;
 
@@ -78,10 +78,10 @@ pub(super) fn exhaust(
     let sight = Sight { admit: (modulus > 1).then_some(&admit), judge: Some(&judge), cancel: &cancel };
     let (mut hits, mut last) = (Vec::new(), (0, f64::NEG_INFINITY));
     while let Some(hit) = search.next(&sight).expect("nothing fails") {
-        if search.round() == last.0 {
-            assert!(hit.distance >= last.1 || hit.distance.is_nan(), "distances ascend within a round");
+        if search.batch() == last.0 {
+            assert!(hit.distance >= last.1 || hit.distance.is_nan(), "distances ascend within a batch");
         }
-        last = (search.round(), hit.distance);
+        last = (search.batch(), hit.distance);
         hits.push(hit);
     }
     assert!(search.next(&sight).expect("nothing fails").is_none(), "an ended search stays ended");
@@ -143,6 +143,11 @@ proptest! {
     #[test]
     fn the_flat_index_returns_every_entry_once(options in any_options(), seed in any::<u64>()) {
         churn(&|options| Arc::new(Flat::new(options)), &options, seed, 200);
+    }
+
+    #[test]
+    fn the_graph_returns_every_entry_once(options in any_options(), seed in any::<u64>()) {
+        churn(&|options| Arc::new(Hnsw::new(options)), &options, seed, 400);
     }
 }
 

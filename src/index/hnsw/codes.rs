@@ -1,0 +1,35 @@
+//! What a walk compares: the form in which entries are kept for distances.
+
+use super::contract::VectorRef;
+
+/// Number of an entry's place in the index, dense from 0; below 2^31.
+pub(super) type Slot = u32;
+
+/// Rows that distances are taken from. Values are comparable within one store only: smaller is closer, the unit is the
+/// store's own (squares, for example), and estimates are allowed.
+pub(super) trait Codes: Send + Sync {
+    /// A vector made ready to be compared with many rows.
+    type Query: Default + Send;
+
+    /// Makes a vector ready.
+    fn prepare(&self, vector: VectorRef<'_>, query: &mut Self::Query);
+
+    /// Makes a row ready as if it were a query.
+    fn prepare_slot(&self, slot: Slot, query: &mut Self::Query);
+
+    /// The distance between a query and a row.
+    fn distance(&self, query: &Self::Query, slot: Slot) -> f32;
+
+    /// Asks for the row ahead of time.
+    fn prefetch(&self, slot: Slot);
+
+    /// Writes a row. The row may be read at the same time; such a reader gets a wrong number, and an entry is returned
+    /// only by what its owner judges.
+    fn write(&self, slot: Slot, vector: VectorRef<'_>);
+
+    /// A distance in the metric's unit.
+    fn in_units(&self, distance: f32) -> f64;
+
+    /// Resident bytes.
+    fn bytes(&self) -> u64;
+}

@@ -1,0 +1,239 @@
+//! The links: a graph on every level, in arrays of fixed slots.
+//!
+//! Level 0 has `2 m` links a node, an upper level `m`. A list ends at the first [`NONE`]. Readers take no lock: lists are
+//! words of a [`Shelf32`], so a reader beside a writer sees links of the old and of the new list, each of which is a
+//! node; following one that is no longer there costs an evaluation. Writers of a list hold the lock of its node's
+//! stripe, never two at once.
+//!
+//! ```text
+//!   facts[slot]   rid | tag | state, level, first upper list
+//!   ground[slot]  l l l l l l . .                2 m links of level 0
+//!   upper[list]   l l l .                        m links; lists of levels 1..=level of a node follow each other
+//! ```
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::codes::Slot;
+use super::contract::Tag;
+use super::shelf::Shelf32;
+use crate::index::Rid;
+
+/// Not a node: ends a list. Written as zero, so that fresh lists are empty; links are stored plus one.
+const NONE: u32 = 0;
+/// Highest level of a node.
+pub(super) const LEVEL_MAX: u32 = 15;
+/// Locks that the lists share.
+const STRIPES: usize = 1024;
+
+const STATE_SHIFT: u32 = 30;
+const LEVEL_SHIFT: u32 = 26;
+const UPPER_MASK: u32 = (1 << LEVEL_SHIFT) - 1;
+
+/// What is at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing; the slot waits to be used.
+    Free,
+    /// An entry.
+    Live,
+    /// An entry that was removed; its links still lead on until it is taken out of the graph.
+    Dead,
+}
+
+/// See the module.
+pub(super) struct Graph {
+    m: usize,
+    ground: Shelf32,
+    upper: Shelf32,
+    facts: Shelf32,
+    stripes: Box<[Mutex<()>]>,
+    /// Level and slot of the node that walks begin at, plus one; 0 when the graph is empty.
+    entry: AtomicU64,
+    /// Upper lists handed out so far, and those given back, by level count.
+    lists: Mutex<UpperLists>,
+}
+
+#[derive(Default)]
+struct UpperLists {
+    next: u32,
+    free: [Vec<u32>; LEVEL_MAX as usize + 1],
+}
+
+impl Graph {
+    pub(super) fn new(m: usize, expected: usize) -> Self {
+        Self {
+            m,
+            ground: Shelf32::new(2 * m, expected),
+            upper: Shelf32::new(m, expected / (m - 1).max(1) * 17 / 16),
+            facts: Shelf32::new(3, expected),
+            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+            entry: AtomicU64::new(0),
+            lists: Mutex::new(UpperLists::default()),
+        }
+    }
+
+    /// Most links of a node on a level.
+    pub(super) fn capacity(&self, level: u32) -> usize {
+        if level == 0 { 2 * self.m } else { self.m }
+    }
+
+    /// Makes a place an entry without links; nothing leads to it yet.
+    pub(super) fn place(&self, slot: Slot, rid: Rid, tag: Tag, level: u32) {
+        for link in self.ground.grow(slot as usize) {
+            link.store(NONE, Ordering::Relaxed);
+        }
+        let first = if level > 0 { self.take_lists(level) } else { 0 };
+        let facts = self.facts.grow(slot as usize);
+        facts[0].store(rid, Ordering::Relaxed);
+        facts[1].store(tag, Ordering::Relaxed);
+        facts[2].store(word(State::Live, level, first), Ordering::Release);
+    }
+
+    fn take_lists(&self, level: u32) -> u32 {
+        let mut lists = self.lists.lock();
+        let first = lists.free[level as usize].pop().unwrap_or_else(|| {
+            lists.next += level;
+            lists.next - level
+        });
+        drop(lists);
+        assert!(first + level < UPPER_MASK, "the upper levels have room for 2^26 lists");
+        for list in first..first + level {
+            for link in self.upper.grow(list as usize) {
+                link.store(NONE, Ordering::Relaxed);
+            }
+        }
+        first
+    }
+
+    /// Marks an entry as removed.
+    pub(super) fn kill(&self, slot: Slot) {
+        let facts = &self.facts.row(slot as usize)[2];
+        let old = facts.load(Ordering::Relaxed);
+        facts.store((old & !(3 << STATE_SHIFT)) | (State::Dead as u32) << STATE_SHIFT, Ordering::Release);
+    }
+
+    /// Frees a place that nothing leads to any more.
+    pub(super) fn clear(&self, slot: Slot) {
+        let (level, first) = self.upper_of(slot);
+        self.write(slot, 0, std::iter::empty());
+        self.facts.row(slot as usize)[2].store(word(State::Free, 0, 0), Ordering::Release);
+        if level > 0 {
+            self.lists.lock().free[level as usize].push(first);
+        }
+    }
+
+    pub(super) fn state(&self, slot: Slot) -> State {
+        match self.facts.row(slot as usize)[2].load(Ordering::Acquire) >> STATE_SHIFT {
+            1 => State::Live,
+            2 => State::Dead,
+            _ => State::Free,
+        }
+    }
+
+    /// Whether the place was ever used.
+    pub(super) fn placed(&self, slot: Slot) -> bool {
+        self.facts.has(slot as usize)
+    }
+
+    /// Row and tag of an entry.
+    pub(super) fn name(&self, slot: Slot) -> (Rid, Tag) {
+        let facts = self.facts.row(slot as usize);
+        (facts[0].load(Ordering::Relaxed), facts[1].load(Ordering::Relaxed))
+    }
+
+    /// Asks for an entry's facts ahead of time.
+    pub(super) fn prefetch_name(&self, slot: Slot) {
+        crate::simd::memory::prefetch(self.facts.row(slot as usize));
+    }
+
+    fn upper_of(&self, slot: Slot) -> (u32, u32) {
+        let word = self.facts.row(slot as usize)[2].load(Ordering::Acquire);
+        (word >> LEVEL_SHIFT & LEVEL_MAX, word & UPPER_MASK)
+    }
+
+    /// The highest level that an entry is on.
+    pub(super) fn level(&self, slot: Slot) -> u32 {
+        self.upper_of(slot).0
+    }
+
+    fn list(&self, slot: Slot, level: u32) -> &[AtomicU32] {
+        if level == 0 {
+            return self.ground.row(slot as usize);
+        }
+        let (top, first) = self.upper_of(slot);
+        // A link that a reader followed may lead to a place that was reused on a lower level since.
+        if level > top { &[] } else { self.upper.row((first + level - 1) as usize) }
+    }
+
+    /// The links of a node on a level.
+    #[inline]
+    pub(super) fn links(&self, slot: Slot, level: u32) -> impl Iterator<Item = Slot> {
+        let links = self.list(slot, level).iter().map(|link| link.load(Ordering::Relaxed));
+        links.take_while(|link| *link != NONE).map(|link| link - 1)
+    }
+
+    /// Asks for a node's list of level 0 ahead of time.
+    #[inline]
+    pub(super) fn prefetch(&self, slot: Slot) {
+        crate::simd::memory::prefetch(self.ground.row(slot as usize));
+    }
+
+    /// The right to write a node's lists.
+    pub(super) fn lock(&self, slot: Slot) -> MutexGuard<'_, ()> {
+        self.stripes[slot as usize % STRIPES].lock()
+    }
+
+    /// Replaces a list; the caller holds the node's lock.
+    pub(super) fn write(&self, slot: Slot, level: u32, links: impl Iterator<Item = Slot>) {
+        let mut links = links.map(|link| link + 1).chain(std::iter::repeat(NONE));
+        for place in self.list(slot, level) {
+            place.store(links.next().expect("endless"), Ordering::Release);
+        }
+    }
+
+    /// Adds a link at the end if the list has room; the caller holds the node's lock.
+    pub(super) fn push(&self, slot: Slot, level: u32, link: Slot) -> bool {
+        let free = self.list(slot, level).iter().find(|place| place.load(Ordering::Relaxed) == NONE);
+        free.inspect(|place| place.store(link + 1, Ordering::Release)).is_some()
+    }
+
+    /// Where walks begin: a slot and its level.
+    pub(super) fn entry(&self) -> Option<(Slot, u32)> {
+        match self.entry.load(Ordering::Acquire) {
+            0 => None,
+            entry => Some(((entry as u32) - 1, (entry >> 32) as u32)),
+        }
+    }
+
+    /// Lets walks begin at a node if it is on a higher level than the present one.
+    pub(super) fn offer_entry(&self, slot: Slot, level: u32) {
+        self.entry.fetch_max(u64::from(level) << 32 | u64::from(slot + 1), Ordering::AcqRel);
+    }
+
+    /// Lets walks begin elsewhere; the caller keeps others from doing the same.
+    pub(super) fn set_entry(&self, entry: Option<(Slot, u32)>) {
+        let word = entry.map_or(0, |(slot, level)| u64::from(level) << 32 | u64::from(slot + 1));
+        self.entry.store(word, Ordering::Release);
+    }
+
+    /// Resident bytes of the links, and of the facts.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.ground.bytes() + self.upper.bytes(), self.facts.bytes())
+    }
+}
+
+fn word(state: State, level: u32, first: u32) -> u32 {
+    (state as u32) << STATE_SHIFT | level << LEVEL_SHIFT | first
+}
+
+/// The level of the `nth` entry: geometric with ratio `1 / m`, from a hash, so that a seed decides it.
+pub(super) fn level_of(seed: u64, nth: u64, m: usize) -> u32 {
+    let mut hash = seed ^ nth.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let unit = ((hash ^ hash >> 31) >> 11) as f64 + 1.0;
+    let level = -(unit / (1_u64 << 53) as f64).ln() / (m as f64).ln();
+    (level as u32).min(LEVEL_MAX)
+}

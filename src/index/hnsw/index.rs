@@ -1,0 +1,239 @@
+//! The index: entries come and go, one by one or in bulk.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::body::{Body, fit, with_store};
+use super::codes::{Codes, Slot};
+use super::contract::{Job, Options, Probe, Search, Sink, Tag, VectorIndex, VectorRef, VectorStats};
+use super::distance::indexable;
+use super::graph::level_of;
+use super::link::Linker;
+use super::names::Names;
+use super::scan::GraphSearch;
+use super::walk::Scratch;
+use crate::common::CancelFlag;
+use crate::error::Result;
+use crate::index::Rid;
+
+/// Entries that a bulk load links one after the other before threads join in, so that they have a graph to walk.
+const SEED_ENTRIES: usize = 512;
+/// Entries that a thread links before it looks for cancellation and tells the progress.
+const STRIDE: usize = 256;
+
+/// A graph index over vectors.
+pub struct Hnsw {
+    pub(super) options: Options,
+    pub(super) body: RwLock<Body>,
+    pub(super) names: Mutex<Names>,
+    /// Serialises the choice of an entry point of an empty graph, and of another one when it is removed.
+    pub(super) entry: Mutex<()>,
+    scratches: Mutex<Vec<Scratch>>,
+    live: AtomicUsize,
+    /// Entries ever inserted: decides levels.
+    born: AtomicU64,
+}
+
+impl Hnsw {
+    /// An empty index.
+    ///
+    /// # Panics
+    /// When the metric does not apply to the kind, or `m` is below 2.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        assert!(fit(options.metric, options.kind), "{:?} does not measure {:?}", options.metric, options.kind);
+        assert!(options.m >= 2 && options.dims >= 1, "an index has dimensions and links");
+        Self {
+            body: RwLock::new(Body::plain(&options, 0)),
+            options,
+            names: Mutex::default(),
+            entry: Mutex::default(),
+            scratches: Mutex::default(),
+            live: AtomicUsize::new(0),
+            born: AtomicU64::new(0),
+        }
+    }
+
+    /// Work space, from the pool.
+    pub(super) fn scratch(&self) -> Scratch {
+        self.scratches.lock().pop().unwrap_or_default()
+    }
+
+    /// Gives work space back.
+    pub(super) fn recycle(&self, mut scratch: Scratch) {
+        scratch.clear();
+        let mut scratches = self.scratches.lock();
+        if scratches.len() < 64 {
+            scratches.push(scratch);
+        }
+    }
+
+    /// Slots ever used.
+    pub(super) fn slots(&self) -> Slot {
+        self.names.lock().used()
+    }
+
+    /// Gives an entry its place, without links.
+    fn place(&self, body: &Body, rid: Rid, tag: Tag, vector: VectorRef<'_>) -> Slot {
+        let level = level_of(self.options.seed, self.born.fetch_add(1, Ordering::Relaxed), self.options.m as usize);
+        let slot = self.names.lock().add(rid);
+        body.write(slot, vector);
+        body.graph.place(slot, rid, tag, level);
+        self.live.fetch_add(1, Ordering::Relaxed);
+        slot
+    }
+
+    /// Makes a node the entry point if there is none; false when there was one.
+    fn enter_first(&self, body: &Body, slot: Slot) -> bool {
+        if body.graph.entry().is_some() {
+            return false;
+        }
+        let _guard = self.entry.lock();
+        let first = body.graph.entry().is_none();
+        if first {
+            body.graph.set_entry(Some((slot, body.graph.level(slot))));
+        }
+        first
+    }
+
+    /// Links the placed entries `0..count` on several threads.
+    fn link_all(&self, body: &Body, count: usize, job: &Job<'_>) -> Result<()> {
+        let next = AtomicUsize::new(0);
+        let done = AtomicUsize::new(0);
+        let seed = count.min(SEED_ENTRIES);
+        let work = |most: usize, stride: usize| -> Result<()> {
+            let mut scratch = self.scratch();
+            let linked = with_store!(body.finest(), codes => {
+                let mut linker = Linker::new(&body.graph, codes);
+                self.link_some(body, &mut linker, &mut scratch, (&next, &done), (most, stride, count), job)
+            });
+            self.recycle(scratch);
+            linked
+        };
+        work(seed, seed.max(1))?;
+        next.store(seed, Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..job.threads.max(1)).map(|_| scope.spawn(|| work(count, STRIDE))).collect();
+            let own = work(count, STRIDE);
+            let others: Result<Vec<()>> = others.into_iter().map(|other| other.join().expect("no panic")).collect();
+            own.and(others.map(drop))
+        })
+    }
+
+    fn link_some<C: Codes>(
+        &self,
+        body: &Body,
+        linker: &mut Linker<'_, C>,
+        scratch: &mut Scratch,
+        (next, done): (&AtomicUsize, &AtomicUsize),
+        (most, stride, total): (usize, usize, usize),
+        job: &Job<'_>,
+    ) -> Result<()> {
+        loop {
+            let from = next.fetch_add(stride, Ordering::Relaxed);
+            let to = (from + stride).min(most);
+            if from >= to {
+                return Ok(());
+            }
+            for slot in from..to {
+                if !self.enter_first(body, slot as Slot) {
+                    linker.link(slot as Slot, self.options.ef_construction as usize, scratch, job.cancel)?;
+                }
+            }
+            job.cancel.check()?;
+            let done = done.fetch_add(to - from, Ordering::Relaxed) + to - from;
+            (job.progress)(done as u64, total as u64);
+        }
+    }
+}
+
+impl VectorIndex for Hnsw {
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn insert(&self, rid: Rid, tag: Tag, vector: VectorRef<'_>) -> bool {
+        vector.check(&self.options);
+        if !indexable(self.options.metric, vector) {
+            return false;
+        }
+        let body = self.body.read();
+        let slot = self.place(&body, rid, tag, vector);
+        if !self.enter_first(&body, slot) {
+            let mut scratch = self.scratch();
+            with_store!(body.finest(), codes => {
+                let mut linker = Linker::new(&body.graph, codes);
+                let ef = self.options.ef_construction as usize;
+                linker.link(slot, ef, &mut scratch, &CancelFlag::new()).expect("nobody cancels");
+            });
+            self.recycle(scratch);
+        }
+        true
+    }
+
+    fn remove(&self, rid: Rid, tag: Tag) -> bool {
+        let body = self.body.read();
+        let slot = self.names.lock().take(rid, |slot| body.graph.name(slot) == (rid, tag));
+        let Some(slot) = slot else { return false };
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        self.take_out(&body, slot);
+        self.names.lock().release(slot);
+        true
+    }
+
+    fn load(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<()> {
+        assert!(self.is_empty(), "a bulk load fills an empty index");
+        let body = Body::plain(&self.options, job.expected);
+        *self.names.lock() = Names::with_room(job.expected);
+        let mut count = 0;
+        feed(&mut |rid, tag, vector| {
+            vector.check(&self.options);
+            if indexable(self.options.metric, vector) {
+                self.place(&body, rid, tag, vector);
+                count += 1;
+            }
+            job.cancel.check()
+        })?;
+        *self.body.write() = body.clone();
+        self.link_all(&body, count, job)
+    }
+
+    fn search(self: Arc<Self>, probe: Probe) -> Box<dyn Search> {
+        probe.vector.view().check(&self.options);
+        Box::new(GraphSearch::new(self, probe))
+    }
+
+    fn len(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    fn stats(&self) -> VectorStats {
+        let body = self.body.read().clone();
+        let slots = self.slots();
+        let links: usize = (0..slots).map(|slot| body.graph.links(slot, 0).count()).sum();
+        let (link_bytes, fact_bytes) = body.graph.bytes();
+        let code_bytes = with_store!(&*body.near, codes => codes.bytes());
+        let fine_bytes = body.fine.as_ref().map_or(0, |fine| with_store!(&**fine, codes => codes.bytes()));
+        let scratch_bytes: u64 = self.scratches.lock().iter().map(Scratch::bytes).sum();
+        let name_bytes = self.names.lock().bytes();
+        VectorStats {
+            entries: self.len() as u64,
+            slots: u64::from(slots),
+            levels: body.graph.entry().map_or(0, |(_, level)| level),
+            mean_links: links as f64 / f64::from(slots.max(1)),
+            total_bytes: link_bytes + fact_bytes + code_bytes + fine_bytes + scratch_bytes + name_bytes,
+            code_bytes,
+            fine_bytes,
+            link_bytes,
+            code_bits: body.bits,
+            ef_factor: body.ef_factor,
+        }
+    }
+
+    fn checkpoint(&self, _out: &mut dyn Write) -> Result<()> {
+        Err(crate::error::Error::unsupported("a checkpoint of a vector index"))
+    }
+}

@@ -1,0 +1,107 @@
+//! Linking an entry into the graph (HNSW paper, algorithm 1).
+//!
+//! The new node finds its neighbourhood by a walk of `ef_construction` candidates on each of its levels, keeps a diverse
+//! few, and each of them gets a link back; a list that overflows is selected anew.
+
+use super::codes::{Codes, Slot};
+use super::graph::{Graph, State};
+use super::select::select;
+use super::walk::{Candidate, Scratch, candidate, descend, expand, slot_of};
+use crate::common::CancelFlag;
+use crate::error::Result;
+
+/// What linking works in; one for each thread.
+pub(super) struct Linker<'a, C: Codes> {
+    pub(super) graph: &'a Graph,
+    pub(super) codes: &'a C,
+    pub(super) query: C::Query,
+    other: C::Query,
+    candidates: Vec<Candidate>,
+    chosen: Vec<Slot>,
+    kept: Vec<Slot>,
+}
+
+impl<'a, C: Codes> Linker<'a, C> {
+    pub(super) fn new(graph: &'a Graph, codes: &'a C) -> Self {
+        Self {
+            graph,
+            codes,
+            query: C::Query::default(),
+            other: C::Query::default(),
+            candidates: Vec::new(),
+            chosen: Vec::new(),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Links a placed and written node. The graph has an entry point.
+    ///
+    /// # Errors
+    /// A cancellation; the node is then linked in part.
+    pub(super) fn link(&mut self, slot: Slot, ef: usize, scratch: &mut Scratch, cancel: &CancelFlag) -> Result<()> {
+        let (entry, top) = self.graph.entry().expect("the graph has an entry point");
+        let own = self.graph.level(slot);
+        self.codes.prepare_slot(slot, &mut self.query);
+        let mut start = descend(self.graph, self.codes, &self.query, (entry, top), own.min(top));
+        for level in (0..=own.min(top)).rev() {
+            self.neighbourhood(slot, start, level, ef, scratch, cancel)?;
+            start = scratch.pool.first().map_or(start, |nearest| nearest & !1);
+            scratch.pool.retain(|near| self.graph.state(slot_of(*near)) == State::Live);
+            let mut chosen = std::mem::take(&mut self.chosen);
+            select(self.codes, &scratch.pool, self.graph.capacity(level), &mut self.other, &mut chosen);
+            for neighbour in &chosen {
+                self.add(slot, *neighbour, level);
+            }
+            for neighbour in &chosen {
+                self.add(*neighbour, slot, level);
+            }
+            self.chosen = chosen;
+        }
+        self.graph.offer_entry(slot, own);
+        Ok(())
+    }
+
+    /// The nodes of a level that a walk from `start` finds near a node, without itself, into the scratch's pool.
+    ///
+    /// # Errors
+    /// A cancellation.
+    pub(super) fn neighbourhood(
+        &mut self,
+        slot: Slot,
+        start: Candidate,
+        level: u32,
+        ef: usize,
+        scratch: &mut Scratch,
+        cancel: &CancelFlag,
+    ) -> Result<()> {
+        scratch.clear();
+        scratch.visited.insert(slot);
+        if scratch.visited.insert(slot_of(start)) {
+            scratch.pool.push(start);
+        }
+        expand(self.graph, self.codes, &self.query, level, ef, false, scratch, cancel)
+    }
+
+    /// Adds one link; a full list is selected anew from its links and the new one.
+    fn add(&mut self, from: Slot, to: Slot, level: u32) {
+        let _guard = self.graph.lock(from);
+        if self.graph.links(from, level).any(|link| link == to) || self.graph.push(from, level, to) {
+            return;
+        }
+        self.reselect(from, level, &[to], None);
+    }
+
+    /// Replaces a node's list by a selection of it and more nodes, without one; the caller holds the node's lock.
+    pub(super) fn reselect(&mut self, from: Slot, level: u32, more: &[Slot], without: Option<Slot>) {
+        let (graph, codes) = (self.graph, self.codes);
+        codes.prepare_slot(from, &mut self.other);
+        self.candidates.clear();
+        let known = graph.links(from, level).chain(more.iter().copied());
+        let wanted = known.filter(|link| *link != from && Some(*link) != without);
+        self.candidates.extend(wanted.map(|link| candidate(codes.distance(&self.other, link), link)));
+        self.candidates.sort_unstable();
+        self.candidates.dedup();
+        select(codes, &self.candidates, graph.capacity(level), &mut self.other, &mut self.kept);
+        graph.write(from, level, self.kept.iter().copied());
+    }
+}

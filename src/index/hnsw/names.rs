@@ -1,0 +1,87 @@
+//! Which slots belong to a row, and which are free.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use super::codes::Slot;
+use crate::index::Rid;
+
+/// Rows have one entry nearly always, so the first is in an array by row id and only further ones are in a map.
+#[derive(Default)]
+pub(super) struct Names {
+    /// First slot of each row, plus one.
+    heads: Vec<u32>,
+    /// The next slot of the same row.
+    next: HashMap<Slot, Slot>,
+    free: VecDeque<Slot>,
+    used: Slot,
+}
+
+impl Names {
+    /// No entries, room for those that are expected.
+    pub(super) fn with_room(rows: usize) -> Self {
+        Self { heads: Vec::with_capacity(rows), ..Self::default() }
+    }
+
+    /// A slot for an entry of the row. The one that was freed longest ago comes first, so that searches under way are
+    /// likely past it.
+    pub(super) fn add(&mut self, rid: Rid) -> Slot {
+        let slot = self.free.pop_front().unwrap_or_else(|| {
+            assert!(self.used < 1 << 31, "an index has at most 2^31 entries");
+            self.used += 1;
+            self.used - 1
+        });
+        self.restore(rid, slot);
+        slot
+    }
+
+    /// Notes that a slot is the row's.
+    pub(super) fn restore(&mut self, rid: Rid, slot: Slot) {
+        let at = rid as usize;
+        if at >= self.heads.len() {
+            self.heads.resize(at + 1, 0);
+        }
+        if self.heads[at] != 0 {
+            self.next.insert(slot, self.heads[at] - 1);
+        }
+        self.heads[at] = slot + 1;
+    }
+
+    /// Takes the row's first slot that `wanted` accepts away from the row; it is not free yet.
+    pub(super) fn take(&mut self, rid: Rid, wanted: impl Fn(Slot) -> bool) -> Option<Slot> {
+        let mut before = None;
+        let mut at = self.heads.get(rid as usize)?.checked_sub(1)?;
+        while !wanted(at) {
+            before = Some(at);
+            at = *self.next.get(&at)?;
+        }
+        let after = self.next.remove(&at);
+        match (before, after) {
+            (None, after) => self.heads[rid as usize] = after.map_or(0, |after| after + 1),
+            (Some(before), Some(after)) => drop(self.next.insert(before, after)),
+            (Some(before), None) => drop(self.next.remove(&before)),
+        }
+        Some(at)
+    }
+
+    /// Lets a slot be used again.
+    pub(super) fn release(&mut self, slot: Slot) {
+        self.free.push_back(slot);
+    }
+
+    /// Slots ever used.
+    pub(super) fn used(&self) -> Slot {
+        self.used
+    }
+
+    /// Sets how many slots were used and which of them are free.
+    pub(super) fn restore_slots(&mut self, used: Slot, free: impl Iterator<Item = Slot>) {
+        self.used = used;
+        self.free = free.collect();
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        (4 * (self.heads.capacity() + self.free.capacity()) + 9 * self.next.capacity()) as u64
+    }
+}

@@ -1,0 +1,83 @@
+//! Taking an entry out of the graph in place.
+//!
+//! A removed node must not leave a hole: whoever pointed to it gets, instead of that link, a fresh selection from its
+//! remaining links and the removed node's neighbours. Lists are one-way, so the nodes that point here are not known; they
+//! are nearly all among those that a walk for the removed node sees (IP-DiskANN, arXiv 2502.13826). A pointer that is
+//! missed costs its owner one useless link until its list is selected anew, nothing else: the slot it leads to is
+//! empty or another entry, and both are nodes.
+
+use super::body::{Body, with_store};
+use super::codes::{Codes, Slot};
+use super::graph::{Graph, State};
+use super::index::Hnsw;
+use super::link::Linker;
+use super::walk::{Scratch, candidate, descend, slot_of};
+use crate::common::CancelFlag;
+
+impl Hnsw {
+    /// Unlinks a node, mends the lists that led to it and frees its place.
+    pub(super) fn take_out(&self, body: &Body, slot: Slot) {
+        body.graph.kill(slot);
+        self.move_entry(&body.graph, slot);
+        let mut scratch = self.scratch();
+        with_store!(body.finest(), codes => {
+            let ef = self.options.ef_construction as usize;
+            Linker::new(&body.graph, codes).unlink(slot, ef, &mut scratch);
+        });
+        self.recycle(scratch);
+        body.graph.clear(slot);
+    }
+
+    /// Lets walks begin elsewhere if they begin at this node.
+    fn move_entry(&self, graph: &Graph, slot: Slot) {
+        let _guard = self.entry.lock();
+        if graph.entry().is_none_or(|(entry, _)| entry != slot) {
+            return;
+        }
+        let live = |other: &Slot| *other != slot && graph.state(*other) == State::Live;
+        let near = (0..=graph.level(slot)).rev().find_map(|level| graph.links(slot, level).find(live));
+        // Walks should begin on the highest level; a neighbour on the removed node's own top level is there.
+        let best = match near.filter(|near| graph.level(*near) >= graph.level(slot)) {
+            Some(near) => Some(near),
+            None => {
+                (0..self.slots()).filter(|other| graph.placed(*other) && live(other)).max_by_key(|o| graph.level(*o))
+            }
+        };
+        graph.set_entry(best.map(|best| (best, graph.level(best))));
+    }
+}
+
+impl<C: Codes> Linker<'_, C> {
+    /// Mends the lists that lead to a dead node.
+    fn unlink(&mut self, slot: Slot, ef: usize, scratch: &mut Scratch) {
+        let Some((entry, top)) = self.graph.entry() else { return };
+        let own = self.graph.level(slot);
+        self.codes.prepare_slot(slot, &mut self.query);
+        let mut start = descend(self.graph, self.codes, &self.query, (entry, top), own.min(top));
+        for level in (0..=own).rev() {
+            let heirs: Vec<Slot> =
+                self.graph.links(slot, level).filter(|heir| self.graph.state(*heir) == State::Live).collect();
+            if slot_of(start) == slot {
+                start = candidate(self.codes.distance(&self.query, entry), entry);
+            }
+            if level <= top {
+                let cancel = CancelFlag::new();
+                self.neighbourhood(slot, start, level, ef, scratch, &cancel).expect("nobody cancels");
+                start = scratch.pool.first().map_or(start, |nearest| nearest & !1);
+            }
+            let mut near: Vec<Slot> = scratch.pool.iter().map(|near| slot_of(*near)).collect();
+            near.extend(&heirs);
+            for heir in &heirs {
+                near.extend(self.graph.links(*heir, level));
+            }
+            near.sort_unstable();
+            near.dedup();
+            for other in near {
+                if other != slot && self.graph.links(other, level).any(|link| link == slot) {
+                    let _guard = self.graph.lock(other);
+                    self.reselect(other, level, &heirs, Some(slot));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Rows of atomic words that grow while they are read.
+//!
+//! A shelf is an array of rows, all of one width, in segments that never move: segment 0 holds what was expected, the
+//! later ones double. A reader finds a row by its number without a lock; a row that was never written reads as zeros.
+//! Words are read and written one by one and relaxed: a row that is rewritten while it is read may be seen half old and
+//! half new. Every user of a shelf says why that does no harm to it.
+//!
+//! ```text
+//!   row 0 .. expected-1 | 2^s rows | 2^s rows | 2^(s+1) rows | 2^(s+2) ...
+//!   segment 0           | 1        | 2        | 3            | 4
+//! ```
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use crate::simd::memory::{self, Word};
+
+/// Segments that a shelf can have: enough for 2^31 rows.
+const SEGMENTS: usize = 28;
+/// Fewest rows of a later segment.
+const SEGMENT_ROWS_MIN: usize = 1024;
+
+/// See the module.
+pub(super) struct Shelf<T> {
+    width: usize,
+    first: usize,
+    shift: u32,
+    segments: [OnceLock<Box<[T]>>; SEGMENTS],
+}
+
+/// A shelf of links and of facts about entries.
+pub(super) type Shelf32 = Shelf<AtomicU32>;
+/// A shelf of codes and vectors.
+pub(super) type Shelf64 = Shelf<AtomicU64>;
+
+impl<T: Word> Shelf<T> {
+    /// An empty shelf of rows of `width` words; `expected` rows share one segment.
+    pub(super) fn new(width: usize, expected: usize) -> Self {
+        let first = expected.max(SEGMENT_ROWS_MIN);
+        let shift = (first / 8).max(SEGMENT_ROWS_MIN).next_power_of_two().trailing_zeros();
+        Self { width, first, shift, segments: [const { OnceLock::new() }; SEGMENTS] }
+    }
+
+    /// Segment of a row and the row's number in it.
+    #[inline]
+    fn place(&self, row: usize) -> (usize, usize) {
+        if row < self.first {
+            return (0, row);
+        }
+        let later = row - self.first;
+        match later >> self.shift {
+            0 => (1, later),
+            doubled => {
+                let power = doubled.ilog2();
+                (2 + power as usize, later - (1 << (self.shift + power)))
+            }
+        }
+    }
+
+    fn rows_of(&self, segment: usize) -> usize {
+        match segment {
+            0 => self.first,
+            1 | 2 => 1 << self.shift,
+            later => 1 << (self.shift as usize + later - 2),
+        }
+    }
+
+    /// Makes room for a row and returns it.
+    pub(super) fn grow(&self, row: usize) -> &[T] {
+        let (segment, at) = self.place(row);
+        let words = self.segments[segment].get_or_init(|| memory::zeroed(self.rows_of(segment) * self.width));
+        &words[at * self.width..(at + 1) * self.width]
+    }
+
+    /// A row that [`Shelf::grow`] made room for.
+    ///
+    /// # Panics
+    /// When it did not.
+    #[inline]
+    pub(super) fn row(&self, row: usize) -> &[T] {
+        let (segment, at) = self.place(row);
+        let words = self.segments[segment].get().expect("the row has room");
+        &words[at * self.width..(at + 1) * self.width]
+    }
+
+    /// Whether there is room for the row.
+    #[inline]
+    pub(super) fn has(&self, row: usize) -> bool {
+        self.segments[self.place(row).0].get().is_some()
+    }
+
+    /// Bytes that the segments take.
+    pub(super) fn bytes(&self) -> u64 {
+        let words = self.segments.iter().filter_map(OnceLock::get).map(|segment| segment.len());
+        (words.sum::<usize>() * size_of::<T>()) as u64
+    }
+
+    /// Words of a row.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+}

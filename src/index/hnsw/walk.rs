@@ -1,0 +1,210 @@
+//! The walk: from an entry point to the nearest nodes of one level.
+//!
+//! A pool holds the best `ef` nodes seen, ascending; each turn takes the nearest node that was not expanded yet and
+//! compares the query with its unseen neighbours. The walk ends when every node of the pool is expanded. One sorted
+//! array beats two heaps up to some hundred candidates, and it is the result at the end. What does not fit the pool
+//! is kept aside when the search may be continued.
+
+use super::codes::{Codes, Slot};
+use super::graph::Graph;
+use crate::common::CancelFlag;
+use crate::error::Result;
+
+/// A node with its distance, as one number that sorts by distance, then slot: the distance's bits, the slot, and in the
+/// lowest bit whether its neighbours were looked at.
+pub(super) type Candidate = u64;
+
+/// Makes a candidate that was not expanded; NaN sorts last.
+#[inline]
+pub(super) fn candidate(distance: f32, slot: Slot) -> Candidate {
+    let bits = if distance.is_nan() { f32::INFINITY.to_bits() } else { distance.to_bits() };
+    let ordered = bits ^ (((bits as i32 >> 31) as u32) | 0x8000_0000);
+    u64::from(ordered) << 32 | u64::from(slot) << 1
+}
+
+#[inline]
+pub(super) fn slot_of(candidate: Candidate) -> Slot {
+    candidate as u32 >> 1
+}
+
+#[inline]
+pub(super) fn distance_of(candidate: Candidate) -> f32 {
+    let ordered = (candidate >> 32) as u32;
+    f32::from_bits(ordered ^ (((!(ordered as i32)) >> 31) as u32 | 0x8000_0000))
+}
+
+/// Whether a candidate's neighbours were looked at.
+#[inline]
+pub(super) fn expanded(candidate: Candidate) -> bool {
+    candidate & 1 != 0
+}
+
+/// A set of slots that is emptied in proportion to what is in it.
+#[derive(Default)]
+pub(super) struct Visited {
+    words: Vec<u64>,
+    touched: Vec<u32>,
+}
+
+impl Visited {
+    /// Adds a slot; false when it was in.
+    #[inline]
+    pub(super) fn insert(&mut self, slot: Slot) -> bool {
+        let (at, bit) = (slot as usize / 64, 1 << (slot % 64));
+        if at >= self.words.len() {
+            self.words.resize((at + 1).next_power_of_two(), 0);
+        }
+        let word = self.words[at];
+        if word & bit != 0 {
+            return false;
+        }
+        if word == 0 {
+            self.touched.push(at as u32);
+        }
+        self.words[at] = word | bit;
+        true
+    }
+
+    pub(super) fn contains(&self, slot: Slot) -> bool {
+        self.words.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 != 0)
+    }
+
+    pub(super) fn clear(&mut self) {
+        for at in self.touched.drain(..) {
+            self.words[at as usize] = 0;
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        8 * self.words.capacity() + 4 * self.touched.capacity()
+    }
+}
+
+/// What a walk works in; reused from search to search.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub(super) visited: Visited,
+    /// The best so far, ascending.
+    pub(super) pool: Vec<Candidate>,
+    /// What was compared and is not in the pool, in no order; kept only when asked for.
+    pub(super) aside: Vec<Candidate>,
+    batch: Vec<Slot>,
+    /// Distances taken.
+    pub(super) evaluated: u64,
+}
+
+impl Scratch {
+    /// Forgets everything but the memory.
+    pub(super) fn clear(&mut self) {
+        self.visited.clear();
+        self.pool.clear();
+        self.aside.clear();
+        self.evaluated = 0;
+    }
+
+    /// Resident bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.visited.bytes() + 8 * (self.pool.capacity() + self.aside.capacity())) as u64
+    }
+
+    /// Puts a candidate into the pool of at most `ef`; its place, or `None` when it is too far.
+    #[inline]
+    fn offer(&mut self, candidate: Candidate, ef: usize, keep: bool) -> Option<usize> {
+        if self.pool.len() >= ef {
+            let last = self.pool[ef - 1];
+            if candidate >= last {
+                if keep {
+                    self.aside.push(candidate);
+                }
+                return None;
+            }
+            self.pool.pop();
+            if keep {
+                self.aside.push(last);
+            }
+        }
+        let at = self.pool.partition_point(|other| *other < candidate);
+        self.pool.insert(at, candidate);
+        Some(at)
+    }
+}
+
+/// One greedy descent: the nearest node to the query that following links of the upper levels, down to but not including
+/// `floor`, leads to.
+pub(super) fn descend<C: Codes>(
+    graph: &Graph,
+    codes: &C,
+    query: &C::Query,
+    (slot, level): (Slot, u32),
+    floor: u32,
+) -> Candidate {
+    let mut best = candidate(codes.distance(query, slot), slot);
+    for level in (floor + 1..=level).rev() {
+        loop {
+            let from = best;
+            let next: Vec<Slot> = graph.links(slot_of(from), level).inspect(|link| codes.prefetch(*link)).collect();
+            for link in next {
+                best = best.min(candidate(codes.distance(query, link), link));
+            }
+            if best == from {
+                break;
+            }
+        }
+    }
+    best
+}
+
+/// Expands the pool on a level until all of it is expanded. With `keep`, what falls out goes aside. Start nodes are in the
+/// pool and in the visited set already.
+///
+/// # Errors
+/// A cancellation; the scratch then only serves to be cleared.
+pub(super) fn expand<C: Codes>(
+    graph: &Graph,
+    codes: &C,
+    query: &C::Query,
+    level: u32,
+    ef: usize,
+    keep: bool,
+    scratch: &mut Scratch,
+    cancel: &CancelFlag,
+) -> Result<()> {
+    let mut next = 0;
+    let mut turns = 0_u32;
+    while next < scratch.pool.len() {
+        let current = scratch.pool[next];
+        if expanded(current) {
+            next += 1;
+            continue;
+        }
+        turns += 1;
+        if turns.is_multiple_of(256) {
+            cancel.check()?;
+        }
+        scratch.pool[next] |= 1;
+        let mut batch = std::mem::take(&mut scratch.batch);
+        batch.clear();
+        for link in graph.links(slot_of(current), level) {
+            if scratch.visited.insert(link) {
+                codes.prefetch(link);
+                batch.push(link);
+            }
+        }
+        if level == 0
+            && let Some(following) = scratch.pool.get(next + 1)
+        {
+            graph.prefetch(slot_of(*following));
+        }
+        scratch.evaluated += batch.len() as u64;
+        let mut lowest = next + 1;
+        for link in &batch {
+            let found = candidate(codes.distance(query, *link), *link);
+            if let Some(at) = scratch.offer(found, ef, keep) {
+                lowest = lowest.min(at);
+            }
+        }
+        scratch.batch = batch;
+        next = lowest;
+    }
+    Ok(())
+}
