@@ -8,11 +8,20 @@
 //!
 //! * [`scalar`]: plain Rust, the reference.
 //! * [`avx2`], [`avx512`], `neon`: the same by intrinsics; [`dense`] is the loop that they share.
+//! * [`codes`]: dot products of packed 1, 2, 4 and 8-bit codes and the Hadamard transform, with tables of their own.
+//! * [`memory`]: rows of atomic words, their bytes, prefetching.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod codes;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod codes_neon;
+#[cfg(test)]
+mod codes_tests;
+#[cfg(target_arch = "x86_64")]
+mod codes_x86;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod dense;
 pub mod memory;

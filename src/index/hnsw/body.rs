@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::codes::{Codes, Slot};
-use super::contract::{Kind, Metric, Options, VectorRef};
+use super::contract::{Kind, Metric, Options, Quantization, VectorRef};
 use super::floats::{BitRows, Floats};
 use super::graph::Graph;
+use super::packed::{Frame, Packed};
 use super::sparse::SparseRows;
 
 /// A store of codes.
@@ -13,6 +14,7 @@ pub(super) enum Store {
     Floats(Floats),
     Bits(BitRows),
     Sparse(SparseRows),
+    Packed(Packed),
 }
 
 /// Runs the same code for whichever store it is.
@@ -22,6 +24,7 @@ macro_rules! with_store {
             $crate::index::hnsw::body::Store::Floats($codes) => $body,
             $crate::index::hnsw::body::Store::Bits($codes) => $body,
             $crate::index::hnsw::body::Store::Sparse($codes) => $body,
+            $crate::index::hnsw::body::Store::Packed($codes) => $body,
         }
     };
 }
@@ -54,9 +57,25 @@ impl Body {
         Self { graph, near: Arc::new(near), fine: None, ef_factor: 1.0, bits }
     }
 
+    /// Codes of `bits` bits about a centre, on a graph.
+    pub(super) fn coded(options: &Options, graph: Arc<Graph>, bits: u32, center: Vec<f32>, expected: usize) -> Self {
+        let frame = Arc::new(Frame::new(options.metric, center, options.seed));
+        let store = |bits| Arc::new(Store::Packed(Packed::new(Arc::clone(&frame), bits, expected)));
+        Self { graph, near: store(bits), fine: (bits < 8).then(|| store(8)), ef_factor: 1.0, bits }
+    }
+
     /// The codes that links are chosen by.
     pub(super) fn finest(&self) -> &Store {
         self.fine.as_deref().unwrap_or(&self.near)
+    }
+
+    /// Makes room for an entry's codes, so that a walk that comes by before they are written reads zeros.
+    pub(super) fn make_room(&self, slot: Slot) {
+        for store in [Some(&self.near), self.fine.as_ref()].into_iter().flatten() {
+            if let Store::Packed(codes) = &**store {
+                codes.shelf().grow(slot as usize);
+            }
+        }
     }
 
     /// Writes a vector's codes.
@@ -71,4 +90,25 @@ impl Body {
 /// Whether a metric and kind fit together.
 pub(super) fn fit(metric: Metric, kind: Kind) -> bool {
     matches!(metric, Metric::Hamming | Metric::Jaccard) == (kind == Kind::Bits)
+}
+
+/// Bits of a dimension that the options ask for; `None` for full vectors. What is coded needs an inner product, so L1 and
+/// all that is not dense stay in full. `auto` keeps codes near 400 bits: fewer dimensions need more bits each.
+pub(super) fn code_bits(options: &Options) -> Option<u32> {
+    if options.kind != Kind::Dense || options.metric == Metric::L1 {
+        return None;
+    }
+    match options.quantization {
+        Quantization::None => None,
+        Quantization::Int8 => Some(8),
+        Quantization::Rabitq1 => Some(1),
+        Quantization::Rabitq2 => Some(2),
+        Quantization::Rabitq4 => Some(4),
+        Quantization::Auto => Some(match options.dims {
+            0..=96 => 8,
+            97..=255 => 4,
+            256..=767 => 2,
+            _ => 1,
+        }),
+    }
 }

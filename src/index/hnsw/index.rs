@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::body::{Body, fit, with_store};
+use super::body::{Body, code_bits, fit, with_store};
 use super::codes::{Codes, Slot};
 use super::contract::{Job, Options, Probe, Search, Sink, Tag, VectorIndex, VectorRef, VectorStats};
 use super::distance::indexable;
@@ -18,11 +18,6 @@ use super::walk::Scratch;
 use crate::common::CancelFlag;
 use crate::error::Result;
 use crate::index::Rid;
-
-/// Entries that a bulk load links one after the other before threads join in, so that they have a graph to walk.
-const SEED_ENTRIES: usize = 512;
-/// Entries that a thread links before it looks for cancellation and tells the progress.
-const STRIDE: usize = 256;
 
 /// A graph index over vectors.
 pub struct Hnsw {
@@ -76,18 +71,16 @@ impl Hnsw {
         self.names.lock().used()
     }
 
-    /// Gives an entry its place, without links.
-    fn place(&self, body: &Body, rid: Rid, tag: Tag, vector: VectorRef<'_>) -> Slot {
-        let level = level_of(self.options.seed, self.born.fetch_add(1, Ordering::Relaxed), self.options.m as usize);
+    /// A slot and a level for a new entry of a row.
+    pub(super) fn reserve(&self, rid: Rid) -> (Slot, u32) {
         let slot = self.names.lock().add(rid);
-        body.write(slot, vector);
-        body.graph.place(slot, rid, tag, level);
+        let nth = self.born.fetch_add(1, Ordering::Relaxed);
         self.live.fetch_add(1, Ordering::Relaxed);
-        slot
+        (slot, level_of(self.options.seed, nth, self.options.m as usize))
     }
 
     /// Makes a node the entry point if there is none; false when there was one.
-    fn enter_first(&self, body: &Body, slot: Slot) -> bool {
+    pub(super) fn enter_first(&self, body: &Body, slot: Slot) -> bool {
         if body.graph.entry().is_some() {
             return false;
         }
@@ -97,56 +90,6 @@ impl Hnsw {
             body.graph.set_entry(Some((slot, body.graph.level(slot))));
         }
         first
-    }
-
-    /// Links the placed entries `0..count` on several threads.
-    fn link_all(&self, body: &Body, count: usize, job: &Job<'_>) -> Result<()> {
-        let next = AtomicUsize::new(0);
-        let done = AtomicUsize::new(0);
-        let seed = count.min(SEED_ENTRIES);
-        let work = |most: usize, stride: usize| -> Result<()> {
-            let mut scratch = self.scratch();
-            let linked = with_store!(body.finest(), codes => {
-                let mut linker = Linker::new(&body.graph, codes);
-                self.link_some(body, &mut linker, &mut scratch, (&next, &done), (most, stride, count), job)
-            });
-            self.recycle(scratch);
-            linked
-        };
-        work(seed, seed.max(1))?;
-        next.store(seed, Ordering::Relaxed);
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..job.threads.max(1)).map(|_| scope.spawn(|| work(count, STRIDE))).collect();
-            let own = work(count, STRIDE);
-            let others: Result<Vec<()>> = others.into_iter().map(|other| other.join().expect("no panic")).collect();
-            own.and(others.map(drop))
-        })
-    }
-
-    fn link_some<C: Codes>(
-        &self,
-        body: &Body,
-        linker: &mut Linker<'_, C>,
-        scratch: &mut Scratch,
-        (next, done): (&AtomicUsize, &AtomicUsize),
-        (most, stride, total): (usize, usize, usize),
-        job: &Job<'_>,
-    ) -> Result<()> {
-        loop {
-            let from = next.fetch_add(stride, Ordering::Relaxed);
-            let to = (from + stride).min(most);
-            if from >= to {
-                return Ok(());
-            }
-            for slot in from..to {
-                if !self.enter_first(body, slot as Slot) {
-                    linker.link(slot as Slot, self.options.ef_construction as usize, scratch, job.cancel)?;
-                }
-            }
-            job.cancel.check()?;
-            let done = done.fetch_add(to - from, Ordering::Relaxed) + to - from;
-            (job.progress)(done as u64, total as u64);
-        }
     }
 }
 
@@ -161,7 +104,9 @@ impl VectorIndex for Hnsw {
             return false;
         }
         let body = self.body.read();
-        let slot = self.place(&body, rid, tag, vector);
+        let (slot, level) = self.reserve(rid);
+        body.write(slot, vector);
+        body.graph.place(slot, rid, tag, level);
         if !self.enter_first(&body, slot) {
             let mut scratch = self.scratch();
             with_store!(body.finest(), codes => {
@@ -170,6 +115,11 @@ impl VectorIndex for Hnsw {
                 linker.link(slot, ef, &mut scratch, &CancelFlag::new()).expect("nobody cancels");
             });
             self.recycle(scratch);
+        }
+        let outgrown = body.bits == 32 && self.len() >= super::load::CODED_ENTRIES_MIN;
+        drop(body);
+        if outgrown && code_bits(&self.options).is_some() {
+            self.outgrow();
         }
         true
     }
@@ -185,20 +135,7 @@ impl VectorIndex for Hnsw {
     }
 
     fn load(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<()> {
-        assert!(self.is_empty(), "a bulk load fills an empty index");
-        let body = Body::plain(&self.options, job.expected);
-        *self.names.lock() = Names::with_room(job.expected);
-        let mut count = 0;
-        feed(&mut |rid, tag, vector| {
-            vector.check(&self.options);
-            if indexable(self.options.metric, vector) {
-                self.place(&body, rid, tag, vector);
-                count += 1;
-            }
-            job.cancel.check()
-        })?;
-        *self.body.write() = body.clone();
-        self.link_all(&body, count, job)
+        self.load_all(feed, job)
     }
 
     fn search(self: Arc<Self>, probe: Probe) -> Box<dyn Search> {

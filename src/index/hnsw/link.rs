@@ -6,7 +6,7 @@
 use super::codes::{Codes, Slot};
 use super::graph::{Graph, State};
 use super::select::select;
-use super::walk::{Candidate, Scratch, candidate, descend, expand, slot_of};
+use super::walk::{Candidate, Eyes, Reach, Scratch, candidate, descend, expand, slot_of};
 use crate::common::CancelFlag;
 use crate::error::Result;
 
@@ -42,7 +42,7 @@ impl<'a, C: Codes> Linker<'a, C> {
         let (entry, top) = self.graph.entry().expect("the graph has an entry point");
         let own = self.graph.level(slot);
         self.codes.prepare_slot(slot, &mut self.query);
-        let mut start = descend(self.graph, self.codes, &self.query, (entry, top), own.min(top));
+        let mut start = descend(self.eyes(), (entry, top), own.min(top));
         for level in (0..=own.min(top)).rev() {
             self.neighbourhood(slot, start, level, ef, scratch, cancel)?;
             start = scratch.pool.first().map_or(start, |nearest| nearest & !1);
@@ -59,6 +59,10 @@ impl<'a, C: Codes> Linker<'a, C> {
         }
         self.graph.offer_entry(slot, own);
         Ok(())
+    }
+
+    pub(super) fn eyes(&self) -> Eyes<'_, C> {
+        (self.graph, self.codes, &self.query)
     }
 
     /// The nodes of a level that a walk from `start` finds near a node, without itself, into the scratch's pool.
@@ -79,7 +83,7 @@ impl<'a, C: Codes> Linker<'a, C> {
         if scratch.visited.insert(slot_of(start)) {
             scratch.pool.push(start);
         }
-        expand(self.graph, self.codes, &self.query, level, ef, false, scratch, cancel)
+        expand(self.eyes(), Reach { level, ef, keep: false }, scratch, cancel)
     }
 
     /// Adds one link; a full list is selected anew from its links and the new one.

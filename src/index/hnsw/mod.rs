@@ -7,16 +7,21 @@
 //!   `link` and `remove` are the algorithms, `scan` is a search under way.
 
 mod body;
+mod calibrate;
 mod codes;
 pub mod contract;
 pub mod distance;
+mod filter;
 pub mod flat;
 mod floats;
 mod graph;
 mod index;
 mod link;
+mod load;
 mod names;
+mod packed;
 mod remove;
+mod rotation;
 mod scan;
 mod select;
 mod shelf;

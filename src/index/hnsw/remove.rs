@@ -53,7 +53,7 @@ impl<C: Codes> Linker<'_, C> {
         let Some((entry, top)) = self.graph.entry() else { return };
         let own = self.graph.level(slot);
         self.codes.prepare_slot(slot, &mut self.query);
-        let mut start = descend(self.graph, self.codes, &self.query, (entry, top), own.min(top));
+        let mut start = descend(self.eyes(), (entry, top), own.min(top));
         for level in (0..=own).rev() {
             let heirs: Vec<Slot> =
                 self.graph.links(slot, level).filter(|heir| self.graph.state(*heir) == State::Live).collect();

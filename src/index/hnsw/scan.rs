@@ -8,17 +8,18 @@
 //!
 //! Nothing that a walk saw is forgotten: it is in the pool or aside, and a later round takes it from there. When nothing is
 //! left aside, whatever no link led to is found by going through all slots; so a search that is resumed to its end
-//! returns every entry exactly once, however the graph looks.
+//! returns every entry exactly once, however the graph looks. A filtered search sweeps too when its walk ends early.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::body::{Body, Store, with_store};
+use super::body::{Body, with_store};
 use super::codes::{Codes, Slot};
 use super::contract::{Hit, Probe, Search, SearchCounters, Sight};
-use super::graph::State;
+use super::filter::{Filter, begin, expand_admitted};
+use super::graph::{Graph, State};
 use super::index::Hnsw;
-use super::walk::{Candidate, Scratch, candidate, descend, distance_of, expand, slot_of};
+use super::walk::{Candidate, Reach, Scratch, candidate, descend, distance_of, expand, slot_of};
 use crate::error::Result;
 
 /// Where a search stands.
@@ -33,7 +34,6 @@ enum Stage {
 /// See the module.
 pub(super) struct GraphSearch {
     index: Arc<Hnsw>,
-    body: Body,
     probe: Probe,
     stage: Stage,
     scratch: Scratch,
@@ -46,88 +46,107 @@ pub(super) struct GraphSearch {
 
 impl GraphSearch {
     pub(super) fn new(index: Arc<Hnsw>, probe: Probe) -> Self {
-        let body = index.body.read().clone();
         let scratch = index.scratch();
-        Self {
-            body,
-            probe,
-            stage: Stage::Begin,
-            scratch,
-            pending: VecDeque::new(),
-            ready: VecDeque::new(),
-            counters: SearchCounters::default(),
-            index,
-        }
-    }
-
-    /// Candidates of a round.
-    fn ef(&self) -> usize {
-        ((self.probe.ef.max(1) as f64 * self.body.ef_factor).ceil() as usize).max(1)
+        let counters = SearchCounters::default();
+        Self { index, probe, stage: Stage::Begin, scratch, pending: VecDeque::new(), ready: VecDeque::new(), counters }
     }
 
     /// Walks one round; its result is in the pool.
-    fn round<C: Codes>(&mut self, codes: &C, sight: &Sight<'_>) -> Result<()> {
-        let graph = Arc::clone(&self.body.graph);
+    fn round<C: Codes>(&mut self, body: &Body, codes: &C, sight: &Sight<'_>) -> Result<()> {
         let mut query = C::Query::default();
         codes.prepare(self.probe.vector.view(), &mut query);
-        let ef = self.ef();
-        match self.stage {
-            Stage::Begin => {
-                let Some(entry) = graph.entry() else { return Ok(()) };
-                let start = descend(&graph, codes, &query, entry, 0);
-                self.scratch.visited.insert(slot_of(start));
-                self.scratch.pool.push(start);
+        let eyes = (&*body.graph, codes, &query);
+        let ef = (self.probe.ef.max(1) as f64 * body.ef_factor).ceil() as usize;
+        if self.stage == Stage::Walk {
+            // The best of what was put aside begins the next round.
+            let aside = &mut self.scratch.aside;
+            let count = ef.min(aside.len());
+            if count < aside.len() {
+                aside.select_nth_unstable(count);
             }
-            _ => {
-                // The best of what was put aside begins the next round.
-                let aside = &mut self.scratch.aside;
-                let count = ef.min(aside.len());
-                if count < aside.len() {
-                    aside.select_nth_unstable(count);
-                }
-                self.scratch.pool.extend(aside.drain(..count));
-                self.scratch.pool.sort_unstable();
-            }
+            self.scratch.pool.extend(aside.drain(..count));
+            self.scratch.pool.sort_unstable();
         }
-        let keep = self.probe.resume;
-        expand(&graph, codes, &query, 0, ef, keep, &mut self.scratch, sight.cancel)
+        let start = match self.stage {
+            Stage::Begin => body.graph.entry().map(|entry| descend(eyes, entry, 0)),
+            _ => None,
+        };
+        let Some(admit) = sight.admit else {
+            self.scratch.pool.extend(start.inspect(|start| drop(self.scratch.visited.insert(slot_of(*start)))));
+            let reach = Reach { level: 0, ef, keep: self.probe.resume };
+            expand(eyes, reach, &mut self.scratch, sight.cancel)?;
+            self.stage = match (self.probe.resume, self.scratch.aside.is_empty()) {
+                (false, _) => Stage::End,
+                (true, true) => Stage::Sweep,
+                (true, false) => Stage::Walk,
+            };
+            return Ok(());
+        };
+        let admit = |slot| admit(body.graph.name(slot).0);
+        let mut filter = self.filter(&admit);
+        if let Some(start) = start {
+            begin(start, &mut self.scratch, &mut filter);
+        }
+        expand_admitted(eyes, ef, &mut self.scratch, &mut filter, sight.cancel)?;
+        let short = self.scratch.pool.len() < ef && self.scratch.aside.is_empty();
+        (self.counters.filtered, self.counters.admitted) = (filter.tests, filter.passed);
+        self.stage = if self.probe.resume { Stage::Walk } else { Stage::End };
+        if short || filter.spent() {
+            self.sweep(body, eyes.1, eyes.2, sight)?;
+        }
+        Ok(())
     }
 
-    /// Everything that no walk came by, into the pool.
-    fn sweep<C: Codes>(&mut self, codes: &C, sight: &Sight<'_>) -> Result<()> {
-        let mut query = C::Query::default();
-        codes.prepare(self.probe.vector.view(), &mut query);
+    fn filter<'a>(&self, admit: &'a dyn Fn(Slot) -> bool) -> Filter<'a> {
+        Filter {
+            admit,
+            rate: self.probe.pass_rate.unwrap_or(1.0),
+            tests: self.counters.filtered,
+            passed: self.counters.admitted,
+            tests_max: 1000 + u64::from(self.index.slots()) / 3,
+        }
+    }
+
+    /// Everything that no walk came by, and what is aside, into the pool; then the search has seen all.
+    fn sweep<C: Codes>(&mut self, body: &Body, codes: &C, query: &C::Query, sight: &Sight<'_>) -> Result<()> {
+        let graph: &Graph = &body.graph;
+        let aside = std::mem::take(&mut self.scratch.aside);
+        self.scratch.pool.extend(aside);
         for slot in 0..self.index.slots() {
             if slot % 1024 == 0 {
                 sight.cancel.check()?;
             }
-            let graph = &self.body.graph;
-            if !self.scratch.visited.contains(slot) && graph.placed(slot) && graph.state(slot) == State::Live {
-                self.scratch.visited.insert(slot);
-                self.scratch.evaluated += 1;
-                self.scratch.pool.push(candidate(codes.distance(&query, slot), slot));
+            let known = self.scratch.visited.contains(slot) || self.scratch.rejected.contains(slot);
+            if known || !graph.placed(slot) || graph.state(slot) != State::Live {
+                continue;
             }
+            if let Some(admit) = sight.admit {
+                let passes = admit(graph.name(slot).0);
+                self.counters.filtered += 1;
+                self.counters.admitted += u64::from(passes);
+                if !passes {
+                    continue;
+                }
+            }
+            self.scratch.visited.insert(slot);
+            self.scratch.evaluated += 1;
+            self.scratch.pool.push(candidate(codes.distance(query, slot), slot));
         }
         self.scratch.pool.sort_unstable();
+        self.stage = Stage::End;
         Ok(())
     }
 
-    /// Takes the pool's live and admitted entries over, by the finest distances that the index has.
-    fn collect(&mut self, sight: &Sight<'_>) {
-        let graph = Arc::clone(&self.body.graph);
+    /// Takes the pool's live entries over, by the finest distances that the index has.
+    fn collect(&mut self, body: &Body) {
+        let graph: &Graph = &body.graph;
         let mut pool = std::mem::take(&mut self.scratch.pool);
         pool.iter().for_each(|found| graph.prefetch_name(slot_of(*found)));
         pool.retain(|found| graph.state(slot_of(*found)) == State::Live);
-        if let Some(admit) = sight.admit {
-            self.counters.filtered += pool.len() as u64;
-            pool.retain(|found| admit(graph.name(slot_of(*found)).0));
-            self.counters.admitted += pool.len() as u64;
+        if let Some(fine) = &body.fine {
+            with_store!(&**fine, codes => self.refine(codes, &mut pool));
         }
-        if let Some(fine) = self.body.fine.clone() {
-            with_store!(&*fine, codes => self.refine(codes, &mut pool));
-        }
-        let finest: &Store = self.body.finest();
-        let in_units = |found: &Candidate| with_store!(finest, codes => codes.in_units(distance_of(*found)));
+        let in_units = |found: &Candidate| with_store!(body.finest(), codes => codes.in_units(distance_of(*found)));
         self.pending.extend(pool.iter().map(|found| (in_units(found), slot_of(*found))));
         pool.clear();
         self.scratch.pool = pool;
@@ -145,41 +164,38 @@ impl GraphSearch {
         self.counters.reranked += pool.len() as u64;
     }
 
-    /// Finds more; false when there is no more.
+    /// Finds more; false when there is no more. The codes stay what they are meanwhile.
     fn find(&mut self, sight: &Sight<'_>) -> Result<bool> {
-        let near = Arc::clone(&self.body.near);
-        match self.stage {
-            Stage::End => return Ok(false),
-            Stage::Sweep => {
-                with_store!(&*near, codes => self.sweep(codes, sight))?;
-                self.stage = Stage::End;
-            }
-            Stage::Begin | Stage::Walk => {
-                with_store!(&*near, codes => self.round(codes, sight))?;
-                self.stage = match (self.probe.resume, self.scratch.aside.is_empty()) {
-                    (false, _) => Stage::End,
-                    (true, true) => Stage::Sweep,
-                    (true, false) => Stage::Walk,
-                };
-            }
+        if self.stage == Stage::End {
+            return Ok(false);
         }
+        let index = Arc::clone(&self.index);
+        let body = index.body.read();
+        with_store!(&*body.near, codes => if self.stage == Stage::Sweep {
+            let mut query = Default::default();
+            codes.prepare(self.probe.vector.view(), &mut query);
+            self.sweep(&body, codes, &query, sight)?;
+        } else {
+            self.round(&body, codes, sight)?;
+        });
         self.counters.rounds += 1;
         self.counters.evaluated = self.scratch.evaluated;
-        self.collect(sight);
+        self.collect(&body);
         Ok(true)
     }
 
     /// Judges the next chunk of what was found.
     fn judge(&mut self, sight: &Sight<'_>) -> Result<()> {
+        let graph = Arc::clone(&self.index.body.read().graph);
         let limit = self.probe.limit.max(1);
         // A little more than wanted, so that an entry which the codes put slightly too far is still in time.
         let chunk = limit + limit / 4 + 6;
         let count = if self.pending.len() < 2 * chunk { self.pending.len() } else { chunk };
         for (own, slot) in self.pending.drain(..count) {
-            if self.body.graph.state(slot) != State::Live {
+            if graph.state(slot) != State::Live {
                 continue;
             }
-            let (rid, tag) = self.body.graph.name(slot);
+            let (rid, tag) = graph.name(slot);
             let distance = match sight.judge {
                 None => Some(own),
                 Some(judge) => {

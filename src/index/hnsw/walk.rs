@@ -5,6 +5,9 @@
 //! array beats two heaps up to some hundred candidates, and it is the result at the end. What does not fit the pool
 //! is kept aside when the search may be continued.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use super::codes::{Codes, Slot};
 use super::graph::Graph;
 use crate::common::CancelFlag;
@@ -88,7 +91,12 @@ pub(super) struct Scratch {
     pub(super) pool: Vec<Candidate>,
     /// What was compared and is not in the pool, in no order; kept only when asked for.
     pub(super) aside: Vec<Candidate>,
-    batch: Vec<Slot>,
+    /// Of a filtered walk: what was compared and not expanded yet.
+    pub(super) frontier: BinaryHeap<Reverse<Candidate>>,
+    /// Of a filtered walk: what does not pass, seen in passing.
+    pub(super) rejected: Visited,
+    /// What an expansion compares, and whether the filter lets it through.
+    pub(super) batch: Vec<(Slot, bool)>,
     /// Distances taken.
     pub(super) evaluated: u64,
 }
@@ -99,6 +107,8 @@ impl Scratch {
         self.visited.clear();
         self.pool.clear();
         self.aside.clear();
+        self.frontier.clear();
+        self.rejected.clear();
         self.evaluated = 0;
     }
 
@@ -109,7 +119,7 @@ impl Scratch {
 
     /// Puts a candidate into the pool of at most `ef`; its place, or `None` when it is too far.
     #[inline]
-    fn offer(&mut self, candidate: Candidate, ef: usize, keep: bool) -> Option<usize> {
+    pub(super) fn offer(&mut self, candidate: Candidate, ef: usize, keep: bool) -> Option<usize> {
         if self.pool.len() >= ef {
             let last = self.pool[ef - 1];
             if candidate >= last {
@@ -129,12 +139,21 @@ impl Scratch {
     }
 }
 
+/// What a walk looks at: links, codes, and the query.
+pub(super) type Eyes<'a, C> = (&'a Graph, &'a C, &'a <C as Codes>::Query);
+
+/// How far a walk goes: its level, how many candidates it holds, whether it keeps what falls out.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    pub(super) level: u32,
+    pub(super) ef: usize,
+    pub(super) keep: bool,
+}
+
 /// One greedy descent: the nearest node to the query that following links of the upper levels, down to but not including
 /// `floor`, leads to.
 pub(super) fn descend<C: Codes>(
-    graph: &Graph,
-    codes: &C,
-    query: &C::Query,
+    (graph, codes, query): Eyes<'_, C>,
     (slot, level): (Slot, u32),
     floor: u32,
 ) -> Candidate {
@@ -154,18 +173,14 @@ pub(super) fn descend<C: Codes>(
     best
 }
 
-/// Expands the pool on a level until all of it is expanded. With `keep`, what falls out goes aside. Start nodes are in the
+/// Expands the pool on a level until all of it is expanded. Start nodes are in the
 /// pool and in the visited set already.
 ///
 /// # Errors
 /// A cancellation; the scratch then only serves to be cleared.
 pub(super) fn expand<C: Codes>(
-    graph: &Graph,
-    codes: &C,
-    query: &C::Query,
-    level: u32,
-    ef: usize,
-    keep: bool,
+    (graph, codes, query): Eyes<'_, C>,
+    Reach { level, ef, keep }: Reach,
     scratch: &mut Scratch,
     cancel: &CancelFlag,
 ) -> Result<()> {
@@ -187,7 +202,7 @@ pub(super) fn expand<C: Codes>(
         for link in graph.links(slot_of(current), level) {
             if scratch.visited.insert(link) {
                 codes.prefetch(link);
-                batch.push(link);
+                batch.push((link, true));
             }
         }
         if level == 0
@@ -197,7 +212,7 @@ pub(super) fn expand<C: Codes>(
         }
         scratch.evaluated += batch.len() as u64;
         let mut lowest = next + 1;
-        for link in &batch {
+        for (link, _) in &batch {
             let found = candidate(codes.distance(query, *link), *link);
             if let Some(at) = scratch.offer(found, ef, keep) {
                 lowest = lowest.min(at);

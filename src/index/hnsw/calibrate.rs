@@ -1,0 +1,113 @@
+//! How many more candidates codes need to be as good as full vectors.
+//!
+//! `hnsw.ef_search` means the recall that a walk by full vectors has. Coarse codes lose a little, and a larger pool wins it
+//! back; how much larger depends on the data. So a bulk load measures it: some entries serve as queries, a long walk
+//! by the fine codes says what is near them, and the smallest factor at which the coarse walk, reordered by the fine
+//! codes, finds as much of that as the fine walk of the same nominal `ef` is kept with the index. `auto` takes more bits
+//! when the factor would be too large.
+
+use std::sync::Arc;
+
+use super::body::{Body, Store};
+use super::codes::{Codes, Slot};
+use super::contract::{Job, Quantization};
+use super::graph::{Graph, State};
+use super::index::Hnsw;
+use super::packed::{Packed, PackedQuery};
+use super::walk::{Reach, Scratch, candidate, descend, expand, slot_of};
+use crate::common::CancelFlag;
+use crate::error::Result;
+
+/// Entries that serve as queries.
+const QUERIES: usize = 200;
+/// Neighbours that count.
+const NEIGHBOURS: usize = 10;
+/// Candidates for which recall is compared: pgvector's default.
+const EF: usize = 40;
+/// Candidates of the walk that says what is near.
+const EF_TRUTH: usize = 400;
+/// Factors tried, in turn.
+const FACTORS: [f64; 9] = [1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0];
+/// From this factor on, `auto` rather takes more bits.
+const FACTOR_MAX: f64 = 1.75;
+/// Recall may be this much below: the noise of so few queries.
+const SLACK: f64 = 0.004;
+
+impl Hnsw {
+    /// Finds the factor of a loaded body; with `auto` its bits too.
+    ///
+    /// # Errors
+    /// A cancellation.
+    pub(super) fn calibrate(&self, body: &mut Body, job: &Job<'_>) -> Result<()> {
+        let Some(fine) = body.fine.clone() else { return Ok(()) };
+        let Store::Packed(fine) = &*fine else { return Ok(()) };
+        loop {
+            let near = Arc::clone(&body.near);
+            let Store::Packed(near) = &*near else { return Ok(()) };
+            body.ef_factor = self.measure(&body.graph, near, fine, job.cancel)?;
+            let more = near.bits() * 2;
+            if self.options.quantization != Quantization::Auto || body.ef_factor <= FACTOR_MAX || more > 4 {
+                return Ok(());
+            }
+            let packed = Packed::new(Arc::clone(fine.frame()), more, self.slots() as usize);
+            for slot in 0..self.slots() {
+                packed.write_from(fine, slot);
+            }
+            (body.near, body.bits) = (Arc::new(Store::Packed(packed)), more);
+        }
+    }
+
+    fn measure(&self, graph: &Graph, near: &Packed, fine: &Packed, cancel: &CancelFlag) -> Result<f64> {
+        let slots = self.slots() as usize;
+        let queries: Vec<Slot> = (0..QUERIES)
+            .map(|nth| (nth * slots / QUERIES) as Slot)
+            .filter(|slot| graph.state(*slot) == State::Live)
+            .collect();
+        let mut scratch = self.scratch();
+        let (mut coarse, mut exact) = (PackedQuery::default(), PackedQuery::default());
+        let mut found = [0_usize; FACTORS.len()];
+        let mut wanted = 0;
+        for slot in queries {
+            fine.prepare_slot(slot, &mut exact);
+            let eyes = (fine, &exact);
+            let truth = nearest(graph, eyes, eyes, slot, EF_TRUTH, &mut scratch, cancel)?;
+            let common = |nearest: &[Slot]| nearest.iter().filter(|slot| truth.contains(slot)).count();
+            wanted += common(&nearest(graph, eyes, eyes, slot, EF, &mut scratch, cancel)?);
+            near.prepare_from(fine, slot, &mut coarse);
+            for (found, factor) in found.iter_mut().zip(FACTORS) {
+                let ef = (EF as f64 * factor).ceil() as usize;
+                *found += common(&nearest(graph, (near, &coarse), eyes, slot, ef, &mut scratch, cancel)?);
+            }
+        }
+        self.recycle(scratch);
+        let enough = wanted as f64 - SLACK * (QUERIES * NEIGHBOURS) as f64;
+        let first = found.iter().position(|found| *found as f64 >= enough);
+        Ok(FACTORS[first.unwrap_or(FACTORS.len() - 1)])
+    }
+}
+
+/// Codes and a query made ready for them.
+type Look<'a> = (&'a Packed, &'a PackedQuery);
+
+/// The nearest entries but one, as a walk by `walk` and an order by `order` find them.
+fn nearest(
+    graph: &Graph,
+    walk: Look<'_>,
+    order: Look<'_>,
+    but: Slot,
+    ef: usize,
+    scratch: &mut Scratch,
+    cancel: &CancelFlag,
+) -> Result<Vec<Slot>> {
+    scratch.clear();
+    let eyes = (graph, walk.0, walk.1);
+    let Some(entry) = graph.entry() else { return Ok(Vec::new()) };
+    let start = descend(eyes, entry, 0);
+    scratch.visited.insert(slot_of(start));
+    scratch.pool.push(start);
+    expand(eyes, Reach { level: 0, ef, keep: false }, scratch, cancel)?;
+    let slots = scratch.pool.iter().map(|found| slot_of(*found)).filter(|slot| *slot != but);
+    let mut by_order: Vec<_> = slots.map(|slot| candidate(order.0.distance(order.1, slot), slot)).collect();
+    by_order.sort_unstable();
+    Ok(by_order.iter().take(NEIGHBOURS).map(|found| slot_of(*found)).collect())
+}

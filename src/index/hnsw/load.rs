@@ -1,0 +1,180 @@
+//! Filling an index in bulk, and the step from full vectors to codes.
+//!
+//! The first entries are kept in full until their mean is known, which becomes the centre of the codes; from then on each
+//! batch is coded by all threads as it comes, so that memory is bounded by the codes. Then all threads link, each
+//! taking the next stride of entries; with one thread the graph depends on the seed and the order only.
+//!
+//! An index that grows from nothing by single inserts begins with full vectors, which need no centre, and is coded when
+//! it has [`CODED_ENTRIES_MIN`] of them; the links stay.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::body::{Body, Store, code_bits, with_store};
+use super::codes::{Codes, Slot};
+use super::contract::{Job, Sink, Tag, Vector, VectorRef};
+use super::distance::indexable;
+use super::floats::normalized;
+use super::graph::State;
+use super::index::Hnsw;
+use super::link::Linker;
+use super::names::Names;
+use super::walk::Scratch;
+use crate::error::Result;
+use crate::index::Rid;
+
+/// Entries from which on an index keeps codes: below, full vectors cost little and the centre would be poor.
+pub(super) const CODED_ENTRIES_MIN: usize = 2048;
+/// Entries of which a bulk load takes the centre.
+const CENTER_ENTRIES: usize = 8192;
+/// Entries coded at a time.
+const BATCH: usize = 4096;
+/// Entries that a bulk load links one after the other before threads join in, so that they have a graph to walk.
+const SEED_ENTRIES: usize = 512;
+/// Entries that a thread links before it looks for cancellation and tells the progress.
+const STRIDE: usize = 256;
+
+/// Entries that wait to be coded.
+#[derive(Default)]
+struct Waiting {
+    names: Vec<(Rid, Tag)>,
+    vectors: Vec<Vector>,
+}
+
+impl Hnsw {
+    /// See [`super::VectorIndex::load`].
+    pub(super) fn load_all(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<()> {
+        assert!(super::VectorIndex::is_empty(self), "a bulk load fills an empty index");
+        *self.names.lock() = Names::with_room(job.expected);
+        let mut body = code_bits(&self.options).is_none().then(|| Body::plain(&self.options, job.expected));
+        let (mut waiting, mut count) = (Waiting::default(), 0);
+        feed(&mut |rid, tag, vector| {
+            vector.check(&self.options);
+            if indexable(self.options.metric, vector) {
+                waiting.names.push((rid, tag));
+                waiting.vectors.push(vector.to_vector());
+                count += 1;
+            }
+            let enough = if body.is_some() { BATCH } else { CENTER_ENTRIES };
+            if waiting.names.len() >= enough {
+                let body = body.get_or_insert_with(|| self.coded_about(&waiting.vectors, job.expected));
+                self.place_all(body, &mut waiting, job.threads);
+            }
+            job.cancel.check()
+        })?;
+        let few = count < CODED_ENTRIES_MIN;
+        let last = || if few { Body::plain(&self.options, count) } else { self.coded_about(&waiting.vectors, count) };
+        let mut body = body.unwrap_or_else(last);
+        self.place_all(&body, &mut waiting, job.threads);
+        *self.body.write() = body.clone();
+        self.link_all(&body, count, job)?;
+        self.calibrate(&mut body, job)?;
+        *self.body.write() = body;
+        Ok(())
+    }
+
+    /// A body of codes about the mean of some vectors.
+    fn coded_about(&self, vectors: &[Vector], expected: usize) -> Body {
+        let mut center = vec![0.0_f64; self.options.dims as usize];
+        let mut elements = Vec::new();
+        for vector in vectors {
+            normalized(self.options.metric, vector.view(), &mut elements);
+            center.iter_mut().zip(&elements).for_each(|(sum, element)| *sum += f64::from(*element));
+        }
+        let center = center.iter().map(|sum| (sum / vectors.len() as f64) as f32).collect();
+        let expected = expected.max(vectors.len());
+        let graph = Arc::new(super::graph::Graph::new(self.options.m as usize, expected));
+        let bits = code_bits(&self.options).expect("this index is coded");
+        Body::coded(&self.options, graph, bits, center, expected)
+    }
+
+    /// Gives the waiting entries their places, on all threads.
+    fn place_all(&self, body: &Body, waiting: &mut Waiting, threads: usize) {
+        let places: Vec<(Slot, u32)> = waiting.names.iter().map(|(rid, _)| self.reserve(*rid)).collect();
+        let part = places.len().div_ceil(threads.max(1)).max(1);
+        std::thread::scope(|scope| {
+            let names = waiting.names.chunks(part).zip(waiting.vectors.chunks(part));
+            for (places, (names, vectors)) in places.chunks(part).zip(names) {
+                scope.spawn(move || {
+                    for ((slot, level), ((rid, tag), vector)) in places.iter().zip(names.iter().zip(vectors)) {
+                        body.write(*slot, vector.view());
+                        body.graph.place(*slot, *rid, *tag, *level);
+                    }
+                });
+            }
+        });
+        waiting.names.clear();
+        waiting.vectors.clear();
+    }
+
+    /// Replaces full vectors by codes, the links as they are. Searches and inserts wait meanwhile.
+    pub(super) fn outgrow(&self) {
+        let mut body = self.body.write();
+        let Store::Floats(floats) = &*body.near else { return };
+        let slots: Vec<Slot> = (0..self.slots()).filter(|slot| body.graph.state(*slot) == State::Live).collect();
+        let mut vectors = Vec::with_capacity(slots.len());
+        for slot in &slots {
+            let mut elements = Vec::new();
+            floats.elements(*slot, &mut elements);
+            vectors.push(Vector::Dense(elements));
+        }
+        let coded = Body { graph: Arc::clone(&body.graph), ..self.coded_about(&vectors, slots.len()) };
+        for slot in 0..self.slots() {
+            coded.make_room(slot);
+        }
+        for (slot, vector) in slots.iter().zip(&vectors) {
+            coded.write(*slot, vector.view());
+        }
+        *body = coded;
+    }
+
+    /// Links the placed entries `0..count` on several threads.
+    fn link_all(&self, body: &Body, count: usize, job: &Job<'_>) -> Result<()> {
+        let next = AtomicUsize::new(0);
+        let done = AtomicUsize::new(0);
+        let seed = count.min(SEED_ENTRIES);
+        let work = |most: usize, stride: usize| -> Result<()> {
+            let mut scratch = self.scratch();
+            let linked = with_store!(body.finest(), codes => {
+                let mut linker = Linker::new(&body.graph, codes);
+                self.link_some(body, &mut linker, &mut scratch, (&next, &done), (most, stride, count), job)
+            });
+            self.recycle(scratch);
+            linked
+        };
+        work(seed, seed.max(1))?;
+        next.store(seed, Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..job.threads.max(1)).map(|_| scope.spawn(|| work(count, STRIDE))).collect();
+            let own = work(count, STRIDE);
+            let others: Result<Vec<()>> = others.into_iter().map(|other| other.join().expect("no panic")).collect();
+            own.and(others.map(drop))
+        })
+    }
+
+    fn link_some<C: Codes>(
+        &self,
+        body: &Body,
+        linker: &mut Linker<'_, C>,
+        scratch: &mut Scratch,
+        (next, done): (&AtomicUsize, &AtomicUsize),
+        (most, stride, total): (usize, usize, usize),
+        job: &Job<'_>,
+    ) -> Result<()> {
+        loop {
+            let from = next.fetch_add(stride, Ordering::Relaxed);
+            let to = (from + stride).min(most);
+            if from >= to {
+                return Ok(());
+            }
+            for slot in from..to {
+                if !self.enter_first(body, slot as Slot) {
+                    linker.link(slot as Slot, self.options.ef_construction as usize, scratch, job.cancel)?;
+                }
+            }
+            job.cancel.check()?;
+            let done = done.fetch_add(to - from, Ordering::Relaxed) + to - from;
+            (job.progress)(done as u64, total as u64);
+        }
+    }
+}

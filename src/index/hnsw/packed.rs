@@ -1,0 +1,281 @@
+//! Codes of 1, 2, 4 or 8 bits a dimension, with an unbiased estimate of the distance.
+//!
+//! RaBitQ (arXiv 2405.12497) and its extension to more bits (arXiv 2409.09913). A vector `o` becomes the residual
+//! `r = P(o - c)`, rotated about the centre `c`, and `r` becomes the point `u` of a grid of half-integers whose direction
+//! is nearest to its own. Not `u` but its direction carries the information; the factor `f = |r|² / <u, r>` makes
+//!
+//! ```text
+//!   <r, s>  ~  f <u, s>          for the rotated query s = P(q - c)
+//! ```
+//!
+//! unbiased over rotations, with an error that falls as `2^-bits / sqrt(D)`. Distances follow:
+//!
+//! ```text
+//!   |o - q|²  =  |r|² + |s|² - 2 <r, s>             add = |r|²      scale = -2 f    base = |s|²
+//!   -<o, q>   =  -<o, c> - <q, c> + |c|² - <r, s>   add = -<o, c>   scale = -f      base = |c|² - <q, c>
+//! ```
+//!
+//! so that a row is its code and two floats, and any metric's distance is `base + add + scale <u, s>`. The query is rounded
+//! to 8-bit integers, `s ~ delta t`; the kernel sums integers. Codes of 8 bits are on the grid of integers
+//! instead and are as good as full vectors for ordering: `r ~ f u` with an error of about 0.3 %.
+
+use std::sync::Arc;
+
+use super::codes::{Codes, Slot};
+use super::contract::{Metric, VectorRef};
+use super::floats::{in_units, normalized};
+use super::rotation::Rotation;
+use super::shelf::Shelf64;
+use crate::simd::codes::{CodeDot, code_kernels, for_each_place, query_bytes};
+use crate::simd::{kernels, memory};
+
+/// Best steps of a uniform quantiser of normal numbers, by bits, in standard deviations (1 bit: any).
+const STEPS: [(u32, f32); 3] = [(1, 1.0), (2, 0.9957), (4, 0.3352)];
+/// Steps tried around the best.
+const TRIALS: [f32; 5] = [0.84, 0.92, 1.0, 1.09, 1.19];
+/// Largest number of a rounded query, and of an 8-bit code without its sign.
+const LARGEST: f32 = 127.0;
+
+/// The frame in which vectors are coded: centre and rotation, shared by the stores of an index.
+pub(super) struct Frame {
+    pub(super) metric: Metric,
+    pub(super) center: Vec<f32>,
+    center_norm: f32,
+    rotation: Rotation,
+}
+
+impl Frame {
+    pub(super) fn new(metric: Metric, center: Vec<f32>, seed: u64) -> Self {
+        let center_norm = (kernels().inner_product)(&center, &center);
+        Self { metric, rotation: Rotation::new(center.len(), seed), center, center_norm }
+    }
+
+    /// The rotated residual, and the vector's inner product with the centre.
+    fn turn(&self, vector: VectorRef<'_>, residual: &mut Vec<f32>) -> f32 {
+        let mut elements = Vec::new();
+        normalized(self.metric, vector, &mut elements);
+        self.rotation.apply(&elements, &self.center, residual);
+        (kernels().inner_product)(&elements, &self.center)
+    }
+}
+
+/// See the module.
+pub(super) struct Packed {
+    frame: Arc<Frame>,
+    bits: u32,
+    /// What is taken from a stored number to get its place on the grid.
+    half: f32,
+    row_bytes: usize,
+    dot: CodeDot,
+    rows: Shelf64,
+}
+
+/// A query in kernel order.
+#[derive(Default)]
+pub(super) struct PackedQuery {
+    numbers: Vec<i8>,
+    residual: Vec<f32>,
+    base: f32,
+    delta: f32,
+    /// What `half` amounts to: `delta * half *` the sum of the numbers.
+    shift: f32,
+}
+
+impl Packed {
+    pub(super) fn new(frame: Arc<Frame>, bits: u32, expected: usize) -> Self {
+        let row_bytes = frame.rotation.padded() * bits as usize / 8;
+        let half = if bits == 8 { 128.0 } else { ((1 << bits) - 1) as f32 / 2.0 };
+        let rows = Shelf64::new(row_bytes / 8 + 1, expected);
+        Self { frame, bits, half, row_bytes, dot: code_kernels().dot(bits), rows }
+    }
+
+    pub(super) fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    pub(super) fn frame(&self) -> &Arc<Frame> {
+        &self.frame
+    }
+
+    pub(super) fn shelf(&self) -> &Shelf64 {
+        &self.rows
+    }
+
+    /// Code, scale and addend of a row.
+    #[inline]
+    fn row(&self, slot: Slot) -> (&[u8], f32, f32) {
+        let bytes = memory::bytes(self.rows.row(slot as usize));
+        let (code, factors) = bytes.split_at(self.row_bytes);
+        let factor = |at: usize| f32::from_ne_bytes(factors[at..at + 4].try_into().expect("four bytes"));
+        (code, factor(0), factor(4))
+    }
+
+    /// Writes a row from a rotated residual; `along` is the vector's inner product with the centre.
+    fn write_residual(&self, slot: Slot, residual: &[f32], along: f32) {
+        let mut levels = Vec::with_capacity(residual.len());
+        let aligned = quantize(residual, self.bits, &mut levels);
+        let square = (kernels().inner_product)(residual, residual);
+        let factor = if aligned > 0.0 { square / aligned } else { 0.0 };
+        let (scale, add) = match self.frame.metric {
+            Metric::L2 => (-2.0 * factor, square),
+            _ => (-factor, -along),
+        };
+        let mut bytes = vec![0; self.row_bytes + 8];
+        for_each_place(self.row_bytes, self.bits, |dimension, byte, shift, _| {
+            bytes[byte] |= levels[dimension] << shift
+        });
+        bytes[self.row_bytes..self.row_bytes + 4].copy_from_slice(&scale.to_ne_bytes());
+        bytes[self.row_bytes + 4..].copy_from_slice(&add.to_ne_bytes());
+        memory::store(self.rows.grow(slot as usize), &bytes);
+    }
+
+    /// The rotated residual that a row stands for, and its vector's inner product with the centre (under L2: nothing).
+    fn residual(&self, slot: Slot, residual: &mut Vec<f32>) -> f32 {
+        let (code, scale, add) = self.row(slot);
+        let factor = self.factor(scale);
+        residual.clear();
+        residual.resize(self.frame.rotation.padded(), 0.0);
+        let mask = u8::MAX >> (8 - self.bits);
+        for_each_place(self.row_bytes, self.bits, |dimension, byte, shift, _| {
+            residual[dimension] = factor * (f32::from(code[byte] >> shift & mask) - self.half);
+        });
+        -add
+    }
+
+    /// Writes a row from the row of finer codes in the same frame.
+    pub(super) fn write_from(&self, fine: &Self, slot: Slot) {
+        let mut residual = Vec::new();
+        let along = fine.residual(slot, &mut residual);
+        self.write_residual(slot, &residual, along);
+    }
+
+    /// Makes an entry that finer codes hold ready as a query.
+    pub(super) fn prepare_from(&self, fine: &Self, slot: Slot, query: &mut PackedQuery) {
+        let along = fine.residual(slot, &mut query.residual);
+        self.prepare_residual(along, query);
+    }
+
+    /// Rounds a query whose residual is in place.
+    fn prepare_residual(&self, along: f32, query: &mut PackedQuery) {
+        let residual = &query.residual;
+        query.base = match self.frame.metric {
+            Metric::L2 => (kernels().inner_product)(residual, residual),
+            _ => self.frame.center_norm - along,
+        };
+        let largest = residual.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        query.delta = largest / LARGEST;
+        let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
+        query.numbers.clear();
+        query.numbers.resize(query_bytes(self.row_bytes, self.bits), 0);
+        let mut sum = 0;
+        for_each_place(self.row_bytes, self.bits, |dimension, _, _, place| {
+            let number = (residual[dimension] * inverse).round_ties_even() as i8;
+            query.numbers[place] = number;
+            sum += i32::from(number);
+        });
+        query.shift = query.delta * self.half * sum as f32;
+    }
+
+    /// The factor of the estimate, from the scale that is stored.
+    fn factor(&self, scale: f32) -> f32 {
+        if self.frame.metric == Metric::L2 { scale / -2.0 } else { -scale }
+    }
+}
+
+/// The stored numbers of a residual's nearest grid point, and the inner product of that point with the residual.
+fn quantize(residual: &[f32], bits: u32, levels: &mut Vec<u8>) -> f32 {
+    let largest = residual.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    levels.clear();
+    if largest == 0.0 {
+        levels.resize(residual.len(), 1 << (bits - 1));
+        return 0.0;
+    }
+    if bits == 8 {
+        let inverse = LARGEST / largest;
+        levels.extend(residual.iter().map(|value| ((value * inverse).round() + 128.0) as u8));
+        return levels.iter().zip(residual).map(|(level, value)| (f32::from(*level) - 128.0) * value).sum();
+    }
+    let top = ((1 << bits) - 1) as f32;
+    let half = top / 2.0;
+    let deviation = ((kernels().inner_product)(residual, residual) / residual.len() as f32).sqrt();
+    let step = STEPS.iter().find(|(of, _)| *of == bits).expect("1, 2 or 4 bits").1 * deviation;
+    let level = |value: f32, inverse: f32| (value * inverse + half).round_ties_even().clamp(0.0, top);
+    let trials: &[f32] = if bits == 1 { &[1.0] } else { &TRIALS };
+    let mut best = (f32::NEG_INFINITY, 1.0, 0.0);
+    for trial in trials {
+        let inverse = 1.0 / (step * trial);
+        let (mut aligned, mut square) = (0.0, 0.0);
+        for value in residual {
+            let place = level(*value, inverse) - half;
+            aligned += place * value;
+            square += place * place;
+        }
+        if aligned * aligned / square > best.0 {
+            best = (aligned * aligned / square, inverse, aligned);
+        }
+    }
+    levels.extend(residual.iter().map(|value| level(*value, best.1) as u8));
+    best.2
+}
+
+impl Codes for Packed {
+    type Query = PackedQuery;
+
+    fn prepare(&self, vector: VectorRef<'_>, query: &mut PackedQuery) {
+        let along = self.frame.turn(vector, &mut query.residual);
+        self.prepare_residual(along, query);
+    }
+
+    fn prepare_slot(&self, slot: Slot, query: &mut PackedQuery) {
+        let (code, scale, add) = self.row(slot);
+        query.base = match self.frame.metric {
+            Metric::L2 => add,
+            _ => self.frame.center_norm + add,
+        };
+        query.numbers.clear();
+        let mut sum = 0;
+        if self.bits == 8 {
+            query.numbers.extend(code.iter().map(|level| (level ^ 0x80) as i8));
+            query.numbers.resize(query_bytes(self.row_bytes, 8), 0);
+            sum = query.numbers.iter().map(|number| i32::from(*number)).sum();
+            query.delta = self.factor(scale);
+        } else {
+            // Twice the half-integers.
+            query.numbers.resize(query_bytes(self.row_bytes, self.bits), 0);
+            let mask = u8::MAX >> (8 - self.bits);
+            for_each_place(self.row_bytes, self.bits, |_, byte, shift, place| {
+                let number = 2 * (code[byte] >> shift & mask) as i8 - mask as i8;
+                query.numbers[place] = number;
+                sum += i32::from(number);
+            });
+            query.delta = self.factor(scale) / 2.0;
+        }
+        query.shift = query.delta * self.half * sum as f32;
+    }
+
+    #[inline]
+    fn distance(&self, query: &PackedQuery, slot: Slot) -> f32 {
+        let (code, scale, add) = self.row(slot);
+        let dot = (self.dot)(&query.numbers, code) as f32;
+        query.base + add + scale * (query.delta * dot - query.shift)
+    }
+
+    #[inline]
+    fn prefetch(&self, slot: Slot) {
+        memory::prefetch(self.rows.row(slot as usize));
+    }
+
+    fn write(&self, slot: Slot, vector: VectorRef<'_>) {
+        let mut residual = Vec::new();
+        let along = self.frame.turn(vector, &mut residual);
+        self.write_residual(slot, &residual, along);
+    }
+
+    fn in_units(&self, distance: f32) -> f64 {
+        in_units(self.frame.metric, distance)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.rows.bytes()
+    }
+}
