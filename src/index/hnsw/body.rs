@@ -72,9 +72,7 @@ impl Body {
     /// Makes room for an entry's codes, so that a walk that comes by before they are written reads zeros.
     pub(super) fn make_room(&self, slot: Slot) {
         for store in [Some(&self.near), self.fine.as_ref()].into_iter().flatten() {
-            if let Store::Packed(codes) = &**store {
-                codes.shelf().grow(slot as usize);
-            }
+            with_store!(&**store, codes => codes.make_room(slot));
         }
     }
 

@@ -27,6 +27,15 @@ pub(super) trait Codes: Send + Sync {
     /// only by what its owner judges.
     fn write(&self, slot: Slot, vector: VectorRef<'_>);
 
+    /// Makes room for a row, so that a walk that comes by before it is written reads zeros.
+    fn make_room(&self, slot: Slot);
+
+    /// Appends a row for a checkpoint.
+    fn save(&self, slot: Slot, out: &mut Vec<u8>);
+
+    /// Reads what [`Codes::save`] wrote off the front; nothing when it does not decode.
+    fn restore(&self, slot: Slot, from: &mut &[u8]) -> Option<()>;
+
     /// A distance in the metric's unit.
     fn in_units(&self, distance: f32) -> f64;
 

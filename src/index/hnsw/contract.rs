@@ -85,8 +85,17 @@ pub enum Quantization {
     Rabitq4,
 }
 
+/// What stays in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Memory {
+    /// 8-bit codes beside coarser ones, so that few entries need judging.
+    Fast,
+    /// After a bulk load, only the codes that the walk goes by; more entries are judged instead.
+    Budget,
+}
+
 /// What an index is made with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// The distance.
     pub metric: Metric,
@@ -100,6 +109,8 @@ pub struct Options {
     pub ef_construction: u32,
     /// The codes.
     pub quantization: Quantization,
+    /// Which of them stay.
+    pub memory: Memory,
     /// Seed of levels and rotation: the same seed, order and one thread make the same graph.
     pub seed: u64,
 }
@@ -115,6 +126,7 @@ impl Options {
             m: 16,
             ef_construction: 64,
             quantization: Quantization::Auto,
+            memory: Memory::Fast,
             seed: 0x05ee_d0fa_11a1,
         }
     }

@@ -37,10 +37,6 @@ impl Floats {
         out.clear();
         out.extend(self.row(slot).as_chunks::<4>().0.iter().map(|element| f32::from_ne_bytes(*element)));
     }
-
-    pub(super) fn shelf(&self) -> &Shelf64 {
-        &self.rows
-    }
 }
 
 /// Dense elements, of length one under cosine.
@@ -91,6 +87,19 @@ impl Codes for Floats {
         memory::store(self.rows.grow(slot as usize), &bytes);
     }
 
+    fn make_room(&self, slot: Slot) {
+        self.rows.grow(slot as usize);
+    }
+
+    fn save(&self, slot: Slot, out: &mut Vec<u8>) {
+        out.extend_from_slice(memory::bytes(self.rows.row(slot as usize)));
+    }
+
+    fn restore(&self, slot: Slot, from: &mut &[u8]) -> Option<()> {
+        memory::store(self.rows.grow(slot as usize), from.split_off(..8 * self.rows.width())?);
+        Some(())
+    }
+
     fn in_units(&self, distance: f32) -> f64 {
         in_units(self.metric, distance)
     }
@@ -126,10 +135,6 @@ impl BitRows {
     fn row(&self, slot: Slot) -> &[u8] {
         &memory::bytes(self.rows.row(slot as usize))[..self.bytes]
     }
-
-    pub(super) fn shelf(&self) -> &Shelf64 {
-        &self.rows
-    }
 }
 
 impl Codes for BitRows {
@@ -162,6 +167,19 @@ impl Codes for BitRows {
     fn write(&self, slot: Slot, vector: VectorRef<'_>) {
         let VectorRef::Bits(bits) = vector else { panic!("the index is of bit strings") };
         memory::store(self.rows.grow(slot as usize), bits);
+    }
+
+    fn make_room(&self, slot: Slot) {
+        self.rows.grow(slot as usize);
+    }
+
+    fn save(&self, slot: Slot, out: &mut Vec<u8>) {
+        out.extend_from_slice(memory::bytes(self.rows.row(slot as usize)));
+    }
+
+    fn restore(&self, slot: Slot, from: &mut &[u8]) -> Option<()> {
+        memory::store(self.rows.grow(slot as usize), from.split_off(..8 * self.rows.width())?);
+        Some(())
     }
 
     fn in_units(&self, distance: f32) -> f64 {

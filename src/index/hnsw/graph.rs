@@ -1,13 +1,17 @@
 //! The links: a graph on every level, in arrays of fixed slots.
 //!
-//! Level 0 has `2 m` links a node, an upper level `m`. A list ends at the first [`NONE`]. Readers take no lock: lists are
-//! words of a [`Shelf32`], so a reader beside a writer sees links of the old and of the new list, each of which is a
-//! node; following one that is no longer there costs an evaluation. Writers of a list hold the lock of its node's
-//! stripe, never two at once.
+//! Level 0 has up to `2 m` links a node, an upper level `m`. A diverse choice leaves most lists of level 0 less than half
+//! full, so a node has room for `m - 1` links there, which for the usual `m` is one cache line with the number of a
+//! second row that is taken when it is needed. A list ends at the first [`NONE`].
+//!
+//! Readers take no lock: lists are words of a [`Shelf32`], so a reader beside a writer sees links of the old and of the
+//! new list, each of which is a node; following one that is no longer there costs an evaluation. Writers of a list hold
+//! the lock of its node's stripe, never two at once.
 //!
 //! ```text
 //!   facts[slot]   rid | tag | state, level, first upper list
-//!   ground[slot]  l l l l l l . .                2 m links of level 0
+//!   ground[slot]  spill | l l l l l l . .        m - 1 links of level 0 and where there are more
+//!   spilled[row]  l l . . . . . . .              m + 1 more links
 //!   upper[list]   l l l .                        m links; lists of levels 1..=level of a node follow each other
 //! ```
 
@@ -46,31 +50,36 @@ pub(super) enum State {
 pub(super) struct Graph {
     m: usize,
     ground: Shelf32,
+    spilled: Shelf32,
     upper: Shelf32,
     facts: Shelf32,
     stripes: Box<[Mutex<()>]>,
     /// Level and slot of the node that walks begin at, plus one; 0 when the graph is empty.
     entry: AtomicU64,
-    /// Upper lists handed out so far, and those given back, by level count.
-    lists: Mutex<UpperLists>,
+    lists: Mutex<Lists>,
 }
 
+/// Rows handed out so far, and those given back.
 #[derive(Default)]
-struct UpperLists {
-    next: u32,
-    free: [Vec<u32>; LEVEL_MAX as usize + 1],
+struct Lists {
+    upper: u32,
+    /// Upper lists by how many follow each other.
+    upper_free: [Vec<u32>; LEVEL_MAX as usize + 1],
+    spilled: u32,
+    spilled_free: Vec<u32>,
 }
 
 impl Graph {
     pub(super) fn new(m: usize, expected: usize) -> Self {
         Self {
             m,
-            ground: Shelf32::new(2 * m, expected),
+            ground: Shelf32::new(m, expected),
+            spilled: Shelf32::new(m + 1, expected / 16),
             upper: Shelf32::new(m, expected / (m - 1).max(1) * 17 / 16),
             facts: Shelf32::new(3, expected),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             entry: AtomicU64::new(0),
-            lists: Mutex::new(UpperLists::default()),
+            lists: Mutex::default(),
         }
     }
 
@@ -93,9 +102,9 @@ impl Graph {
 
     fn take_lists(&self, level: u32) -> u32 {
         let mut lists = self.lists.lock();
-        let first = lists.free[level as usize].pop().unwrap_or_else(|| {
-            lists.next += level;
-            lists.next - level
+        let first = lists.upper_free[level as usize].pop().unwrap_or_else(|| {
+            lists.upper += level;
+            lists.upper - level
         });
         drop(lists);
         assert!(first + level < UPPER_MASK, "the upper levels have room for 2^26 lists");
@@ -117,11 +126,16 @@ impl Graph {
     /// Frees a place that nothing leads to any more.
     pub(super) fn clear(&self, slot: Slot) {
         let (level, first) = self.upper_of(slot);
-        self.write(slot, 0, std::iter::empty());
-        self.facts.row(slot as usize)[2].store(word(State::Free, 0, 0), Ordering::Release);
-        if level > 0 {
-            self.lists.lock().free[level as usize].push(first);
+        let spill = self.ground.row(slot as usize)[0].load(Ordering::Relaxed);
+        for word in self.ground.row(slot as usize) {
+            word.store(NONE, Ordering::Relaxed);
         }
+        self.facts.row(slot as usize)[2].store(word(State::Free, 0, 0), Ordering::Release);
+        let mut lists = self.lists.lock();
+        if level > 0 {
+            lists.upper_free[level as usize].push(first);
+        }
+        lists.spilled_free.extend(spill.checked_sub(1));
     }
 
     pub(super) fn state(&self, slot: Slot) -> State {
@@ -158,19 +172,42 @@ impl Graph {
         self.upper_of(slot).0
     }
 
-    fn list(&self, slot: Slot, level: u32) -> &[AtomicU32] {
+    /// The two parts of a list; links after the first [`NONE`] do not count.
+    #[inline]
+    fn list(&self, slot: Slot, level: u32) -> (&[AtomicU32], &[AtomicU32]) {
         if level == 0 {
-            return self.ground.row(slot as usize);
+            let (spill, near) = self.ground.row(slot as usize).split_first().expect("m is at least 2");
+            let more = spill.load(Ordering::Acquire).checked_sub(1);
+            return (near, more.map_or(&[], |row| self.spilled.row(row as usize)));
         }
         let (top, first) = self.upper_of(slot);
         // A link that a reader followed may lead to a place that was reused on a lower level since.
-        if level > top { &[] } else { self.upper.row((first + level - 1) as usize) }
+        if level > top { (&[], &[]) } else { (self.upper.row((first + level - 1) as usize), &[]) }
+    }
+
+    /// Gives a node its second row of level 0, unless it has one; the caller holds the node's lock.
+    fn spill(&self, slot: Slot) {
+        let place = &self.ground.row(slot as usize)[0];
+        if place.load(Ordering::Relaxed) != NONE {
+            return;
+        }
+        let mut lists = self.lists.lock();
+        let row = lists.spilled_free.pop().unwrap_or_else(|| {
+            lists.spilled += 1;
+            lists.spilled - 1
+        });
+        drop(lists);
+        for link in self.spilled.grow(row as usize) {
+            link.store(NONE, Ordering::Relaxed);
+        }
+        place.store(row + 1, Ordering::Release);
     }
 
     /// The links of a node on a level.
     #[inline]
     pub(super) fn links(&self, slot: Slot, level: u32) -> impl Iterator<Item = Slot> {
-        let links = self.list(slot, level).iter().map(|link| link.load(Ordering::Relaxed));
+        let (near, more) = self.list(slot, level);
+        let links = near.iter().chain(more).map(|link| link.load(Ordering::Relaxed));
         links.take_while(|link| *link != NONE).map(|link| link - 1)
     }
 
@@ -186,17 +223,34 @@ impl Graph {
     }
 
     /// Replaces a list; the caller holds the node's lock.
-    pub(super) fn write(&self, slot: Slot, level: u32, links: impl Iterator<Item = Slot>) {
-        let mut links = links.map(|link| link + 1).chain(std::iter::repeat(NONE));
-        for place in self.list(slot, level) {
+    pub(super) fn write(&self, slot: Slot, level: u32, links: &[Slot]) {
+        if level == 0 && links.len() > self.list(slot, level).0.len() {
+            self.spill(slot);
+        }
+        let (near, more) = self.list(slot, level);
+        let mut links = links.iter().map(|link| link + 1).chain(std::iter::repeat(NONE));
+        for place in near.iter().chain(more) {
             place.store(links.next().expect("endless"), Ordering::Release);
         }
     }
 
-    /// Adds a link at the end if the list has room; the caller holds the node's lock.
+    /// Adds a link at the end if the list has room; the caller holds the node's lock. Where the node has no list there is
+    /// nothing to do: a link led to a place that was reused on a lower level.
     pub(super) fn push(&self, slot: Slot, level: u32, link: Slot) -> bool {
-        let free = self.list(slot, level).iter().find(|place| place.load(Ordering::Relaxed) == NONE);
-        free.inspect(|place| place.store(link + 1, Ordering::Release)).is_some()
+        if level > self.level(slot) {
+            return true;
+        }
+        let count = self.links(slot, level).count();
+        if count >= self.capacity(level) {
+            return false;
+        }
+        if level == 0 && count >= self.list(slot, 0).0.len() {
+            self.spill(slot);
+        }
+        let (near, more) = self.list(slot, level);
+        let place = near.iter().chain(more).nth(count).expect("the list has room");
+        place.store(link + 1, Ordering::Release);
+        true
     }
 
     /// Where walks begin: a slot and its level.
@@ -220,7 +274,7 @@ impl Graph {
 
     /// Resident bytes of the links, and of the facts.
     pub(super) fn bytes(&self) -> (u64, u64) {
-        (self.ground.bytes() + self.upper.bytes(), self.facts.bytes())
+        (self.ground.bytes() + self.spilled.bytes() + self.upper.bytes(), self.facts.bytes())
     }
 }
 

@@ -11,6 +11,7 @@ use super::codes::{Codes, Slot};
 use super::contract::{Job, Options, Probe, Search, Sink, Tag, VectorIndex, VectorRef, VectorStats};
 use super::distance::indexable;
 use super::graph::level_of;
+use super::image::save;
 use super::link::Linker;
 use super::names::Names;
 use super::scan::GraphSearch;
@@ -69,6 +70,18 @@ impl Hnsw {
     /// Slots ever used.
     pub(super) fn slots(&self) -> Slot {
         self.names.lock().used()
+    }
+
+    /// Entries ever inserted.
+    pub(super) fn born(&self) -> u64 {
+        self.born.load(Ordering::Relaxed)
+    }
+
+    /// Takes over what a checkpoint held.
+    pub(super) fn adopt(&self, body: Body, live: usize, born: u64) {
+        *self.body.write() = body;
+        self.live.store(live, Ordering::Relaxed);
+        self.born.store(born, Ordering::Relaxed);
     }
 
     /// A slot and a level for a new entry of a row.
@@ -170,7 +183,7 @@ impl VectorIndex for Hnsw {
         }
     }
 
-    fn checkpoint(&self, _out: &mut dyn Write) -> Result<()> {
-        Err(crate::error::Error::unsupported("a checkpoint of a vector index"))
+    fn checkpoint(&self, out: &mut dyn Write) -> Result<()> {
+        save(self, out)
     }
 }

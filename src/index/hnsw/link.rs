@@ -46,7 +46,8 @@ impl<'a, C: Codes> Linker<'a, C> {
         for level in (0..=own.min(top)).rev() {
             self.neighbourhood(slot, start, level, ef, scratch, cancel)?;
             start = scratch.pool.first().map_or(start, |nearest| nearest & !1);
-            scratch.pool.retain(|near| self.graph.state(slot_of(*near)) == State::Live);
+            let here = |near: &Slot| self.graph.state(*near) == State::Live && self.graph.level(*near) >= level;
+            scratch.pool.retain(|near| here(&slot_of(*near)));
             let mut chosen = std::mem::take(&mut self.chosen);
             select(self.codes, &scratch.pool, self.graph.capacity(level), &mut self.other, &mut chosen);
             for neighbour in &chosen {
@@ -87,25 +88,23 @@ impl<'a, C: Codes> Linker<'a, C> {
     }
 
     /// Adds one link; a full list is selected anew from its links and the new one.
-    fn add(&mut self, from: Slot, to: Slot, level: u32) {
+    pub(super) fn add(&mut self, from: Slot, to: Slot, level: u32) {
         let _guard = self.graph.lock(from);
         if self.graph.links(from, level).any(|link| link == to) || self.graph.push(from, level, to) {
             return;
         }
-        self.reselect(from, level, &[to], None);
+        self.reselect(from, to, level);
     }
 
-    /// Replaces a node's list by a selection of it and more nodes, without one; the caller holds the node's lock.
-    pub(super) fn reselect(&mut self, from: Slot, level: u32, more: &[Slot], without: Option<Slot>) {
+    /// Replaces a full list by a selection of it and one more node; the caller holds the node's lock.
+    fn reselect(&mut self, from: Slot, to: Slot, level: u32) {
         let (graph, codes) = (self.graph, self.codes);
         codes.prepare_slot(from, &mut self.other);
         self.candidates.clear();
-        let known = graph.links(from, level).chain(more.iter().copied());
-        let wanted = known.filter(|link| *link != from && Some(*link) != without);
-        self.candidates.extend(wanted.map(|link| candidate(codes.distance(&self.other, link), link)));
+        let known = graph.links(from, level).chain([to]);
+        self.candidates.extend(known.map(|link| candidate(codes.distance(&self.other, link), link)));
         self.candidates.sort_unstable();
-        self.candidates.dedup();
         select(codes, &self.candidates, graph.capacity(level), &mut self.other, &mut self.kept);
-        graph.write(from, level, self.kept.iter().copied());
+        graph.write(from, level, &self.kept);
     }
 }

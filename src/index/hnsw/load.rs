@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::body::{Body, Store, code_bits, with_store};
 use super::codes::{Codes, Slot};
-use super::contract::{Job, Sink, Tag, Vector, VectorRef};
+use super::contract::{Job, Memory, Sink, Tag, Vector};
 use super::distance::indexable;
 use super::floats::normalized;
 use super::graph::State;
@@ -23,12 +23,13 @@ use super::walk::Scratch;
 use crate::error::Result;
 use crate::index::Rid;
 
-/// Entries from which on an index keeps codes: below, full vectors cost little and the centre would be poor.
-pub(super) const CODED_ENTRIES_MIN: usize = 2048;
+/// Entries from which on an index keeps codes: below, full vectors cost little and the centre would be poor. Tests are
+/// small and want codes too.
+pub(super) const CODED_ENTRIES_MIN: usize = if cfg!(test) { 100 } else { 2048 };
 /// Entries of which a bulk load takes the centre.
-const CENTER_ENTRIES: usize = 8192;
+const CENTER_ENTRIES: usize = if cfg!(test) { 500 } else { 8192 };
 /// Entries coded at a time.
-const BATCH: usize = 4096;
+const BATCH: usize = if cfg!(test) { 150 } else { 4096 };
 /// Entries that a bulk load links one after the other before threads join in, so that they have a graph to walk.
 const SEED_ENTRIES: usize = 512;
 /// Entries that a thread links before it looks for cancellation and tells the progress.
@@ -69,6 +70,9 @@ impl Hnsw {
         *self.body.write() = body.clone();
         self.link_all(&body, count, job)?;
         self.calibrate(&mut body, job)?;
+        if self.options.memory == Memory::Budget {
+            body.fine = None;
+        }
         *self.body.write() = body;
         Ok(())
     }

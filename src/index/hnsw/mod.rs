@@ -15,6 +15,9 @@ mod filter;
 pub mod flat;
 mod floats;
 mod graph;
+#[cfg(test)]
+mod graph_tests;
+mod image;
 mod index;
 mod link;
 mod load;
@@ -31,8 +34,9 @@ mod tests;
 mod walk;
 
 pub use contract::{
-    Hit, Job, Kind, Metric, Options, Probe, Quantization, Search, SearchCounters, Sight, Sink, Tag, Vector,
+    Hit, Job, Kind, Memory, Metric, Options, Probe, Quantization, Search, SearchCounters, Sight, Sink, Tag, Vector,
     VectorIndex, VectorRef, VectorStats,
 };
 pub use flat::Flat;
+pub use image::restore;
 pub use index::Hnsw;

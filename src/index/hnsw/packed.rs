@@ -97,10 +97,6 @@ impl Packed {
         &self.frame
     }
 
-    pub(super) fn shelf(&self) -> &Shelf64 {
-        &self.rows
-    }
-
     /// Code, scale and addend of a row.
     #[inline]
     fn row(&self, slot: Slot) -> (&[u8], f32, f32) {
@@ -269,6 +265,19 @@ impl Codes for Packed {
         let mut residual = Vec::new();
         let along = self.frame.turn(vector, &mut residual);
         self.write_residual(slot, &residual, along);
+    }
+
+    fn make_room(&self, slot: Slot) {
+        self.rows.grow(slot as usize);
+    }
+
+    fn save(&self, slot: Slot, out: &mut Vec<u8>) {
+        out.extend_from_slice(memory::bytes(self.rows.row(slot as usize)));
+    }
+
+    fn restore(&self, slot: Slot, from: &mut &[u8]) -> Option<()> {
+        memory::store(self.rows.grow(slot as usize), from.split_off(..8 * self.rows.width())?);
+        Some(())
     }
 
     fn in_units(&self, distance: f32) -> f64 {

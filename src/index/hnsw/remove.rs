@@ -1,7 +1,7 @@
 //! Taking an entry out of the graph in place.
 //!
-//! A removed node must not leave a hole: whoever pointed to it gets, instead of that link, a fresh selection from its
-//! remaining links and the removed node's neighbours. Lists are one-way, so the nodes that point here are not known; they
+//! A removed node must not leave a hole: whoever pointed to it points to the nearest of the removed node's neighbours
+//! instead, and these, which lost a way to be found, are linked among themselves. Lists are one-way, so the nodes that point here are not known; they
 //! are nearly all among those that a walk for the removed node sees (IP-DiskANN, arXiv 2502.13826). A pointer that is
 //! missed costs its owner one useless link until its list is selected anew, nothing else: the slot it leads to is
 //! empty or another entry, and both are nodes.
@@ -13,6 +13,9 @@ use super::index::Hnsw;
 use super::link::Linker;
 use super::walk::{Scratch, candidate, descend, slot_of};
 use crate::common::CancelFlag;
+
+/// Nodes that lead to a neighbour of a removed node instead of it.
+const ADOPTERS: usize = 2;
 
 impl Hnsw {
     /// Unlinks a node, mends the lists that led to it and frees its place.
@@ -55,6 +58,7 @@ impl<C: Codes> Linker<'_, C> {
         self.codes.prepare_slot(slot, &mut self.query);
         let mut start = descend(self.eyes(), (entry, top), own.min(top));
         for level in (0..=own).rev() {
+            self.codes.prepare_slot(slot, &mut self.query);
             let heirs: Vec<Slot> =
                 self.graph.links(slot, level).filter(|heir| self.graph.state(*heir) == State::Live).collect();
             if slot_of(start) == slot {
@@ -74,9 +78,35 @@ impl<C: Codes> Linker<'_, C> {
             near.dedup();
             for other in near {
                 if other != slot && self.graph.links(other, level).any(|link| link == slot) {
-                    let _guard = self.graph.lock(other);
-                    self.reselect(other, level, &heirs, Some(slot));
+                    self.mend(other, level, &heirs, slot);
                 }
+            }
+            self.adopt(&heirs, level);
+        }
+    }
+
+    /// Replaces a node's link to a removed one by the nearest of that one's neighbours. The rest of the list stays: selecting
+    /// it anew would thin it out, for links that came back from later nodes were not selected either.
+    fn mend(&mut self, from: Slot, level: u32, heirs: &[Slot], gone: Slot) {
+        let _guard = self.graph.lock(from);
+        let mut links: Vec<Slot> = self.graph.links(from, level).filter(|link| *link != gone).collect();
+        self.codes.prepare_slot(from, &mut self.query);
+        let others = heirs.iter().filter(|heir| **heir != from && !links.contains(heir));
+        let nearest = others.map(|heir| candidate(self.codes.distance(&self.query, *heir), *heir)).min();
+        links.extend(nearest.map(slot_of));
+        self.graph.write(from, level, &links);
+    }
+
+    /// The removed node's neighbours lost a node that led to them: each is linked with the nearest few of the others.
+    fn adopt(&mut self, heirs: &[Slot], level: u32) {
+        for heir in heirs {
+            self.codes.prepare_slot(*heir, &mut self.query);
+            let others = heirs.iter().filter(|other| *other != heir);
+            let mut near: Vec<_> =
+                others.map(|other| candidate(self.codes.distance(&self.query, *other), *other)).collect();
+            near.sort_unstable();
+            for other in near.iter().take(ADOPTERS).map(|near| slot_of(*near)) {
+                self.add(other, *heir, level);
             }
         }
     }

@@ -186,10 +186,18 @@ impl GraphSearch {
 
     /// Judges the next chunk of what was found.
     fn judge(&mut self, sight: &Sight<'_>) -> Result<()> {
-        let graph = Arc::clone(&self.index.body.read().graph);
+        let (graph, bits) = {
+            let body = self.index.body.read();
+            (Arc::clone(&body.graph), if body.fine.is_some() { 8 } else { body.bits })
+        };
         let limit = self.probe.limit.max(1);
-        // A little more than wanted, so that an entry which the codes put slightly too far is still in time.
-        let chunk = limit + limit / 4 + 6;
+        // More than wanted, so that an entry which the codes put too far is still in time: the coarser, the more.
+        let chunk = match bits {
+            1 => 4 * limit + 20,
+            2 => 2 * limit + 12,
+            4 => limit + limit / 2 + 8,
+            _ => limit + limit / 4 + 6,
+        };
         let count = if self.pending.len() < 2 * chunk { self.pending.len() } else { chunk };
         for (own, slot) in self.pending.drain(..count) {
             if graph.state(slot) != State::Live {

@@ -7,7 +7,7 @@ use proptest::prelude::{ProptestConfig, any, prop_oneof, proptest};
 use proptest::strategy::{Just, Strategy};
 
 use super::distance::{distance, indexable};
-use super::{Flat, Hit, Hnsw, Kind, Metric, Options, Probe, Sight, Tag, Vector, VectorIndex, VectorRef};
+use super::{Flat, Hit, Kind, Metric, Options, Probe, Quantization, Sight, Tag, Vector, VectorIndex, VectorRef};
 use crate::common::CancelFlag;
 use crate::index::Rid;
 
@@ -89,8 +89,8 @@ pub(super) fn exhaust(
 }
 
 /// Operations by seed on an index and a model, then searches to the end: every entry exactly once.
-pub(super) fn churn(make: &dyn Fn(Options) -> Arc<dyn VectorIndex>, options: &Options, seed: u64, steps: usize) {
-    let index = make(options.clone());
+pub(super) fn churn(index: &Arc<dyn VectorIndex>, seed: u64, steps: usize) -> Model {
+    let options = index.options();
     let mut dice = Dice::new(seed);
     let mut model = Model::new();
     for step in 0..steps {
@@ -110,10 +110,17 @@ pub(super) fn churn(make: &dyn Fn(Options) -> Arc<dyn VectorIndex>, options: &Op
             assert!(!index.remove(rid, tag), "but once");
         }
     }
+    model
+}
+
+/// Searches an index to the end: every entry exactly once, with a filter and without.
+pub(super) fn holds(index: &Arc<dyn VectorIndex>, model: &Model, seed: u64) {
+    let options = index.options();
+    let mut dice = Dice::new(seed);
     assert_eq!(index.len(), model.len());
-    for modulus in [1, 3] {
+    for modulus in [1, 2, 7] {
         let query = dice.vector(options.kind, options.dims);
-        let hits = exhaust(&index, &model, &query, 1 + dice.below(20), modulus);
+        let hits = exhaust(index, model, &query, 1 + dice.below(20), modulus);
         let mut found: Vec<(Rid, Tag)> = hits.iter().map(|hit| (hit.rid, hit.tag)).collect();
         found.sort_unstable();
         let wanted: Vec<(Rid, Tag)> = model.keys().filter(|key| key.0 % modulus == 0).copied().collect();
@@ -129,11 +136,16 @@ pub(super) fn any_options() -> impl Strategy<Value = Options> {
         1 => dense.prop_map(|metric| (metric, Kind::Sparse)),
         1 => bits.prop_map(|metric| (metric, Kind::Bits)),
     ];
-    (shape, 1_u32..80, 2_u32..8, any::<u64>()).prop_map(|((metric, kind), dims, m, seed)| Options {
-        m,
-        ef_construction: 2 * m + 4,
-        seed,
-        ..Options::new(metric, kind, dims)
+    let codes = prop_oneof![
+        Just(Quantization::Auto),
+        Just(Quantization::None),
+        Just(Quantization::Int8),
+        Just(Quantization::Rabitq1),
+        Just(Quantization::Rabitq2),
+        Just(Quantization::Rabitq4),
+    ];
+    (shape, 1_u32..150, 2_u32..8, codes, any::<u64>()).prop_map(|((metric, kind), dims, m, quantization, seed)| {
+        Options { m, ef_construction: 2 * m + 4, quantization, seed, ..Options::new(metric, kind, dims) }
     })
 }
 
@@ -142,12 +154,9 @@ proptest! {
 
     #[test]
     fn the_flat_index_returns_every_entry_once(options in any_options(), seed in any::<u64>()) {
-        churn(&|options| Arc::new(Flat::new(options)), &options, seed, 200);
-    }
-
-    #[test]
-    fn the_graph_returns_every_entry_once(options in any_options(), seed in any::<u64>()) {
-        churn(&|options| Arc::new(Hnsw::new(options)), &options, seed, 400);
+        let index: Arc<dyn VectorIndex> = Arc::new(Flat::new(options));
+        let model = churn(&index, seed, 200);
+        holds(&index, &model, seed);
     }
 }
 

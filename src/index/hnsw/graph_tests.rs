@@ -1,0 +1,252 @@
+//! The graph index: completeness under churn, recall, filters, concurrency, determinism, checkpoints.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::{ProptestConfig, any, proptest};
+
+use super::tests::{Dice, Model, any_options, churn, holds};
+use super::{
+    Flat, Hnsw, Job, Kind, Memory, Metric, Options, Probe, Quantization, Sight, Vector, VectorIndex, VectorRef, restore,
+};
+use crate::common::{CancelFlag, CancelReason};
+use crate::index::Rid;
+
+fn checkpoint(index: &dyn VectorIndex) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    index.checkpoint(&mut bytes).expect("memory takes it");
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn the_graph_returns_every_entry_once(options in any_options(), seed in any::<u64>()) {
+        let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
+        let model = churn(&index, seed, 400);
+        holds(&index, &model, seed);
+        let bytes = checkpoint(&*index);
+        let back = restore(&mut &bytes[..]).expect("it is whole");
+        assert_eq!(back.options(), index.options());
+        assert_eq!(checkpoint(&back), bytes, "a checkpoint of what was restored is the same");
+        let back: Arc<dyn VectorIndex> = Arc::new(back);
+        holds(&back, &model, seed);
+    }
+
+    #[test]
+    fn damage_is_found(options in any_options(), seed in any::<u64>()) {
+        let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
+        churn(&index, seed, 30);
+        let bytes = checkpoint(&*index);
+        let mut dice = Dice::new(seed);
+        for _ in 0..50 {
+            let mut hurt = bytes.clone();
+            let at = dice.below(bytes.len());
+            hurt[at] ^= 1 << dice.below(8);
+            assert!(restore(&mut &hurt[..]).is_err(), "byte {at} of {}", bytes.len());
+            assert!(restore(&mut &bytes[..at]).is_err(), "{at} bytes of {}", bytes.len());
+        }
+    }
+}
+
+/// Vectors around some centres, as real ones are.
+fn clustered(count: usize, dims: usize, seed: u64) -> Vec<Vec<f32>> {
+    let mut dice = Dice::new(seed);
+    let centers: Vec<Vec<f32>> = (0..20).map(|_| (0..dims).map(|_| dice.unit() + 0.3).collect()).collect();
+    (0..count)
+        .map(|_| {
+            let center = &centers[dice.below(centers.len())];
+            center.iter().map(|element| element + 0.4 * (dice.unit() + dice.unit())).collect()
+        })
+        .collect()
+}
+
+fn load(index: &dyn VectorIndex, vectors: &[Vec<f32>], threads: usize) {
+    let cancel = CancelFlag::new();
+    let job = Job { threads, expected: vectors.len(), progress: &|_, _| {}, cancel: &cancel };
+    let feed = &mut |sink: &mut super::Sink<'_>| {
+        for (rid, vector) in vectors.iter().enumerate() {
+            sink(rid as Rid, 0, VectorRef::Dense(vector))?;
+        }
+        Ok(())
+    };
+    index.load(feed, &job).expect("nothing fails");
+}
+
+/// The first ten rows that an index finds, filtered by a modulus.
+fn ten(index: &Arc<dyn VectorIndex>, query: &[f32], ef: usize, modulus: u32) -> Vec<Rid> {
+    let cancel = CancelFlag::new();
+    let admit = |rid: Rid| rid.is_multiple_of(modulus);
+    let probe = Probe {
+        vector: Vector::Dense(query.to_vec()),
+        ef,
+        limit: 10,
+        resume: false,
+        pass_rate: Some(1.0 / f64::from(modulus)),
+    };
+    let mut search = Arc::clone(index).search(probe);
+    let sight = Sight { admit: (modulus > 1).then_some(&admit), judge: None, cancel: &cancel };
+    let hits = std::iter::from_fn(|| search.next(&sight).expect("nothing fails"));
+    hits.take(10).map(|hit| hit.rid).collect()
+}
+
+/// The part of the ten nearest that an index finds, over some queries.
+fn recall(index: &Arc<dyn VectorIndex>, vectors: &[Vec<f32>], queries: &[Vec<f32>], modulus: u32) -> f64 {
+    let flat: Arc<dyn VectorIndex> = Arc::new(Flat::new(index.options().clone()));
+    load(&*flat, vectors, 1);
+    let (mut found, mut wanted) = (0, 0);
+    for query in queries {
+        let truth = ten(&flat, query, 1, modulus);
+        let own = ten(index, query, 40, modulus);
+        assert_eq!(own.len(), truth.len(), "as many rows as there are");
+        found += own.iter().filter(|rid| truth.contains(rid)).count();
+        wanted += truth.len();
+    }
+    found as f64 / wanted as f64
+}
+
+#[test]
+fn recall_is_high_whatever_the_codes() {
+    for (metric, dims) in [(Metric::Cosine, 40), (Metric::L2, 130), (Metric::InnerProduct, 64), (Metric::L1, 24)] {
+        let vectors = clustered(900, dims, 7);
+        let queries = clustered(30, dims, 8);
+        for quantization in [
+            Quantization::Auto,
+            Quantization::None,
+            Quantization::Int8,
+            Quantization::Rabitq1,
+            Quantization::Rabitq2,
+            Quantization::Rabitq4,
+        ] {
+            let options = Options { quantization, ..Options::new(metric, Kind::Dense, dims as u32) };
+            let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
+            load(&*index, &vectors, 2);
+            // Few dimensions in one bit each are the hardest; the calibrated factor is limited.
+            // The inner product is no distance, so that a graph of nearest neighbours serves it less well.
+            let floor = match (metric, quantization) {
+                (Metric::InnerProduct, Quantization::Rabitq1) => 0.6,
+                (_, Quantization::Rabitq1) => 0.8,
+                (Metric::InnerProduct, _) => 0.85,
+                _ => 0.93,
+            };
+            let found = recall(&index, &vectors, &queries, 1);
+            assert!(found >= floor, "{metric:?} {quantization:?}: {found}");
+        }
+    }
+}
+
+#[test]
+fn a_filter_costs_no_recall() {
+    let vectors = clustered(1500, 32, 3);
+    let queries = clustered(20, 32, 4);
+    let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(Options::new(Metric::L2, Kind::Dense, 32)));
+    load(&*index, &vectors, 2);
+    for modulus in [2, 5, 20, 100, 700, 5000] {
+        let found = recall(&index, &vectors, &queries, modulus);
+        assert!(found >= 0.95, "one in {modulus}: {found}");
+    }
+}
+
+#[test]
+fn recall_survives_turnover() {
+    let options = Options { quantization: Quantization::Rabitq4, ..Options::new(Metric::Cosine, Kind::Dense, 48) };
+    let all = clustered(600 * 6, 48, 11);
+    let queries = clustered(40, 48, 12);
+    let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options.clone()));
+    load(&*index, &all[..600], 1);
+    // Five times, every row gets another vector.
+    for (step, vector) in all.iter().enumerate().skip(600) {
+        let rid = (step % 600) as Rid;
+        assert!(index.insert(rid, (step / 600) as u32, VectorRef::Dense(vector)));
+        assert!(index.remove(rid, (step / 600 - 1) as u32));
+    }
+    assert_eq!((index.len(), index.stats().slots), (600, 601), "places are used again");
+    let last = &all[600 * 5..];
+    let fresh: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
+    load(&*fresh, last, 1);
+    let (worn, new) = (recall(&index, last, &queries, 1), recall(&fresh, last, &queries, 1));
+    assert!(worn >= new - 0.02, "{worn} against {new}");
+}
+
+#[test]
+fn threads_insert_remove_and_search_together() {
+    for quantization in [Quantization::None, Quantization::Rabitq2] {
+        let options = Options { quantization, ..Options::new(Metric::L2, Kind::Dense, 20) };
+        let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
+        let vectors = clustered(1200, 20, 21);
+        let found = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for thread in 0..3_usize {
+                let (index, vectors, found) = (&index, &vectors, &found);
+                scope.spawn(move || {
+                    for (rid, vector) in vectors.iter().enumerate().filter(|(rid, _)| rid % 3 == thread) {
+                        index.insert(rid as Rid, 0, VectorRef::Dense(vector));
+                        if rid % 2 == 0 {
+                            assert!(index.remove(rid as Rid, 0));
+                        }
+                        if rid % 5 == 0 {
+                            found.fetch_add(ten(index, vector, 10, 1).len() as u64, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(found.load(Ordering::Relaxed) > 0);
+        let odd = |(rid, _): &(usize, &Vec<f32>)| rid % 2 == 1;
+        let rows = vectors.iter().enumerate().filter(odd);
+        let model: Model = rows.map(|(rid, vector)| ((rid as Rid, 0), Vector::Dense(vector.clone()))).collect();
+        holds(&index, &model, 5);
+    }
+}
+
+#[test]
+fn one_thread_builds_the_same_graph_again() {
+    let vectors = clustered(700, 33, 2);
+    let build = |seed| {
+        let index = Hnsw::new(Options { seed, ..Options::new(Metric::Cosine, Kind::Dense, 33) });
+        load(&index, &vectors, 1);
+        checkpoint(&index)
+    };
+    assert_eq!(build(1), build(1));
+    assert_ne!(build(1), build(2));
+}
+
+#[test]
+fn a_budget_keeps_one_store_of_codes() {
+    let vectors = clustered(900, 64, 5);
+    let build = |memory| {
+        let options =
+            Options { memory, quantization: Quantization::Rabitq2, ..Options::new(Metric::L2, Kind::Dense, 64) };
+        let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
+        load(&*index, &vectors, 2);
+        index
+    };
+    let (fast, budget) = (build(Memory::Fast).stats(), build(Memory::Budget).stats());
+    assert!(fast.fine_bytes > 0 && budget.fine_bytes == 0 && budget.code_bytes == fast.code_bytes);
+}
+
+#[test]
+fn a_cancelled_load_stops() {
+    let cancel = CancelFlag::new();
+    cancel.raise(CancelReason::UserRequest);
+    let job = Job { threads: 2, expected: 10, progress: &|_, _| {}, cancel: &cancel };
+    let index = Hnsw::new(Options::new(Metric::L2, Kind::Dense, 2));
+    let ended = index.load(&mut |sink| sink(1, 1, VectorRef::Dense(&[1.0, 2.0])), &job);
+    assert_eq!(ended.expect_err("cancelled").sqlstate().as_str(), "57014");
+}
+
+#[test]
+fn odd_queries_find_what_there_is() {
+    let options = Options::new(Metric::Cosine, Kind::Dense, 3);
+    let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
+    assert_eq!(ten(&index, &[1.0, 0.0, 0.0], 40, 1), Vec::<Rid>::new(), "an empty index has nothing");
+    assert!(!index.insert(1, 0, VectorRef::Dense(&[0.0; 3])), "a zero vector has no direction");
+    for rid in 0..300 {
+        // Equal vectors are as near to each other as can be.
+        assert!(index.insert(rid, 0, VectorRef::Dense(&[1.0, (rid % 3) as f32, 0.0])));
+    }
+    assert_eq!(ten(&index, &[0.0; 3], 40, 1).len(), 10, "a zero query is equally far from everything");
+    let nearest = ten(&index, &[1.0, 1.0, 0.0], 40, 1);
+    assert!(nearest.iter().all(|rid| rid % 3 == 1), "{nearest:?}");
+}
