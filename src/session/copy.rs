@@ -414,7 +414,7 @@ impl<'a> Loader<'a> {
         let evaluator = self.ctx.evaluator(&self.table);
         self.open.insert_batch(&*self.ctx.shared.txn, &self.ctx.write(&evaluator), &rows)?;
         for row in &rows {
-            self.pending.inserted(&self.table, row)?;
+            self.pending.inserted(&self.table, row);
         }
         self.count += rows.len() as u64;
         Ok(())

@@ -15,6 +15,8 @@ use crate::error::{Error, Result, SqlState};
 use crate::sql::ddl::DdlContext;
 use crate::sql::eval::EvalContext;
 use crate::sql::eval::context::NoSubqueries;
+use crate::sql::executor::deferred::DeferredChecks;
+use crate::sql::executor::foreign;
 use crate::storage::Cf;
 use crate::txn::{Isolation, SessionLocks, TableLock, Transaction, Wait};
 use crate::types::{Datum, Oid};
@@ -33,6 +35,8 @@ pub(super) struct State {
     /// The catalog as the statement that holds the copy has made it so far: what functions see that it evaluates.
     pub editing: Option<Snapshot>,
     pub names: Option<(u64, Arc<[String]>, Arc<Names>)>,
+    /// Constraint checks that the transaction owes.
+    pub deferred: Arc<DeferredChecks>,
     pub sequences: HashMap<Oid, i64>,
     pub last_sequence: Option<Oid>,
     pub notices: Vec<Error>,
@@ -131,13 +135,31 @@ impl Core {
         self.state.lock().txn.clone()
     }
 
+    /// The constraint checks that the transaction owes.
+    pub fn deferred(&self) -> Arc<DeferredChecks> {
+        Arc::clone(&self.state.lock().deferred)
+    }
+
+    /// Makes the checks that were deferred to the end of the transaction.
+    fn check_deferred(self: &Arc<Self>) -> Result<()> {
+        if self.deferred().is_empty() {
+            return Ok(());
+        }
+        foreign::check_all(None, &super::pipeline::context(self, &self.names()))
+    }
+
     /// Commits; with an error everything is rolled back.
     ///
     /// # Errors
-    /// `40001`; those of writing.
-    pub fn commit(&self) -> Result<()> {
+    /// Violations of deferred constraints; `40001`; those of writing.
+    pub fn commit(self: &Arc<Self>) -> Result<()> {
+        if let Err(error) = self.check_deferred() {
+            self.rollback();
+            return Err(error);
+        }
         let (txn, edit, notifications, listen) = {
             let mut state = self.state.lock();
+            state.deferred = Arc::default();
             let taken = (state.txn.take(), state.edit.take());
             (taken.0, taken.1, std::mem::take(&mut state.notifications), std::mem::take(&mut state.listen))
         };
@@ -167,6 +189,7 @@ impl Core {
             let mut state = self.state.lock();
             state.edit = None;
             state.names = None;
+            state.deferred = Arc::default();
             state.notifications.clear();
             state.listen.clear();
             state.txn.take()
@@ -233,6 +256,7 @@ impl Core {
         let role = self.role()?;
         let names = self.names();
         let eval = self.eval(&names, Arc::from([]));
+        let deferred = self.deferred();
         let mut edit = self.state.lock().edit.take().ok_or_else(|| Error::internal("the catalog copy is missing"))?;
         let mut ctx = DdlContext {
             catalog: &self.engine.catalog,
@@ -242,6 +266,7 @@ impl Core {
             tables: &self.engine.tables,
             eval: &eval,
             see: &|snapshot| self.state.lock().editing = Some(snapshot.clone()),
+            waits: &|table| deferred.concerns(table),
             role,
             notices: Vec::new(),
         };

@@ -45,6 +45,7 @@ pub(super) fn drop_schemas(engine: &Arc<Engine>, database: Oid, wanted: impl Fn(
         tables: &engine.tables,
         eval: &eval,
         see: &|_| {},
+        waits: &|_| false,
         role,
         notices: Vec::new(),
     };

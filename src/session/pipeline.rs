@@ -169,6 +169,7 @@ pub(super) fn open_node(
     shared.work_mem = core.settings.lock().typed().work_mem;
     shared.threads = core.engine.config.scan_threads;
     shared.meters = meters;
+    shared.deferred = core.deferred();
     let shared = Arc::new(shared);
     runner.attach(&shared);
     let mut eval = core.eval(names, Arc::from(params));
@@ -186,12 +187,13 @@ pub(super) fn open_node(
 
 /// An executable context for evaluating single expressions and running table operations of utility statements.
 pub(super) fn context(core: &Arc<Core>, names: &Arc<Names>) -> ExecContext {
-    let shared = Shared::new(
+    let mut shared = Shared::new(
         core.transaction(),
         Arc::clone(&core.engine.tables),
         Arc::clone(names),
         Arc::new(Stored(Arc::clone(names))),
         Arc::new(SystemSource { core: Arc::clone(core), names: Arc::clone(names) }),
     );
+    shared.deferred = core.deferred();
     ExecContext { shared: Arc::new(shared), eval: core.eval(names, Arc::from([])) }
 }

@@ -43,6 +43,7 @@ impl Session {
                 settings.savepoint();
                 drop(settings);
                 let edit = self.core.state.lock().edit.clone();
+                self.core.deferred().savepoint();
                 self.savepoints.push(Savepoint { name: name.clone(), id: txn.savepoint(), edit, depth });
                 Ok(Effect::tag("SAVEPOINT"))
             }
@@ -51,6 +52,7 @@ impl Session {
                 let at = self.savepoint_named(name)?;
                 self.core.transaction().release(self.savepoints[at].id);
                 self.core.settings.lock().release(self.savepoints[at].depth);
+                self.core.deferred().release(at);
                 self.savepoints.truncate(at);
                 Ok(Effect::tag("RELEASE"))
             }
@@ -60,6 +62,7 @@ impl Session {
                 self.portals.retain(|_, portal| portal.cursor.is_some());
                 self.core.transaction().rollback_to(self.savepoints[at].id);
                 self.core.settings.lock().rollback_to(self.savepoints[at].depth);
+                self.core.deferred().rollback_to(at);
                 {
                     let mut state = self.core.state.lock();
                     // The copy is a state of its own again, whatever version it had before.
@@ -205,6 +208,9 @@ impl Session {
             self.core.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks");
         }
         let name = set.name.as_str();
+        if let ("constraints", SetValue::Values(values)) = (name, &set.value) {
+            return self.set_constraints(values);
+        }
         if matches!(name, "role" | "session_authorization") {
             return self.set_role(set);
         }
@@ -230,6 +236,57 @@ impl Session {
             }
         }
         Ok(Effect::tag("SET"))
+    }
+
+    /// SET CONSTRAINTS: `values` are the mode, then ALL or names.
+    fn set_constraints(&mut self, values: &[String]) -> Result<Effect> {
+        if self.block == Block::None {
+            self.core
+                .warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET CONSTRAINTS can only be used in transaction blocks");
+        }
+        let deferred = values.first().is_some_and(|mode| mode == "deferred");
+        let named = match &values[1..] {
+            [all] if all == "all" => None,
+            names => Some(self.constraints_named(names)?),
+        };
+        self.core.deferred().set_modes(named.as_deref(), deferred);
+        if !deferred && !self.core.deferred().is_empty() {
+            let ctx = pipeline::context(&self.core, &self.core.names());
+            crate::sql::executor::foreign::check_all(named.as_deref(), &ctx)?;
+        }
+        Ok(Effect::tag("SET CONSTRAINTS"))
+    }
+
+    /// The deferrable constraints of these names, each in the first schema that has it.
+    fn constraints_named(&self, list: &[String]) -> Result<Vec<Oid>> {
+        let names = self.core.names();
+        let mut found = Vec::new();
+        for text in list {
+            let parts = crate::catalog::lookup::split_name(text)?;
+            let (name, schemas) = match parts.as_slice() {
+                [.., schema, name] => match names.schema_named(schema) {
+                    Some(oid) => (name, vec![oid]),
+                    None => bail!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist"),
+                },
+                [name] => (name, names.path.schemas.clone()),
+                [] => bail!(INVALID_NAME, "invalid name syntax"),
+            };
+            let tables = &names.snapshot.objects.tables;
+            let in_schema = |schema: Oid| -> Vec<&crate::catalog::descriptor::ConstraintDesc> {
+                let of = tables.values().filter(|table| table.schema == schema).flat_map(|table| &table.constraints);
+                of.filter(|constraint| constraint.name == *name).collect()
+            };
+            let Some(first) = schemas.into_iter().map(in_schema).find(|list| !list.is_empty()) else {
+                bail!(UNDEFINED_OBJECT, "constraint \"{text}\" does not exist")
+            };
+            for constraint in first {
+                if !constraint.deferrable {
+                    bail!(WRONG_OBJECT_TYPE, "constraint \"{}\" is not deferrable", constraint.name);
+                }
+                found.push(constraint.oid);
+            }
+        }
+        Ok(found)
     }
 
     fn set_role(&mut self, set: &SetStatement) -> Result<Effect> {

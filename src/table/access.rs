@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::descriptor::TableDesc;
+use crate::catalog::descriptor::{ConstraintDesc, TableDesc};
 use crate::error::{Result, SqlState};
 use crate::table::keys::{self, IndexPlan};
 use crate::table::messages;
@@ -34,6 +34,8 @@ pub(super) struct OpenIndex {
     pub(super) plan: IndexPlan,
     /// For primary and unique indexes.
     pub(super) state: Option<Arc<IndexState>>,
+    /// Two rows may share a key until the constraint is checked.
+    pub(super) deferrable: bool,
 }
 
 impl OpenIndex {
@@ -58,7 +60,9 @@ impl Tables {
     pub fn open(&self, txn: &dyn RowStore, desc: &Arc<TableDesc>) -> Result<Table> {
         let open = |plan: IndexPlan| {
             let state = (plan.desc.unique && plan.desc.valid).then(|| self.index_state(desc, &plan));
-            OpenIndex { plan, state }
+            let keeps = |item: &&ConstraintDesc| item.oid == plan.desc.constraint;
+            let deferrable = desc.constraints.iter().find(keeps).is_some_and(|item| item.deferrable);
+            OpenIndex { plan, state, deferrable }
         };
         let plans = keys::plans(desc).into_iter().map(open).collect();
         let not_null = (0..desc.columns.len()).filter(|position| desc.columns[*position].not_null).collect();
@@ -190,6 +194,22 @@ impl Table {
             }
         }
         Ok(None)
+    }
+
+    /// Refuses a key of a unique index that two rows have as of now. Waits for transactions that may have it.
+    ///
+    /// # Errors
+    /// `23505`; those of waiting, of storage and of the evaluator.
+    pub fn check_unique(&self, txn: &dyn RowStore, write: &WriteContext<'_>, index: Oid, key: &[Datum]) -> Result<()> {
+        let index = self.index(index)?;
+        if !index.plan.constrains(key) {
+            return Ok(());
+        }
+        let Some(first) = self.holder(txn, write, index, key, None)? else { return Ok(()) };
+        match self.holder(txn, write, index, key, Some(first))? {
+            Some(_) => Err(messages::duplicate_key(&self.0.desc, &index.plan.desc, key, &write.io)),
+            None => Ok(()),
+        }
     }
 
     /// Locks a row before it is changed, deleted or returned by FOR UPDATE.

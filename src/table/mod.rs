@@ -33,6 +33,6 @@ pub use registry::Tables;
 pub use row::{RowColumns, RowReader};
 pub use scan::TableScan;
 pub use spec::{
-    Conflict, IndexEvaluator, IndexScanSpec, InsertOutcome, KeyBound, LockedRow, NoEvaluator, Problem, RowId,
-    RowIdRange, ScanSpec, WriteContext,
+    Conflict, Duplicates, IndexEvaluator, IndexScanSpec, InsertOutcome, KeyBound, LockedRow, NoEvaluator, Problem,
+    RowId, RowIdRange, ScanSpec, WriteContext,
 };

@@ -1,6 +1,6 @@
 //! What callers say to a table and what it answers: scan specifications, outcomes, and the evaluator they lend it.
 
-use crate::catalog::descriptor::IndexDesc;
+use crate::catalog::descriptor::{IndexDesc, TableDesc};
 use crate::common::CancelFlag;
 use crate::error::{Error, Result};
 pub use crate::txn::{RowId, RowIdRange};
@@ -35,6 +35,12 @@ impl IndexEvaluator for NoEvaluator {
     }
 }
 
+/// Takes note of keys of deferrable unique constraints that a row shares with another, for now.
+pub trait Duplicates: Send + Sync {
+    /// A row has this key, and so has another.
+    fn note(&self, table: &TableDesc, index: &IndexDesc, key: &[Datum]);
+}
+
 /// What writing needs besides the transaction and the row.
 #[derive(Clone, Copy)]
 pub struct WriteContext<'a> {
@@ -44,6 +50,8 @@ pub struct WriteContext<'a> {
     pub cancel: &'a CancelFlag,
     /// How values are printed in error details.
     pub io: IoContext<'a>,
+    /// Where shared keys of deferrable constraints are noted, to be checked later; without it they are errors.
+    pub duplicates: Option<&'a dyn Duplicates>,
 }
 
 /// A full or partial scan of a table in row id order.

@@ -63,7 +63,14 @@ impl Table {
                         }
                         break;
                     }
-                    Obstacle::Row(row) => return Ok(Some(row)),
+                    Obstacle::Row(row) => match write.duplicates.filter(|_| index.deferrable) {
+                        Some(duplicates) => {
+                            state.entries.insert(probe.image, id);
+                            duplicates.note(self.desc(), &index.plan.desc, key);
+                            break;
+                        }
+                        None => return Ok(Some(row)),
+                    },
                     Obstacle::Transaction(token) => token,
                 }
             };

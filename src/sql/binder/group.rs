@@ -186,6 +186,10 @@ impl Grouping {
                 continue;
             };
             let (table, index) = primary;
+            // A key that may be violated for a while determines nothing.
+            if table.constraints.iter().any(|found| found.oid == index.constraint && found.deferrable) {
+                continue;
+            }
             let columns = self.scope.columns_of(at);
             let grouped = index.keys.iter().all(|key| match key.target {
                 crate::catalog::descriptor::IndexTarget::Column(attnum) => {

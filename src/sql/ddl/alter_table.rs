@@ -29,6 +29,7 @@ pub(super) fn alter_table(alter: &AlterTable, ctx: &mut DdlContext<'_>) -> Resul
     let tag = match &relation {
         Relation::Table(table) => {
             ctx.lock_exclusively(table.oid)?;
+            ctx.check_not_waiting(table, "ALTER TABLE")?;
             let mut actions: Vec<&AlterAction> = alter.actions.iter().collect();
             actions.sort_by_key(|action| pass(action));
             for action in actions {

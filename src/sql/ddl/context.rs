@@ -30,6 +30,8 @@ pub struct DdlContext<'a> {
     pub eval: &'a EvalContext,
     /// Shows the session the copy as it is now, so that functions that are evaluated look names up in it.
     pub see: &'a dyn Fn(&Snapshot),
+    /// Whether changes of a table wait for the check of a constraint.
+    pub waits: &'a dyn Fn(Oid) -> bool,
     /// The current user.
     pub role: Arc<RoleDesc>,
     /// Notices and warnings for the client, in order.
@@ -181,6 +183,14 @@ impl DdlContext<'_> {
             Some(relation) => self.names().relation_text(&relation),
             None => oid.to_string(),
         }
+    }
+
+    /// Refuses to `verb` a table whose changes wait for a check.
+    pub(super) fn check_not_waiting(&self, table: &TableDesc, verb: &str) -> Result<()> {
+        if (self.waits)(table.oid) {
+            bail!(OBJECT_IN_USE, "cannot {verb} \"{}\" because it has pending trigger events", table.name);
+        }
+        Ok(())
     }
 
     /// Keeps everybody else out of a table until the end of the transaction, and then sees all that was committed before.

@@ -30,6 +30,7 @@ pub(super) fn drop(statement: &Drop, ctx: &mut DdlContext<'_>) -> Result<()> {
     for target in &targets {
         if let Object::Table(oid) = target {
             ctx.lock_exclusively(*oid)?;
+            ctx.check_not_waiting(&ctx.table_by_oid(*oid), "DROP TABLE")?;
         }
     }
     drop_objects(&targets, statement.cascade, ctx)

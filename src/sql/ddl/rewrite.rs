@@ -23,7 +23,7 @@ pub(super) fn rewrite(
     let new = ctx.table_by_oid(old.oid);
     let (table, evaluator) = validate::open(ctx, &new)?;
     let eval = ctx.eval_context();
-    let write = WriteContext { evaluator: &evaluator, cancel: &ctx.eval.cancel, io: eval.io() };
+    let write = WriteContext { evaluator: &evaluator, cancel: &ctx.eval.cancel, io: eval.io(), duplicates: None };
     validate::for_each_chunk(ctx, old, &mut |rows| {
         let rows = rows.into_iter().map(&mut *transform).collect::<Result<Vec<_>>>()?;
         table.insert_batch(ctx.txn.as_ref(), &write, &rows).map(|_| ()).map_err(as_index_build)

@@ -34,6 +34,7 @@ pub(super) fn truncate(statement: &Truncate, ctx: &mut DdlContext<'_>) -> Result
     }
     for oid in &tables {
         ctx.lock_exclusively(*oid)?;
+        ctx.check_not_waiting(&ctx.table_by_oid(*oid), "TRUNCATE")?;
     }
     for oid in tables {
         let old = ctx.table_by_oid(oid);

@@ -63,7 +63,7 @@ pub(super) fn build_index(ctx: &mut DdlContext<'_>, table: Oid, index: Oid) -> R
     let desc = ctx.table_by_oid(table);
     let evaluator = IndexExprs::new(&desc, &ctx.stored_names(), ctx.eval_context())?;
     let eval = ctx.eval_context();
-    let write = WriteContext { evaluator: &evaluator, cancel: &ctx.eval.cancel, io: eval.io() };
+    let write = WriteContext { evaluator: &evaluator, cancel: &ctx.eval.cancel, io: eval.io(), duplicates: None };
     let open = ctx.tables.open(ctx.txn.as_ref(), &desc)?;
     let built = open.build_index(ctx.txn.as_ref(), &write, index);
     built.map(|_| ()).map_err(|mut error| {

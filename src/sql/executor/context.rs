@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::sql::eval::EvalContext;
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::executor::cte::CteState;
+use crate::sql::executor::deferred::{DeferredChecks, SharedKeys};
 use crate::sql::executor::explain::Meters;
 use crate::sql::expr::Expr;
 use crate::table::{IndexEvaluator, Table, Tables, WriteContext};
@@ -74,6 +75,9 @@ pub struct Shared {
     pub threads: usize,
     /// EXPLAIN ANALYZE: counts of rows and times.
     pub meters: Option<Arc<Meters>>,
+    /// Checks that wait beyond the statement.
+    pub deferred: Arc<DeferredChecks>,
+    pub(super) shared_keys: SharedKeys,
     pub(super) ctes: Mutex<HashMap<usize, Arc<Mutex<CteState>>>>,
     pub(super) opened: Mutex<HashMap<Oid, Table>>,
     pub(super) index_exprs: Mutex<HashMap<Oid, Arc<BoundIndex>>>,
@@ -118,6 +122,8 @@ impl Shared {
             work_mem: 64 << 20,
             threads: 1,
             meters: None,
+            deferred: Arc::default(),
+            shared_keys: SharedKeys::default(),
             ctes: Mutex::default(),
             opened: Mutex::default(),
             index_exprs: Mutex::default(),
@@ -162,7 +168,12 @@ impl ExecContext {
     /// What writing to a table needs.
     #[must_use]
     pub fn write<'a>(&'a self, evaluator: &'a Evaluator<'a>) -> WriteContext<'a> {
-        WriteContext { evaluator, cancel: &self.eval.cancel, io: self.eval.io() }
+        WriteContext {
+            evaluator,
+            cancel: &self.eval.cancel,
+            io: self.eval.io(),
+            duplicates: Some(&self.shared.shared_keys),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A referencing row must find its referenced row as of now, and holds it by a KEY SHARE lock; a row that goes away or
 //! changes its key must not be referenced, or its referencing rows go along. Actions can owe more in turn; everything is
-//! settled before the statement ends.
+//! settled before the statement ends, but for what is deferred: [`check_all`] pays that later, with deferred unique keys.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,14 +11,17 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use hashbrown::{HashMap, HashSet};
 
-use crate::catalog::descriptor::{AttNum, ConstraintKind, ForeignKey, IndexTarget, ReferentialAction, TableDesc};
+use crate::catalog::descriptor::{
+    AttNum, ConstraintDesc, ConstraintKind, ForeignKey, IndexTarget, ReferentialAction, TableDesc,
+};
 use crate::error::{Error, Result};
 use crate::sql::eval::row::{Row, eval_row};
 use crate::table::{IndexScanSpec, KeyBound, LockedRow, RowReader, ScanSpec, Table};
 use crate::txn::{Isolation, RowId, RowStore, Strength, Wait};
 use crate::types::column::Batch;
-use crate::types::{Datum, compare, io, keycode};
+use crate::types::{Datum, Oid, compare, io, keycode};
 
+use super::deferred::{self, Side, Waiting};
 use super::scan::table_types;
 use super::{BATCH_ROWS, ExecContext};
 
@@ -26,7 +29,7 @@ use super::{BATCH_ROWS, ExecContext};
 #[derive(Clone)]
 struct Reference {
     table: Arc<TableDesc>,
-    name: String,
+    constraint: ConstraintDesc,
     key: ForeignKey,
 }
 
@@ -49,6 +52,24 @@ pub struct Pending {
     found: HashSet<(u32, Vec<u8>)>,
 }
 
+impl Reference {
+    fn of(table: &Arc<TableDesc>, constraint: &ConstraintDesc) -> Option<Self> {
+        let ConstraintKind::ForeignKey(key) = &constraint.kind else { return None };
+        Some(Self { table: Arc::clone(table), constraint: constraint.clone(), key: key.clone() })
+    }
+
+    /// The check of a key that waits.
+    fn waiting(&self, side: Side, key: &[Datum]) -> Waiting {
+        Waiting {
+            table: self.table.oid,
+            constraint: self.constraint.oid,
+            changed: if side == Side::Own { self.table.oid } else { self.key.referenced_table },
+            side,
+            key: Some(deferred::encode(key)),
+        }
+    }
+}
+
 fn values_of(table: &TableDesc, columns: &[AttNum], row: &[Datum]) -> Vec<Datum> {
     columns
         .iter()
@@ -67,14 +88,7 @@ fn same(left: &[Datum], right: &[Datum]) -> bool {
 impl Pending {
     fn own(&mut self, table: &Arc<TableDesc>) -> Vec<Arc<Reference>> {
         let collect = || {
-            let of = |constraint: &crate::catalog::descriptor::ConstraintDesc| match &constraint.kind {
-                ConstraintKind::ForeignKey(key) => Some(Arc::new(Reference {
-                    table: Arc::clone(table),
-                    name: constraint.name.clone(),
-                    key: key.clone(),
-                })),
-                _ => None,
-            };
+            let of = |constraint: &ConstraintDesc| Reference::of(table, constraint).map(Arc::new);
             table.constraints.iter().filter_map(of).collect()
         };
         self.own.entry(table.oid.0).or_insert_with(collect).clone()
@@ -85,12 +99,8 @@ impl Pending {
             let mut found = Vec::new();
             for other in ctx.shared.names.snapshot.objects.tables.values() {
                 for constraint in &other.constraints {
-                    if let ConstraintKind::ForeignKey(key) = &constraint.kind
-                        && key.referenced_table == table.oid
-                    {
-                        let name = constraint.name.clone();
-                        found.push(Arc::new(Reference { table: Arc::clone(other), name, key: key.clone() }));
-                    }
+                    let reference = Reference::of(other, constraint);
+                    found.extend(reference.filter(|found| found.key.referenced_table == table.oid).map(Arc::new));
                 }
             }
             found
@@ -99,40 +109,26 @@ impl Pending {
     }
 
     /// A row was added.
-    ///
-    /// # Errors
-    /// `23503` for MATCH FULL keys that are partly NULL.
-    pub fn inserted(&mut self, table: &Arc<TableDesc>, row: &[Datum]) -> Result<()> {
+    pub fn inserted(&mut self, table: &Arc<TableDesc>, row: &[Datum]) {
         for reference in self.own(table) {
-            self.need_parent(&reference, values_of(table, &reference.key.columns, row))?;
+            self.need_parent(&reference, values_of(table, &reference.key.columns, row));
         }
-        Ok(())
     }
 
-    fn need_parent(&mut self, reference: &Arc<Reference>, key: Vec<Datum>) -> Result<()> {
+    /// MATCH SIMPLE lets a key with any NULL pass, MATCH FULL only one that is all NULL.
+    fn need_parent(&mut self, reference: &Arc<Reference>, key: Vec<Datum>) {
         let nulls = key.iter().filter(|value| value.is_null()).count();
-        if nulls == 0 {
+        if nulls == 0 || (reference.key.match_full && nulls < key.len()) {
             self.debts.push_back(Debt::Parent(Arc::clone(reference), key));
-        } else if reference.key.match_full && nulls < key.len() {
-            let (table, name) = (&reference.table.name, &reference.name);
-            return Err(crate::error!(
-                FOREIGN_KEY_VIOLATION,
-                "insert or update on table \"{table}\" violates foreign key constraint \"{name}\""
-            )
-            .detail("MATCH FULL does not allow mixing of null and nonnull key values."));
         }
-        Ok(())
     }
 
     /// A row was changed.
-    ///
-    /// # Errors
-    /// As [`Pending::inserted`].
-    pub fn updated(&mut self, table: &Arc<TableDesc>, old: &[Datum], new: &[Datum], ctx: &ExecContext) -> Result<()> {
+    pub fn updated(&mut self, table: &Arc<TableDesc>, old: &[Datum], new: &[Datum], ctx: &ExecContext) {
         for reference in self.own(table) {
             let key = values_of(table, &reference.key.columns, new);
             if !same(&key, &values_of(table, &reference.key.columns, old)) {
-                self.need_parent(&reference, key)?;
+                self.need_parent(&reference, key);
             }
         }
         for reference in self.inward(table, ctx) {
@@ -143,14 +139,10 @@ impl Pending {
                 self.debts.push_back(Debt::Children { reference, parent, old: before, new: Some(after) });
             }
         }
-        Ok(())
     }
 
     /// A row was deleted.
-    ///
-    /// # Errors
-    /// None at present.
-    pub fn deleted(&mut self, table: &Arc<TableDesc>, old: &[Datum], ctx: &ExecContext) -> Result<()> {
+    pub fn deleted(&mut self, table: &Arc<TableDesc>, old: &[Datum], ctx: &ExecContext) {
         for reference in self.inward(table, ctx) {
             let before = values_of(table, &reference.key.referenced_columns, old);
             if !before.iter().any(Datum::is_null) {
@@ -158,23 +150,33 @@ impl Pending {
                 self.debts.push_back(Debt::Children { reference, parent, old: before, new: None });
             }
         }
-        Ok(())
     }
 
-    /// Pays everything.
+    /// Pays everything that is not deferred.
     ///
     /// # Errors
-    /// `23503`, `23001`, and those of cascading changes.
+    /// `23503`, `23001`, `23505` of a deferrable constraint, and those of cascading changes.
     pub fn settle(&mut self, ctx: &ExecContext) -> Result<()> {
+        let keys = ctx.shared.shared_keys.take(&ctx.shared.names.snapshot, &ctx.shared.deferred);
+        check_waiting(&keys, ctx)?;
         if self.debts.is_empty() {
             return Ok(());
         }
+        let deferred = &ctx.shared.deferred;
         ctx.shared.txn.begin_statement();
         while let Some(debt) = self.debts.pop_front() {
             ctx.check()?;
             match debt {
+                Debt::Parent(reference, key) if deferred.is_deferred(&reference.constraint) => {
+                    deferred.add(reference.waiting(Side::Own, &key));
+                }
                 Debt::Parent(reference, key) => self.check_parent(&reference, &key, ctx)?,
                 Debt::Children { reference, parent, old, new } => {
+                    let action = if new.is_some() { reference.key.on_update } else { reference.key.on_delete };
+                    if action == ReferentialAction::NoAction && deferred.is_deferred(&reference.constraint) {
+                        deferred.add(reference.waiting(Side::Referenced, &old));
+                        continue;
+                    }
                     self.act(&reference, &parent, &old, new.as_deref(), ctx)?;
                 }
             }
@@ -190,28 +192,12 @@ impl Pending {
         if self.found.contains(&cached) {
             return Ok(());
         }
-        let snapshot = &ctx.shared.names.snapshot;
-        let Some(parent) = snapshot.table(reference.key.referenced_table).cloned() else {
-            return Err(Error::internal("a foreign key refers to a table that is not there"));
-        };
-        if find_parent(&parent, reference, key, ctx)? {
+        let parent = parent_of(reference, ctx)?;
+        if !key.iter().any(Datum::is_null) && find_parent(&parent, reference, key, ctx)? {
             self.found.insert(cached);
             return Ok(());
         }
-        let (table, name) = (&reference.table.name, &reference.name);
-        let detail = format!(
-            "{} is not present in table \"{}\".",
-            key_text(&reference.table, &reference.key.columns, key, ctx)?,
-            parent.name
-        );
-        let schema = snapshot.schema_name(reference.table.schema).unwrap_or("public");
-        Err(crate::error!(
-            FOREIGN_KEY_VIOLATION,
-            "insert or update on table \"{table}\" violates foreign key constraint \"{name}\""
-        )
-        .detail(detail)
-        .table(schema, table)
-        .constraint(name))
+        Err(no_parent(reference, &parent, key, ctx)?)
     }
 
     /// What happens to the rows that refer to a key that is gone.
@@ -267,7 +253,8 @@ impl Pending {
         };
         child.delete(txn, &write, id, &row)?;
         ctx.shared.txn.next_command();
-        self.deleted(&reference.table, &row, ctx)
+        self.deleted(&reference.table, &row, ctx);
+        Ok(())
     }
 
     fn update_child(
@@ -308,7 +295,8 @@ impl Pending {
         super::modify::finish_row(table, &checks.generated, &checks.checks, &mut changed, ctx)?;
         child.update(txn, &write, id, &old, &changed)?;
         ctx.shared.txn.next_command();
-        self.updated(table, &old, &changed, ctx)
+        self.updated(table, &old, &changed, ctx);
+        Ok(())
     }
 }
 
@@ -368,7 +356,7 @@ fn children(
         };
         index.valid
             && index.predicate.is_none()
-            && index.method == crate::types::Oid(403)
+            && index.method == Oid(403)
             && index.keys.len() >= reference.key.columns.len()
             && index.keys.iter().zip(&reference.key.columns).all(leads)
     });
@@ -430,6 +418,123 @@ fn check_unseen(table: &TableDesc, reference: &Reference, key: &[Datum], ctx: &E
     Ok(())
 }
 
+/// Makes the deferred checks of these constraints, or of all.
+///
+/// # Errors
+/// `23503`, `23505`.
+pub fn check_all(constraints: Option<&[Oid]>, ctx: &ExecContext) -> Result<()> {
+    let due = ctx.shared.deferred.due(constraints);
+    check_waiting(&due, ctx)?;
+    ctx.shared.deferred.settled(&due);
+    Ok(())
+}
+
+/// Makes checks against the rows as they are now. A constraint that is gone asks for nothing.
+fn check_waiting(items: &[Waiting], ctx: &ExecContext) -> Result<()> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    ctx.shared.txn.begin_statement();
+    for item in items {
+        ctx.check()?;
+        let Some(table) = ctx.shared.names.snapshot.table(item.table) else { continue };
+        let Some(constraint) = table.constraints.iter().find(|found| found.oid == item.constraint) else { continue };
+        if let Some(reference) = Reference::of(table, constraint) {
+            check_reference(&reference, item, ctx)?;
+        } else if let ConstraintKind::PrimaryKey { index, columns } | ConstraintKind::Unique { index, columns } =
+            &constraint.kind
+        {
+            check_unique(table, *index, columns, item, ctx)?;
+        }
+    }
+    ctx.shared.txn.begin_statement();
+    Ok(())
+}
+
+fn check_unique(
+    table: &Arc<TableDesc>,
+    index: Oid,
+    columns: &[AttNum],
+    item: &Waiting,
+    ctx: &ExecContext,
+) -> Result<()> {
+    let open = ctx.shared.table(table)?;
+    let evaluator = ctx.evaluator(table);
+    let write = ctx.write(&evaluator);
+    for_each_key(table, columns, item, ctx, &mut |key| open.check_unique(&*ctx.shared.txn, &write, index, key))
+}
+
+/// A key holds when it has a referenced row, or no referencing row any more.
+fn check_reference(reference: &Reference, item: &Waiting, ctx: &ExecContext) -> Result<()> {
+    let parent = parent_of(reference, ctx)?;
+    let child = ctx.shared.table(&reference.table)?;
+    let (side, columns) = match item.side {
+        Side::Referenced if item.key.is_some() => (&parent, &reference.key.referenced_columns),
+        _ => (&reference.table, &reference.key.columns),
+    };
+    for_each_key(side, columns, item, ctx, &mut |key| {
+        let nulls = key.iter().filter(|value| value.is_null()).count();
+        if nulls > 0 && (nulls == key.len() || !reference.key.match_full) {
+            return Ok(());
+        }
+        if (nulls == 0 && find_parent(&parent, reference, key, ctx)?)
+            || (item.key.is_some() && children(&child, reference, key, ctx)?.is_empty())
+        {
+            return Ok(());
+        }
+        Err(match item.side {
+            Side::Own => no_parent(reference, &parent, key, ctx)?,
+            Side::Referenced => still_referenced(reference, &parent, key, false, ctx)?,
+        })
+    })
+}
+
+/// The key of a check, or the keys of all rows of the table.
+fn for_each_key(
+    table: &Arc<TableDesc>,
+    columns: &[AttNum],
+    item: &Waiting,
+    ctx: &ExecContext,
+    see: &mut dyn FnMut(&[Datum]) -> Result<()>,
+) -> Result<()> {
+    let place = |attnum: &AttNum| table.position_of(*attnum).expect("a constraint names live columns");
+    let positions: Vec<usize> = columns.iter().map(place).collect();
+    let types: Vec<Oid> = positions.iter().map(|at| table.columns[*at].stored_type().oid).collect();
+    if let Some(key) = &item.key {
+        return see(&deferred::decode(&types, key)?);
+    }
+    let mut scan = ctx.shared.table(table)?.scan(&ctx.shared.txn, ScanSpec::new(positions, false));
+    while let Some(batch) = scan.next()? {
+        ctx.check()?;
+        for at in 0..batch.rows {
+            see(&batch.row(&types, at))?;
+        }
+    }
+    Ok(())
+}
+
+fn parent_of(reference: &Reference, ctx: &ExecContext) -> Result<Arc<TableDesc>> {
+    let parent = ctx.shared.names.snapshot.table(reference.key.referenced_table).cloned();
+    parent.ok_or_else(|| Error::internal("a foreign key refers to a table that is not there"))
+}
+
+/// A referencing key without its row, or with NULLs where MATCH FULL has none.
+fn no_parent(reference: &Reference, parent: &TableDesc, key: &[Datum], ctx: &ExecContext) -> Result<Error> {
+    let (table, name) = (&reference.table.name, &reference.constraint.name);
+    let error = crate::error!(
+        FOREIGN_KEY_VIOLATION,
+        "insert or update on table \"{table}\" violates foreign key constraint \"{name}\""
+    );
+    let detail = if key.iter().any(Datum::is_null) {
+        "MATCH FULL does not allow mixing of null and nonnull key values.".to_owned()
+    } else {
+        let text = key_text(&reference.table, &reference.key.columns, key, ctx)?;
+        format!("{text} is not present in table \"{}\".", parent.name)
+    };
+    let schema = ctx.shared.names.snapshot.schema_name(reference.table.schema).unwrap_or("public");
+    Ok(error.detail(detail).table(schema, table).constraint(name))
+}
+
 fn key_text(table: &TableDesc, columns: &[AttNum], key: &[Datum], ctx: &ExecContext) -> Result<String> {
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for (attnum, value) in columns.iter().zip(key) {
@@ -447,7 +552,7 @@ fn still_referenced(
     restrict: bool,
     ctx: &ExecContext,
 ) -> Result<Error> {
-    let (table, child, name) = (&parent.name, &reference.table.name, &reference.name);
+    let (table, child, name) = (&parent.name, &reference.table.name, &reference.constraint.name);
     let text = key_text(parent, &reference.key.referenced_columns, key, ctx)?;
     let schema = ctx.shared.names.snapshot.schema_name(reference.table.schema).unwrap_or("public");
     let error = if restrict {

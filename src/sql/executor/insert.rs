@@ -55,7 +55,7 @@ impl InsertRows {
                 match self.on_conflict.clone() {
                     None => {
                         self.table.insert(&*ctx.shared.txn, &write, &row)?;
-                        pending.inserted(&self.spec.table, &row)?;
+                        pending.inserted(&self.spec.table, &row);
                         out.add(&row, ctx)?;
                     }
                     Some(conflict) => self.upsert(row, &conflict, &mut out, &mut pending, ctx)?,
@@ -82,7 +82,7 @@ impl InsertRows {
             match self.table.insert_unless_conflict(&*ctx.shared.txn, &write, &row, &on_conflict.arbiters)? {
                 InsertOutcome::Inserted(id) => {
                     self.touched.insert(id);
-                    pending.inserted(&self.spec.table, &row)?;
+                    pending.inserted(&self.spec.table, &row);
                     return out.add(&row, ctx);
                 }
                 InsertOutcome::Conflict(conflict) => match &on_conflict.update {
@@ -147,7 +147,7 @@ impl InsertRows {
         finish_row(&self.spec.table, &self.spec.generated, &self.spec.checks, &mut new, ctx)?;
         self.table.update(txn, &write, conflict.row, &old, &new)?;
         self.touched.insert(conflict.row);
-        pending.updated(&self.spec.table, &old, &new, ctx)?;
+        pending.updated(&self.spec.table, &old, &new, ctx);
         out.add(&new, ctx)?;
         Ok(true)
     }

@@ -6,12 +6,13 @@
 //!
 //! * `scan`, `source`: where rows come from. `simple`: one row in, one out. `join`, `aggregate`, `window`, `sort`,
 //!   `distinct`, `setop`, `cte`: the rest of the algebra.
-//! * `modify`, `insert`, `foreign`, `lock`: writing rows and locking them.
+//! * `modify`, `insert`, `lock`: writing rows and locking them. `foreign`, [`deferred`]: constraints checked later.
 //! * `subquery`: subqueries in expressions. `explain`: plans as text.
 
 mod aggregate;
 pub mod context;
 mod cte;
+pub mod deferred;
 mod distinct;
 pub mod explain;
 pub mod foreign;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 
 use crate::bail;
-use crate::catalog::descriptor::TableDesc;
+use crate::catalog::descriptor::{ConstraintKind, TableDesc};
 use crate::error::Result;
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::expr::Expr;
-use crate::sql::logical::{Modify, ModifyAction};
+use crate::sql::logical::{Modify, ModifyAction, OnConflict};
 use crate::sql::physical::Node;
 use crate::table::{LockedRow, Table};
 use crate::txn::{Strength, Wait};
@@ -39,6 +39,9 @@ pub(super) fn build(input: &Node, spec: &Arc<Modify>, ctx: &ExecContext) -> Resu
     let table = ctx.shared.table(&spec.table)?;
     Ok(match &spec.action {
         ModifyAction::Insert { on_conflict, .. } => {
+            if let Some(clause) = on_conflict {
+                check_arbiters(clause, &spec.table, ctx)?;
+            }
             let operator = build_node(input, ctx)?;
             Box::new(InsertRows::new(operator, input.types(), Arc::clone(spec), on_conflict.clone(), table))
         }
@@ -65,6 +68,25 @@ pub(super) fn build(input: &Node, spec: &Arc<Modify>, ctx: &ExecContext) -> Resu
             output: Queue::default(),
         }),
     })
+}
+
+/// A constraint that may be violated for a while does not say who holds a key.
+fn check_arbiters(clause: &OnConflict, table: &TableDesc, ctx: &ExecContext) -> Result<()> {
+    for constraint in table.constraints.iter().filter(|constraint| constraint.deferrable) {
+        let (ConstraintKind::PrimaryKey { index, .. } | ConstraintKind::Unique { index, .. }) = &constraint.kind else {
+            continue;
+        };
+        if clause.arbiters.is_empty() || clause.arbiters.contains(index) {
+            let schema = ctx.shared.names.snapshot.schema_name(table.schema).unwrap_or("public");
+            return Err(crate::error!(
+                OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters"
+            )
+            .table(schema, &table.name)
+            .constraint(&constraint.name));
+        }
+    }
+    Ok(())
 }
 
 /// UPDATE and DELETE.
@@ -142,7 +164,7 @@ impl ChangeRows {
         match &self.assignments {
             None => {
                 self.table.delete(txn, &write, id, &old)?;
-                pending.deleted(&self.spec.table, &old, ctx)?;
+                pending.deleted(&self.spec.table, &old, ctx);
             }
             Some(assignments) => {
                 let mut new = old.clone();
@@ -151,7 +173,7 @@ impl ChangeRows {
                 }
                 finish_row(&self.spec.table, &self.spec.generated, &self.spec.checks, &mut new, ctx)?;
                 self.table.update(txn, &write, id, &old, &new)?;
-                pending.updated(&self.spec.table, &old, &new, ctx)?;
+                pending.updated(&self.spec.table, &old, &new, ctx);
                 row.splice(..width, new);
             }
         }

@@ -267,11 +267,14 @@ impl Parser<'_> {
 
     fn timing(&mut self) -> Result<Timing> {
         let mut timing = Timing::default();
+        let mut never = false;
         loop {
-            if self.eat_words(&["not", "deferrable"])
-                || self.eat_words(&["initially", "immediate"])
-                || self.eat_word("enforced")
-            {
+            if never && timing.deferrable {
+                crate::bail!(SYNTAX_ERROR, "constraint declared INITIALLY DEFERRED must be DEFERRABLE");
+            }
+            if self.eat_words(&["initially", "immediate"]) || self.eat_word("enforced") {
+            } else if self.eat_words(&["not", "deferrable"]) {
+                never = true;
             } else if self.eat_word("deferrable") {
                 timing.deferrable = true;
             } else if self.eat_words(&["initially", "deferred"]) {

@@ -41,7 +41,7 @@ impl Store {
     }
 
     fn write(&self) -> WriteContext<'_> {
-        WriteContext { evaluator: &NoEvaluator, cancel: &self.cancel, io: IoContext::fixed() }
+        WriteContext { evaluator: &NoEvaluator, cancel: &self.cancel, io: IoContext::fixed(), duplicates: None }
     }
 
     /// Inserts a row in its own transaction.

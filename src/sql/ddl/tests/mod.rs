@@ -57,6 +57,7 @@ impl Bench {
                 tables: &self.tables,
                 eval: &eval,
                 see: &|_| {},
+                waits: &|_| false,
                 role,
                 notices: Vec::new(),
             };
@@ -119,7 +120,7 @@ impl Bench {
         let txn = self.manager.begin(Isolation::ReadCommitted, false);
         txn.begin_statement();
         let eval = EvalContext::detached();
-        let write = WriteContext { evaluator: &NoEvaluator, cancel: &eval.cancel, io: eval.io() };
+        let write = WriteContext { evaluator: &NoEvaluator, cancel: &eval.cancel, io: eval.io(), duplicates: None };
         self.tables.open(txn.as_ref(), &desc)?.insert_batch(txn.as_ref(), &write, rows)?;
         txn.commit()
     }
