@@ -74,7 +74,10 @@ impl Session {
         let table = copy_table(&names, name, true)?;
         txn.lock_table(table.oid, TableLock::RowExclusive, Wait::Block, &self.core.cancel)?;
         let names = self.core.names();
-        let table = names.snapshot.table(table.oid).cloned().unwrap_or(table);
+        // It may have been dropped while somebody else had it locked.
+        let Some(table) = names.snapshot.table(table.oid).cloned() else {
+            bail!(UNDEFINED_TABLE, "relation \"{}\" does not exist", table.name)
+        };
         if txn.read_only() {
             bail!(READ_ONLY_SQL_TRANSACTION, "cannot execute COPY FROM in a read-only transaction");
         }

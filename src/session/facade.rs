@@ -222,6 +222,11 @@ impl SessionFacade for Core {
         Ok(true)
     }
 
+    fn blocking_pids(&self, pid: i32) -> Vec<i32> {
+        let awaited = self.engine.txns.awaited_locks().into_iter().find(|lock| lock.process == pid);
+        awaited.map(|lock| lock.blockers).unwrap_or_default()
+    }
+
     fn transaction_id(&self) -> Result<i64> {
         Ok(i64::try_from(self.transaction().id()).unwrap_or(i64::MAX))
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::catalog::descriptor::RelationDesc;
-use crate::catalog::system::live::{ActivityRow, SettingRow};
+use crate::catalog::system::live::{ActivityRow, LockRow, SettingRow};
 use crate::catalog::system::{self, LiveState, SystemContext};
 use crate::catalog::{Names, Relation};
 use crate::common::clock;
 use crate::error::Result;
 use crate::sql::eval::SessionFacade;
 use crate::sql::eval::context::CatalogQuestion;
+use crate::txn::{AdvisoryKey, LockTarget, TableLock};
 use crate::types::{Datum, Oid};
 
 use super::catalog_facade::catalog_answer;
@@ -55,6 +56,29 @@ pub(super) fn answer(core: &Core, question: &CatalogQuestion<'_>) -> Result<Opti
     catalog_answer(&core.names(), question)
 }
 
+impl Live<'_> {
+    fn lock_row(&self, pid: i32, on: LockTarget, granted: bool) -> LockRow {
+        let session = u32::try_from(pid).ok().and_then(|pid| self.core.engine.session(pid));
+        let mut row =
+            LockRow { kind: on.kind().to_owned(), pid, mode: on.mode().to_owned(), granted, ..LockRow::default() };
+        let database = session.map(|session| session.database);
+        match on {
+            // The low half of the number, as `xid` shows it.
+            LockTarget::Transaction(id) => row.transaction = Some(id as u32),
+            LockTarget::Relation(oid, _) => (row.database, row.relation) = (database, Some(oid)),
+            LockTarget::Advisory(key, _) => {
+                row.database = database;
+                let (class, object, sub) = match key {
+                    AdvisoryKey::Big(key) => ((key as u64 >> 32) as u32, key as u32, 1),
+                    AdvisoryKey::Pair(first, second) => (first.cast_unsigned(), second.cast_unsigned(), 2),
+                };
+                (row.class, row.object, row.sub) = (Some(Oid(class)), Some(Oid(object)), Some(sub));
+            }
+        }
+        row
+    }
+}
+
 impl LiveState for Live<'_> {
     fn settings(&self) -> Vec<SettingRow> {
         let settings = self.core.settings.lock();
@@ -71,8 +95,10 @@ impl LiveState for Live<'_> {
         let shared = self.core.engine.catalog.shared();
         let mut rows = Vec::new();
         let reader = self.core.role().ok();
+        let awaited = self.core.engine.txns.awaited_locks();
         for session in self.core.engine.sessions() {
             let activity = session.activity.lock().clone();
+            let wait = awaited.iter().find(|lock| u32::try_from(lock.process) == Ok(session.pid));
             rows.push(ActivityRow {
                 database: shared.databases.get(&session.database).map_or_else(String::new, |d| d.name.clone()),
                 pid: i32::try_from(session.pid).unwrap_or(0),
@@ -84,13 +110,31 @@ impl LiveState for Live<'_> {
                 xact_start: activity.transaction_micros,
                 query_start: Some(activity.query_micros).filter(|micros| *micros != 0),
                 state_change: Some(activity.state_micros),
+                wait_event_type: wait.map(|_| "Lock".to_owned()),
+                wait_event: wait.map(|lock| lock.on.kind().to_owned()),
                 state: activity.state.to_owned(),
                 query: match &reader {
                     Some(role) if role.superuser || role.name == session.user => activity.query,
                     _ => "<insufficient privilege>".to_owned(),
                 },
-                ..ActivityRow::default()
             });
+        }
+        rows
+    }
+
+    fn locks(&self) -> Vec<LockRow> {
+        let (held, awaited) = (self.core.engine.txns.held_locks(), self.core.engine.txns.awaited_locks());
+        let mut rows: Vec<LockRow> = held.iter().map(|lock| self.lock_row(lock.process, lock.on, true)).collect();
+        for lock in &awaited {
+            rows.push(self.lock_row(lock.process, lock.on, false));
+            // Every transaction holds its own number; it is listed for those that somebody waits for.
+            if let LockTarget::Transaction(_) = lock.on {
+                let own = |process: &i32| LockRow {
+                    mode: TableLock::Exclusive.name().to_owned(),
+                    ..self.lock_row(*process, lock.on, true)
+                };
+                rows.extend(lock.blockers.first().map(own));
+            }
         }
         rows
     }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use crate::catalog::Names;
-use crate::catalog::descriptor::{RelationDesc, TableDesc};
+use crate::catalog::descriptor::{IndexDesc, RelationDesc, TableDesc};
 use crate::error::Result;
 use crate::sql::ast::Statement;
 use crate::sql::binder::{self, BindEnv, Params};
 use crate::sql::executor::explain::Meters;
 use crate::sql::executor::{self, ExecContext, Operator, Runner, Shared, SystemRows};
-use crate::sql::logical::Field;
+use crate::sql::expr::Expr;
+use crate::sql::logical::{Field, LogicalPlan};
 use crate::sql::optimizer;
-use crate::sql::physical::{Node, Op};
+use crate::sql::physical::Node;
 use crate::sql::planner::{self, Statistics};
+use crate::sql::walk;
 use crate::txn::{TableLock, Wait};
 use crate::types::{Datum, Oid, SqlType};
 
@@ -52,6 +54,11 @@ impl Statistics for Counts<'_> {
     fn row_count(&self, table: &TableDesc) -> f64 {
         self.0.engine.tables.estimate(table)
     }
+
+    fn covers(&self, index: &IndexDesc) -> bool {
+        let Some(made) = self.0.engine.tables.made_at(index.storage) else { return true };
+        self.0.running().is_none_or(|txn| txn.isolation().per_statement() || made <= txn.snapshot_ts())
+    }
 }
 
 /// Rows of system relations as this session sees them.
@@ -82,40 +89,42 @@ pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: Option<&[O
     let logical = binder::bind(statement, &env, &mut params)?;
     let params = params.resolved()?;
     let fields = logical.fields().to_vec();
-    let node = planner::plan(optimizer::optimize(logical), &Counts(core))?;
+    let mut logical = optimizer::optimize(logical);
+    let mut locks = Vec::new();
+    collect_locks(&mut logical, &mut locks);
+    let node = planner::plan(logical, &Counts(core))?;
     let (verb, returns_rows) = match statement {
         Statement::Insert(insert) => ("INSERT", !insert.returning.is_empty()),
         Statement::Update(update) => ("UPDATE", !update.returning.is_empty()),
         Statement::Delete(delete) => ("DELETE", !delete.returning.is_empty()),
         _ => ("SELECT", true),
     };
-    let mut locks = Vec::new();
-    collect_locks(&node, &mut locks);
     Ok(Planned { node: Arc::new(node), fields, params, returns_rows, verb, names, locks })
 }
 
-/// The tables of a plan with the locks that it needs, those in subqueries too.
-fn collect_locks(node: &Node, out: &mut Vec<(Oid, TableLock)>) {
+/// The tables of a plan with the locks that it needs, those in subqueries too. Changes nothing.
+fn collect_locks(plan: &mut LogicalPlan, out: &mut Vec<(Oid, TableLock)>) {
     let mut add = |oid: Oid, mode: TableLock| match out.iter_mut().find(|item| item.0 == oid) {
         Some(item) => item.1 = item.1.max(mode),
         None => out.push((oid, mode)),
     };
-    match &node.op {
-        Op::TableScan { scan, .. } | Op::IndexScan { scan, .. } => add(scan.table.oid, TableLock::AccessShare),
-        Op::Modify { spec, .. } => add(spec.table.oid, TableLock::RowExclusive),
-        Op::LockRows { targets, .. } => targets.iter().for_each(|target| add(target.table.oid, TableLock::RowShare)),
-        Op::With { ctes, .. } => {
-            for cte in ctes {
-                if let Some((term, _)) = &cte.recursive {
-                    collect_locks(term, out);
-                }
-            }
+    match plan {
+        LogicalPlan::Scan(scan) => add(scan.table.oid, TableLock::AccessShare),
+        LogicalPlan::Modify(modify) => add(modify.table.oid, TableLock::RowExclusive),
+        LogicalPlan::LockRows { targets, .. } => {
+            targets.iter().for_each(|target| add(target.table.oid, TableLock::RowShare));
         }
         _ => {}
     }
-    for input in node.op.inputs() {
-        collect_locks(input, out);
+    walk::for_each_expr_mut(plan, &mut |expr| collect_subquery_locks(expr, out));
+    walk::for_each_input_mut(plan, &mut |input| collect_locks(input, out));
+}
+
+fn collect_subquery_locks(expr: &mut Expr, out: &mut Vec<(Oid, TableLock)>) {
+    if let Expr::Subquery(subquery) = expr {
+        collect_locks(Arc::make_mut(&mut subquery.plan), out);
     }
+    walk::for_each_child_mut(expr, &mut |child| collect_subquery_locks(child, out));
 }
 
 impl Planned {

@@ -18,7 +18,7 @@ use crate::pgwire::host::IdleLimit;
 use crate::pgwire::{Connection, Format, Frontend, Login, Sink, backend};
 use crate::sql::ast::{ParsedStatement, Statement};
 use crate::sql::parser;
-use crate::txn::{SavepointId, SessionLocks};
+use crate::txn::{Isolation, SavepointId, SessionLocks};
 use crate::types::{Datum, Oid, wire};
 
 use super::core::{Core, State};
@@ -51,6 +51,8 @@ pub struct Session {
     pub(super) core: Arc<Core>,
     pub(super) block: Block,
     pub(super) savepoints: Vec<Savepoint>,
+    /// Level and read-only mode of a block that failed and was undone, for AND CHAIN.
+    pub(super) failed_modes: Option<(Isolation, bool)>,
     pub(super) prepared: HashMap<String, Prepared>,
     pub(super) portals: HashMap<String, Portal>,
     /// Skipping until Sync after an error in the extended protocol.
@@ -119,6 +121,7 @@ impl Session {
             core,
             block: Block::None,
             savepoints: Vec::new(),
+            failed_modes: None,
             prepared: HashMap::new(),
             portals: HashMap::new(),
             skipping: false,
@@ -202,9 +205,26 @@ impl Session {
                     .retain(|_, portal| portal.cursor.as_ref().is_some_and(|cursor| cursor.hold && cursor.exhausted));
                 self.core.rollback();
             }
-            Block::Open | Block::Failed => self.block = Block::Failed,
+            Block::Open => self.abort(),
+            Block::Failed => {}
         }
         Ok(())
+    }
+
+    /// Fails the block: what it did since the last savepoint is undone at once, so that nobody waits for it; the block stays
+    /// until it is told to end.
+    fn abort(&mut self) {
+        self.block = Block::Failed;
+        let Some(txn) = self.core.running() else { return };
+        if let Some(savepoint) = self.savepoints.last() {
+            txn.rollback_to(savepoint.id);
+            return;
+        }
+        self.failed_modes = Some((txn.isolation(), txn.read_only()));
+        self.portals.retain(|_, portal| portal.cursor.as_ref().is_some_and(|c| c.hold && c.exhausted));
+        let started = self.core.entry.activity.lock().transaction_micros;
+        self.core.rollback();
+        self.core.entry.activity.lock().transaction_micros = started;
     }
 
     /// Ends the implicit transaction, if one is open.
@@ -274,7 +294,13 @@ impl Session {
         {
             bail!(ACTIVE_SQL_TRANSACTION, "{name} cannot be executed within a pipeline");
         }
-        let prepared = self.prepare(Some(statement), None, false)?;
+        let mut prepared = self.prepare(Some(Arc::clone(&statement)), None, false)?;
+        // What the tables are when they are locked is what the client gets.
+        while let Some(plan) = &prepared.plan
+            && !plan.lock(&self.core)?
+        {
+            prepared = self.prepare(Some(Arc::clone(&statement)), None, false)?;
+        }
         let fields = prepared.fields.clone();
         let mut portal =
             Portal { prepared, params: Vec::new(), formats: Vec::new(), state: PortalState::Ready, cursor: None };

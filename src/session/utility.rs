@@ -170,9 +170,10 @@ impl Session {
             }
             return Ok(Effect::tag(word));
         }
-        let (isolation, read_only) = match self.core.running() {
-            Some(txn) => (txn.isolation(), txn.read_only()),
-            None => (self.core.isolation(), false),
+        let (isolation, read_only) = match (self.core.running(), self.failed_modes.take()) {
+            (Some(txn), _) => (txn.isolation(), txn.read_only()),
+            (None, Some(modes)) => modes,
+            (None, None) => (self.core.isolation(), false),
         };
         let failed = self.block == Block::Failed;
         self.block = Block::None;
@@ -466,15 +467,9 @@ impl Session {
                 let wait = if *nowait { Wait::NoWait } else { Wait::Block };
                 for name in tables {
                     let relation = names.relation(&name.parts)?;
-                    self.core.transaction().lock_table(relation.oid(), mode, wait, &self.core.cancel).map_err(
-                        |mut error| {
-                            if *nowait && error.sqlstate() == SqlState::LOCK_NOT_AVAILABLE {
-                                error.report_mut().message =
-                                    format!("could not obtain lock on relation \"{}\"", relation.name());
-                            }
-                            error
-                        },
-                    )?;
+                    if !self.core.transaction().lock_table(relation.oid(), mode, wait, &self.core.cancel)? {
+                        bail!(LOCK_NOT_AVAILABLE, "could not obtain lock on relation \"{}\"", relation.name());
+                    }
                 }
                 Ok(Effect::tag("LOCK TABLE"))
             }

@@ -233,7 +233,7 @@ pub struct Modify {
     /// What to do.
     pub action: ModifyAction,
     /// RETURNING over the table's live columns (new row; old row for DELETE), in `table.columns` order, then the FROM/USING
-    /// columns of the input; empty when absent.
+    /// columns of the input, or `xmax` and `tableoid` for INSERT; empty when absent.
     pub returning: Vec<Expr>,
     /// Output columns of RETURNING.
     pub fields: Vec<Field>,

@@ -232,6 +232,16 @@ impl Table {
         Ok(IndexScan { table: self.clone(), txn: Arc::clone(txn), view, index, collector, batch_rows, range, rest })
     }
 
+    /// Whether a row would be found by an index scan, as far as its key goes.
+    ///
+    /// # Errors
+    /// `XX000` when the table has no such ordered index; those of the evaluator.
+    pub fn in_range(&self, evaluator: &dyn IndexEvaluator, spec: &IndexScanSpec, row: &[Datum]) -> Result<bool> {
+        let plan = &self.index(spec.index)?.plan;
+        let Some(range) = plan.byte_range(&spec.prefix, &spec.lower, &spec.upper) else { return Ok(false) };
+        Ok(plan.key(row, evaluator)?.is_some_and(|key| range.contains(&plan.encoded(&key))))
+    }
+
     /// The row with a key of a unique index, if the present command sees it: the short way for point queries on a primary
     /// key. A key with NULL finds nothing.
     ///

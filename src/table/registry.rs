@@ -30,6 +30,8 @@ pub struct Tables {
     seed: u64,
     tables: RwLock<HashMap<StorageId, Arc<TableState>>>,
     indexes: RwLock<HashMap<StorageId, Arc<IndexState>>>,
+    /// When indexes were made, those made since the start: they hold nothing of older versions.
+    made: RwLock<HashMap<StorageId, u64>>,
 }
 
 /// State of one incarnation of a table.
@@ -58,7 +60,7 @@ impl Tables {
     /// An empty registry; `seed` is a random number that keeps hashed keys unpredictable.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, tables: RwLock::default(), indexes: RwLock::default() }
+        Self { seed, tables: RwLock::default(), indexes: RwLock::default(), made: RwLock::default() }
     }
 
     pub(super) fn table_state(&self, storage: StorageId) -> Arc<TableState> {
@@ -103,6 +105,18 @@ impl Tables {
     pub fn forget(&self, storage: StorageId) {
         self.tables.write().remove(&storage);
         self.indexes.write().remove(&storage);
+        self.made.write().remove(&storage);
+    }
+
+    /// Notes the commit that made an index.
+    pub fn note_made(&self, index: StorageId, ts: u64) {
+        self.made.write().insert(index, ts);
+    }
+
+    /// The commit that made an index, if that was since the start: it has no entries for what older snapshots show.
+    #[must_use]
+    pub fn made_at(&self, index: StorageId) -> Option<u64> {
+        self.made.read().get(&index).copied()
     }
 
     /// Forgets the state of a table's rows and all its indexes.

@@ -1,8 +1,9 @@
 //! Lock tables: who holds what in which modes, who waits.
 //!
 //! One structure serves rows (four strengths), tables (eight modes) and advisory keys (two). A holder is a party with a set
-//! of modes; a party never conflicts with itself. Waiters queue: a newcomer that is willing to wait stands behind earlier waiters whose
-//! mode conflicts with its own, so that a stream of shared lockers does not starve a writer. Waiting
+//! of modes; a party never conflicts with itself. Waiters queue. A newcomer to a table or an advisory key stands behind earlier
+//! waiters whose mode conflicts with its own, so that a stream of readers does not starve data definition; a newcomer to a row passes
+//! them when no holder is in its way, as in PostgreSQL, so that foreign keys do not wait behind a waiter. Waiting
 //! polls the cancel flag, and every wait is in the waits-for graph.
 
 use std::hash::{BuildHasher, Hash};
@@ -14,6 +15,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::common::{CancelFlag, clock};
 use crate::error::Result;
+use crate::txn::lock_view::LockTarget;
 use crate::txn::row_store::{Strength, Wait};
 use crate::txn::waits::Waits;
 
@@ -169,15 +171,18 @@ pub(super) struct LockTable<K> {
     shards: Box<[Shard<K>]>,
     hasher: foldhash::fast::RandomState,
     conflicts: &'static [Modes],
+    /// Whether a newcomer that meets no holder's lock stands behind waiters all the same.
+    queues: bool,
 }
 
 impl<K: Hash + Eq + Copy> LockTable<K> {
-    pub(super) fn new(conflicts: &'static [Modes]) -> Self {
+    pub(super) fn new(conflicts: &'static [Modes], queues: bool) -> Self {
         let shard = || Shard { entries: Mutex::default(), freed: Condvar::new() };
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             hasher: foldhash::fast::RandomState::default(),
             conflicts,
+            queues,
         }
     }
 
@@ -195,7 +200,7 @@ impl<K: Hash + Eq + Copy> LockTable<K> {
         mode: u8,
         wait: Wait,
         party: &Party<'_>,
-        describe: impl Fn(u64) -> String,
+        target: impl Fn(u64) -> LockTarget,
     ) -> Result<Option<Modes>> {
         let shard = self.shard(&key);
         let mut entries = shard.entries.lock();
@@ -204,7 +209,7 @@ impl<K: Hash + Eq + Copy> LockTable<K> {
         if before & (1 << mode) != 0 {
             return Ok(Some(before));
         }
-        if self.obstacles(entry, mode, party, wait == Wait::Block).is_empty() {
+        if self.obstacles(entry, mode, party, self.queues && wait == Wait::Block).is_empty() {
             entry.set(party.owner, before | (1 << mode));
             return Ok(Some(before));
         }
@@ -212,7 +217,7 @@ impl<K: Hash + Eq + Copy> LockTable<K> {
             return Ok(None);
         }
         entry.waiters.push((party.waiter, mode));
-        let outcome = self.wait(shard, &mut entries, key, mode, party, describe);
+        let outcome = self.wait(shard, &mut entries, key, mode, party, target);
         party.waits.leave(party.waiter, party.session);
         let entry = entries.get_mut(&key).expect("a waiter keeps the entry");
         entry.waiters.retain(|waiter| *waiter != (party.waiter, mode));
@@ -233,7 +238,7 @@ impl<K: Hash + Eq + Copy> LockTable<K> {
         key: K,
         mode: u8,
         party: &Party<'_>,
-        describe: impl Fn(u64) -> String,
+        target: impl Fn(u64) -> LockTarget,
     ) -> Result<()> {
         let started = clock::monotonic();
         let mut entered: Vec<u64> = Vec::new();
@@ -242,8 +247,8 @@ impl<K: Hash + Eq + Copy> LockTable<K> {
             let obstacles = self.obstacles(entry, mode, party, true);
             let Some(first) = obstacles.first() else { return Ok(()) };
             if obstacles != entered {
-                let what = describe(*first);
-                party.waits.enter(party.waiter, party.session, party.process, obstacles.clone(), what)?;
+                let on = target(*first);
+                party.waits.enter(party.waiter, party.session, party.process, obstacles.clone(), on)?;
                 entered = obstacles;
             }
             shard.freed.wait_for(entries, poll_for(started, party.timeout));
@@ -328,7 +333,7 @@ mod tests {
     #[test]
     fn locks_conflict_wait_and_time_out() {
         let (waits, cancel) = (Waits::default(), CancelFlag::new());
-        let table: LockTable<u32> = LockTable::new(ROW_CONFLICTS);
+        let table: LockTable<u32> = LockTable::new(ROW_CONFLICTS, false);
         let timeout = Some(Duration::from_millis(5));
         let party = |owner| Party {
             owner,
@@ -340,7 +345,7 @@ mod tests {
             cancel: &cancel,
             waits: &waits,
         };
-        let take = |owner, mode, wait| table.acquire(7, mode, wait, &party(owner), |_| String::new());
+        let take = |owner, mode, wait| table.acquire(7, mode, wait, &party(owner), LockTarget::Transaction);
         assert_eq!(take(1, 0, Wait::Block).unwrap(), Some(0));
         assert_eq!(take(2, 2, Wait::Skip).unwrap(), Some(0));
         assert_eq!(take(3, 3, Wait::NoWait).unwrap(), None);

@@ -16,7 +16,7 @@ use crate::txn::chunks::Chunk;
 use crate::txn::commit::Sequencer;
 use crate::txn::counts::Counts;
 use crate::txn::inflight::Inserting;
-use crate::txn::locks::{ADVISORY_CONFLICTS, AdvisoryKey, LockTable, ROW_CONFLICTS, TABLE_CONFLICTS, TableLock};
+use crate::txn::locks::{ADVISORY_CONFLICTS, AdvisoryKey, LockTable, ROW_CONFLICTS, TABLE_CONFLICTS};
 use crate::txn::options::{Isolation, TxnOptions, TxnStats};
 use crate::txn::record::{Garbage, Head, PENDING, u64_at};
 use crate::txn::recovery;
@@ -60,19 +60,6 @@ pub(super) struct Counters {
     pub(super) collected: AtomicU64,
 }
 
-/// A lock that is held, for `pg_locks`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeldLock {
-    /// The table, or 0 for an advisory lock.
-    pub table: Oid,
-    /// The advisory key.
-    pub advisory: Option<AdvisoryKey>,
-    /// The transaction, or the session for a session's advisory lock.
-    pub owner: u64,
-    /// PostgreSQL's mode name.
-    pub mode: &'static str,
-}
-
 /// Shared by all sessions of a store.
 pub struct TxnManager {
     pub(super) kv: Arc<dyn Kv>,
@@ -82,6 +69,8 @@ pub struct TxnManager {
     pub(super) table_locks: LockTable<Oid>,
     pub(super) advisory_locks: LockTable<AdvisoryKey>,
     pub(super) waits: Waits,
+    /// The process of each session that has taken advisory locks.
+    pub(super) session_processes: Mutex<HashMap<u64, i32>>,
     pub(super) inserting: Inserting,
     pub(super) cache: RowCache,
     pub(super) chunks: ChunkCache<Arc<Chunk>>,
@@ -113,10 +102,11 @@ impl TxnManager {
         let ids = kv.get(Cf::Default, &mark_key("txn"))?.and_then(|value| u64_at(&value, 0)).unwrap_or(1);
         Ok(Arc::new(Self {
             snapshots: Arc::new(Snapshots::new(newest)),
-            row_locks: LockTable::new(ROW_CONFLICTS),
-            table_locks: LockTable::new(TABLE_CONFLICTS),
-            advisory_locks: LockTable::new(ADVISORY_CONFLICTS),
+            row_locks: LockTable::new(ROW_CONFLICTS, false),
+            table_locks: LockTable::new(TABLE_CONFLICTS, true),
+            advisory_locks: LockTable::new(ADVISORY_CONFLICTS, true),
             waits: Waits::default(),
+            session_processes: Mutex::default(),
             inserting: Inserting::default(),
             cache: RowCache::new(options.row_cache_bytes),
             chunks: ChunkCache::new(options.scan_cache_bytes),
@@ -278,34 +268,5 @@ impl TxnManager {
     pub(super) fn writer_of(&self, storage: StorageId, row: RowId) -> Option<u64> {
         let inserter = self.inserting.owner(storage, row);
         inserter.or_else(|| self.row_locks.holder_of((storage, row), crate::txn::locks::WRITTEN))
-    }
-
-    /// Processes that the transaction waits for, as `pg_blocking_pids`.
-    #[must_use]
-    pub fn blocking_processes(&self, txn: u64) -> Vec<i32> {
-        let active = self.active.lock();
-        let process = |id: &u64| active.get(id).map(|member| member.process.load(Ordering::Relaxed));
-        self.waits.blockers(txn).iter().filter_map(process).collect()
-    }
-
-    /// Table and advisory locks held now.
-    #[must_use]
-    pub fn held_locks(&self) -> Vec<HeldLock> {
-        let mut locks = Vec::new();
-        for (table, owner, modes) in self.table_locks.held() {
-            for mode in TableLock::ALL {
-                if modes & (1 << mode as u16) != 0 {
-                    locks.push(HeldLock { table, advisory: None, owner, mode: mode.name() });
-                }
-            }
-        }
-        for (key, owner, modes) in self.advisory_locks.held() {
-            for (bit, mode) in [TableLock::Share, TableLock::Exclusive].iter().enumerate() {
-                if modes & (1 << bit) != 0 {
-                    locks.push(HeldLock { table: Oid(0), advisory: Some(key), owner, mode: mode.name() });
-                }
-            }
-        }
-        locks
     }
 }

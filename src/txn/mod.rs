@@ -9,7 +9,7 @@
 //! * [`TxnManager`], [`Transaction`], [`View`]: what others use. [`RowStore`]: the part of it that tables use.
 //! * `snapshot`, `locks`, `waits`, `inflight`: who sees and holds what. `buffer`: what is not committed.
 //! * `access`, `chunks`, `writes`: reading rows one by one and by the thousand, and writing them. `commit`, `serializable`: order. `gc`, `collector`, `recovery`: cleaning up.
-//! * `sequences`, `counts`, `session_locks`: beside rows. `record`: bytes.
+//! * `lock_view`: locks as others see them. `sequences`, `counts`, `session_locks`: beside rows. `record`: bytes.
 
 mod access;
 mod buffer;
@@ -19,6 +19,7 @@ mod commit;
 mod counts;
 mod gc;
 mod inflight;
+mod lock_view;
 mod locks;
 mod manager;
 mod options;
@@ -38,8 +39,9 @@ mod tests;
 
 pub use chunks::{CHUNK_ROWS, Chunk, ChunkPart, ChunkRead};
 pub use collector::Collector;
+pub use lock_view::{AwaitedLock, HeldLock, LockTarget};
 pub use locks::{AdvisoryKey, TableLock};
-pub use manager::{HeldLock, Sweeper, TxnManager};
+pub use manager::{Sweeper, TxnManager};
 pub use options::{Isolation, LockTimeout, TxnOptions, TxnStats};
 pub use row_store::{EntryVisitor, Locked, RowId, RowIdRange, RowState, RowStore, RowVisitor, Strength, Wait};
 pub use sequences::{SequenceSpec, SequenceState};

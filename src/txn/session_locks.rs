@@ -7,10 +7,11 @@ use parking_lot::Mutex;
 
 use crate::common::CancelFlag;
 use crate::error::Result;
+use crate::txn::lock_view::LockTarget;
 use crate::txn::locks::{AdvisoryKey, Party};
 use crate::txn::manager::TxnManager;
 use crate::txn::row_store::Wait;
-use crate::txn::transaction::{Transaction, describe_advisory};
+use crate::txn::transaction::Transaction;
 
 /// A session's advisory locks; all are released when it is dropped.
 pub struct SessionLocks {
@@ -52,9 +53,10 @@ impl SessionLocks {
         let taken = self
             .manager
             .advisory_locks
-            .acquire(key, u8::from(!shared), wait, &party, |_| describe_advisory(key, shared));
+            .acquire(key, u8::from(!shared), wait, &party, |_| LockTarget::Advisory(key, shared));
         let taken = taken.map_err(|error| txn.count_failure(error))?.is_some();
         if taken {
+            self.manager.session_processes.lock().insert(self.id, party.process);
             *self.held.lock().entry((key, shared)).or_default() += 1;
         }
         Ok(taken)
@@ -85,5 +87,6 @@ impl SessionLocks {
 impl Drop for SessionLocks {
     fn drop(&mut self) {
         self.unlock_all();
+        self.manager.session_processes.lock().remove(&self.id);
     }
 }

@@ -14,6 +14,7 @@ use crate::common::{CancelFlag, clock};
 use crate::error::{Error, Result, SqlState};
 use crate::storage::Cf;
 use crate::txn::buffer::{Buffer, Held, Restart};
+use crate::txn::lock_view::LockTarget;
 use crate::txn::locks::{self, AdvisoryKey, Party, TableLock};
 use crate::txn::manager::{Member, TxnManager};
 use crate::txn::options::Isolation;
@@ -256,8 +257,8 @@ impl Transaction {
     /// # Errors
     /// `40P01`, `55P03` by lock_timeout, `57014`.
     pub fn lock_table(&self, oid: Oid, mode: TableLock, wait: Wait, cancel: &CancelFlag) -> Result<bool> {
-        let describe = |_| format!("{} on relation {oid}", mode.name());
-        let taken = self.manager.table_locks.acquire(oid, mode as u8, wait, &self.party(cancel), describe);
+        let target = |_| LockTarget::Relation(oid, mode);
+        let taken = self.manager.table_locks.acquire(oid, mode as u8, wait, &self.party(cancel), target);
         Ok(self.hold(taken, |before| Held::Table(oid, before))?.is_some())
     }
 
@@ -269,7 +270,7 @@ impl Transaction {
         let taken = self
             .manager
             .advisory_locks
-            .acquire(key, u8::from(!shared), wait, &self.party(cancel), |_| describe_advisory(key, shared));
+            .acquire(key, u8::from(!shared), wait, &self.party(cancel), |_| LockTarget::Advisory(key, shared));
         Ok(self.hold(taken, |before| Held::Advisory(key, before))?.is_some())
     }
 
@@ -321,10 +322,9 @@ impl Transaction {
             return Ok(());
         }
         let party = self.party(cancel);
-        let what = format!("ShareLock on transaction {id}");
         party
             .waits
-            .enter(party.waiter, party.session, party.process, vec![id], what)
+            .enter(party.waiter, party.session, party.process, vec![id], LockTarget::Transaction(id))
             .map_err(|e| self.count_failure(e))?;
         let started = clock::monotonic();
         let outcome = loop {
@@ -412,17 +412,6 @@ pub(super) const TOKEN_UNDONE: u64 = 0xffff;
 pub(super) fn token(manager: &TxnManager, id: u64) -> u64 {
     let undone = manager.active.lock().get(&id).map_or(0, |member| member.undone.load(Ordering::Acquire));
     id << 16 | (undone & TOKEN_UNDONE)
-}
-
-/// As in a deadlock report of PostgreSQL: database, two key halves, key space.
-pub(super) fn describe_advisory(key: AdvisoryKey, shared: bool) -> String {
-    let mode = if shared { "ShareLock" } else { "ExclusiveLock" };
-    match key {
-        AdvisoryKey::Big(key) => format!("{mode} on advisory lock [0,{},{},1]", (key as u64) >> 32, key as u32),
-        AdvisoryKey::Pair(first, second) => {
-            format!("{mode} on advisory lock [0,{},{},2]", first.cast_unsigned(), second.cast_unsigned())
-        }
-    }
 }
 
 impl Drop for Transaction {

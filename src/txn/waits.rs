@@ -9,13 +9,13 @@ use parking_lot::Mutex;
 
 use crate::error;
 use crate::error::{Error, Result};
+use crate::txn::lock_view::LockTarget;
 
 /// A wait that goes on.
 struct Waiting {
     blockers: Vec<u64>,
     process: i32,
-    /// Such as `ShareLock on transaction 12`.
-    what: String,
+    on: LockTarget,
 }
 
 /// The waits-for graph.
@@ -42,13 +42,13 @@ impl Waits {
         session: Option<u64>,
         process: i32,
         blockers: Vec<u64>,
-        what: String,
+        on: LockTarget,
     ) -> Result<()> {
         let mut graph = self.graph.lock();
         if let Some(session) = session {
             graph.waits_as.insert(session, party);
         }
-        graph.waiting.insert(party, Waiting { blockers, process, what });
+        graph.waiting.insert(party, Waiting { blockers, process, on });
         let mut path = vec![party];
         if graph.leads_back(party, party, &mut path) {
             let error = graph.deadlock(&path);
@@ -66,6 +66,12 @@ impl Waits {
     /// The parties that a party waits for.
     pub(super) fn blockers(&self, party: u64) -> Vec<u64> {
         self.graph.lock().waiting.get(&party).map(|waiting| waiting.blockers.clone()).unwrap_or_default()
+    }
+
+    /// Everybody who waits: process, what for, the parties in the way.
+    pub(super) fn all(&self) -> Vec<(i32, LockTarget, Vec<u64>)> {
+        let graph = self.graph.lock();
+        graph.waiting.values().map(|waiting| (waiting.process, waiting.on, waiting.blockers.clone())).collect()
     }
 }
 
@@ -105,7 +111,7 @@ impl Graph {
             let separator = if at > 0 { "\n" } else { "" };
             detail += &format!(
                 "{separator}Process {} waits for {}; blocked by process {}.",
-                waiting.process, waiting.what, next.process
+                waiting.process, waiting.on, next.process
             );
         }
         error!(DEADLOCK_DETECTED, "deadlock detected").detail(detail).hint("See server log for query details.")
@@ -120,13 +126,7 @@ mod tests {
     fn the_wait_that_closes_a_cycle_fails() {
         let waits = Waits::default();
         let enter = |party: u64, blockers: &[u64]| {
-            waits.enter(
-                party,
-                None,
-                party as i32,
-                blockers.to_vec(),
-                format!("ShareLock on transaction {}", blockers[0]),
-            )
+            waits.enter(party, None, party as i32, blockers.to_vec(), LockTarget::Transaction(blockers[0]))
         };
         enter(1, &[2]).unwrap();
         enter(2, &[5, 3]).unwrap();
@@ -144,7 +144,8 @@ mod tests {
     #[test]
     fn a_session_waits_through_its_transaction() {
         let waits = Waits::default();
-        waits.enter(1, Some(100), 1, vec![200], "a".into()).unwrap();
-        assert!(waits.enter(2, Some(200), 2, vec![100], "b".into()).is_err());
+        let on = LockTarget::Transaction(7);
+        waits.enter(1, Some(100), 1, vec![200], on).unwrap();
+        assert!(waits.enter(2, Some(200), 2, vec![100], on).is_err());
     }
 }

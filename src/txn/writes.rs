@@ -12,6 +12,7 @@ use crate::common::CancelFlag;
 use crate::error::Result;
 use crate::storage::{Cf, WriteBatch, keyspace};
 use crate::txn::buffer::{Held, body};
+use crate::txn::lock_view::LockTarget;
 use crate::txn::locks::{WRITTEN, row_mode};
 use crate::txn::record::{self, FIRST, PENDING, TS_AT};
 use crate::txn::row_store::{EntryVisitor, Locked, RowId, RowIdRange, RowState, RowStore, RowVisitor, Strength, Wait};
@@ -247,9 +248,13 @@ impl RowStore for Transaction {
             OwnNow::Inserted => return Ok(Locked::Same),
             OwnNow::Updated | OwnNow::Nothing => {}
         }
-        let describe = |blocker| format!("ShareLock on transaction {blocker}");
-        let taken =
-            self.manager.row_locks.acquire((table, row), row_mode(strength), wait, &self.party(cancel), describe);
+        let taken = self.manager.row_locks.acquire(
+            (table, row),
+            row_mode(strength),
+            wait,
+            &self.party(cancel),
+            LockTarget::Transaction,
+        );
         if self.hold(taken, |before| Held::Row((table, row), before))?.is_none() {
             if wait == Wait::Skip {
                 return Ok(Locked::Skipped);

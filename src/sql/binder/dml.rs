@@ -766,7 +766,7 @@ impl Binder<'_> {
         }
         let schema = self.schema_text(table, alias);
         self.levels.push(Level::default());
-        self.level().scope = scope.unwrap_or_else(|| row_scope(table, alias, schema));
+        self.level().scope = scope.unwrap_or_else(|| inserted_scope(table, alias, schema));
         let outputs = self.targets(targets, Place::Returning);
         let outputs = outputs.and_then(|outputs| {
             outputs
@@ -797,6 +797,27 @@ fn source_position(query: &ast::Query) -> u32 {
 fn table_fields(table: &TableDesc) -> Vec<Field> {
     let field = |column: &ColumnDesc| Field { name: column.name.clone(), ty: column.stored_type(), origin: None };
     table.columns.iter().map(field).collect()
+}
+
+/// What RETURNING of INSERT sees behind the table's columns: `xmax` is 0 unless the row was there before.
+const INSERTED_COLUMNS: [(&str, Oid); 2] = [("xmax", Oid::XID), ("tableoid", Oid::OID)];
+
+/// The names of an inserted row: the table's columns, then what [`INSERTED_COLUMNS`] lists.
+fn inserted_scope(table: &Arc<TableDesc>, alias: &str, schema: Option<String>) -> Scope {
+    let mut scope = row_scope(table, alias, schema);
+    for (name, ty) in INSERTED_COLUMNS {
+        scope.columns.push(ScopeColumn {
+            name: name.to_owned(),
+            ty: SqlType::of(ty),
+            index: scope.width,
+            rel: Some(0),
+            origin: None,
+            qualified_only: false,
+            system: true,
+        });
+        scope.width += 1;
+    }
+    scope
 }
 
 /// The names of one row of a table, without system columns.

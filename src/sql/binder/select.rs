@@ -52,6 +52,11 @@ impl Binder<'_> {
         }
         let from = self.from_list(&select.from)?;
         self.level().scope = from.scope;
+        for (at, (name, spec)) in select.windows.iter().enumerate() {
+            if select.windows[..at].iter().any(|earlier| earlier.0 == *name) {
+                return Err(crate::error!(WINDOWING_ERROR, "window \"{name}\" is already defined").at(spec.position));
+            }
+        }
         self.level().named_windows.clone_from(&select.windows);
         let mut plan = from.plan;
         if let Some(filter) = &select.filter {

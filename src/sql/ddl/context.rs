@@ -200,6 +200,13 @@ impl DdlContext<'_> {
         Ok(())
     }
 
+    /// Keeps writers out of a table until the end of the transaction, and then sees all that was committed before.
+    pub(super) fn lock_against_writers(&self, table: Oid) -> Result<()> {
+        self.txn.lock_table(table, TableLock::Share, Wait::Block, &self.eval.cancel)?;
+        self.txn.begin_statement();
+        Ok(())
+    }
+
     /// Has the keys and the state of a table's or index's storage removed when the transaction has committed.
     pub(super) fn discard_storage(&self, storage: StorageId) {
         self.txn.delete_storage(storage);

@@ -37,7 +37,7 @@ pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Re
         bail!(DUPLICATE_TABLE, "relation \"{name}\" already exists");
     }
     let method = method(&create.method)?;
-    ctx.lock_exclusively(table.oid)?;
+    ctx.lock_against_writers(table.oid)?;
     ctx.check_not_waiting(&table, "CREATE INDEX")?;
     let mut table = (*ctx.table_by_oid(table.oid)).clone();
     check_method_limits(create, method)?;

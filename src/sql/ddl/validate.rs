@@ -66,6 +66,12 @@ pub(super) fn build_index(ctx: &mut DdlContext<'_>, table: Oid, index: Oid) -> R
     let write = WriteContext { evaluator: &evaluator, cancel: &ctx.eval.cancel, io: eval.io(), duplicates: None };
     let open = ctx.tables.open(ctx.txn.as_ref(), &desc)?;
     let built = open.build_index(ctx.txn.as_ref(), &write, index);
+    if let Some(index) = desc.indexes.iter().find(|found| found.oid == index) {
+        let (tables, storage) = (Arc::clone(ctx.tables), index.storage);
+        // For this transaction's own statements, whose snapshot may be older than what was read just now.
+        tables.note_made(storage, ctx.txn.manager().visible_ts());
+        ctx.txn.on_commit(Box::new(move |ts| tables.note_made(storage, ts)));
+    }
     built.map(|_| ()).map_err(|mut error| {
         if error.report().table.is_some() {
             error.report_mut().schema = Some(schema_text(ctx, &desc));

@@ -328,6 +328,10 @@ pub trait SessionFacade: Send + Sync {
     fn signal_backend(&self, pid: i32, terminate: bool) -> Result<bool> {
         Ok(false)
     }
+    /// The backends that a backend waits for.
+    fn blocking_pids(&self, pid: i32) -> Vec<i32> {
+        Vec::new()
+    }
     /// The current transaction's number, assigned when asked for first.
     ///
     /// # Errors

@@ -13,9 +13,10 @@ use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::executor::cte::CteState;
 use crate::sql::executor::deferred::{DeferredChecks, SharedKeys};
 use crate::sql::executor::explain::Meters;
+use crate::sql::executor::recheck::Given;
 use crate::sql::expr::Expr;
 use crate::table::{IndexEvaluator, Table, Tables, WriteContext};
-use crate::txn::Transaction;
+use crate::txn::{Isolation, Transaction};
 use crate::types::{Datum, Oid};
 
 /// Expressions kept as text in the catalog, bound on demand by a floor that may.
@@ -78,6 +79,8 @@ pub struct Shared {
     /// Checks that wait beyond the statement.
     pub deferred: Arc<DeferredChecks>,
     pub(super) shared_keys: SharedKeys,
+    /// Rows that scans yield during a second look, by tag.
+    pub(super) given: Mutex<HashMap<usize, Given>>,
     pub(super) ctes: Mutex<HashMap<usize, Arc<Mutex<CteState>>>>,
     pub(super) opened: Mutex<HashMap<Oid, Table>>,
     pub(super) index_exprs: Mutex<HashMap<Oid, Arc<BoundIndex>>>,
@@ -124,6 +127,7 @@ impl Shared {
             meters: None,
             deferred: Arc::default(),
             shared_keys: SharedKeys::default(),
+            given: Mutex::default(),
             ctes: Mutex::default(),
             opened: Mutex::default(),
             index_exprs: Mutex::default(),
@@ -157,6 +161,11 @@ impl ExecContext {
     /// `57014`.
     pub fn check(&self) -> Result<()> {
         self.eval.cancel.check()
+    }
+
+    /// Whether all statements of the transaction see one snapshot.
+    pub(super) fn keeps_snapshot(&self) -> bool {
+        matches!(self.shared.txn.isolation(), Isolation::RepeatableRead | Isolation::Serializable)
     }
 
     /// Evaluates the expressions of a table's indexes.

@@ -17,7 +17,7 @@ use crate::catalog::descriptor::{
 use crate::error::{Error, Result};
 use crate::sql::eval::row::{Row, eval_row};
 use crate::table::{IndexScanSpec, KeyBound, LockedRow, RowReader, ScanSpec, Table};
-use crate::txn::{Isolation, RowId, RowStore, Strength, Wait};
+use crate::txn::{RowId, RowStore, Strength, Wait};
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid, compare, io, keycode};
 
@@ -31,6 +31,13 @@ struct Reference {
     table: Arc<TableDesc>,
     constraint: ConstraintDesc,
     key: ForeignKey,
+}
+
+impl Reference {
+    /// Whether a row of the referencing table refers to a key.
+    fn refers(&self, row: &[Datum], key: &[Datum]) -> bool {
+        same(&values_of(&self.table, &self.key.columns, row), key)
+    }
 }
 
 /// Something owed.
@@ -211,24 +218,26 @@ impl Pending {
     ) -> Result<()> {
         let action = if new.is_some() { reference.key.on_update } else { reference.key.on_delete };
         let child = ctx.shared.table(&reference.table)?;
-        let rows = children(&child, reference, old, ctx)?;
-        if rows.is_empty() {
-            return Ok(());
+        let refuses = matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict);
+        let (rows, unseen) = children(&child, reference, old, ctx)?;
+        if unseen && !refuses {
+            crate::bail!(SERIALIZATION_FAILURE, "could not serialize access due to concurrent update");
         }
         match action {
+            _ if refuses && !unseen && !stay(&child, reference, &rows, old, ctx)? => Ok(()),
             ReferentialAction::NoAction if find_parent(parent, reference, old, ctx)? => Ok(()),
             ReferentialAction::NoAction | ReferentialAction::Restrict => {
                 Err(still_referenced(reference, parent, old, action == ReferentialAction::Restrict, ctx)?)
             }
             ReferentialAction::Cascade if new.is_none() => {
-                for (id, row) in rows {
-                    self.delete_child(&child, reference, id, &row, ctx)?;
+                for row in rows {
+                    self.delete_child(&child, reference, row, old, ctx)?;
                 }
                 Ok(())
             }
             _ => {
-                for (id, row) in rows {
-                    self.update_child(&child, reference, (id, row), action, new, ctx)?;
+                for row in rows {
+                    self.update_child(&child, reference, row, action, (old, new), ctx)?;
                 }
                 Ok(())
             }
@@ -239,17 +248,17 @@ impl Pending {
         &mut self,
         child: &Table,
         reference: &Reference,
-        id: RowId,
-        row: &[Datum],
+        (id, row): (RowId, Vec<Datum>),
+        key: &[Datum],
         ctx: &ExecContext,
     ) -> Result<()> {
         let evaluator = ctx.evaluator(&reference.table);
         let write = ctx.write(&evaluator);
         let txn = &*ctx.shared.txn;
         let row = match child.lock(txn, &write, id, Strength::Update, Wait::Block)? {
-            LockedRow::Same | LockedRow::Touched => row.to_vec(),
-            LockedRow::Changed(values) => values,
-            LockedRow::Gone | LockedRow::Skipped => return Ok(()),
+            LockedRow::Same | LockedRow::Touched => row,
+            LockedRow::Changed(values) if reference.refers(&values, key) => values,
+            LockedRow::Changed(_) | LockedRow::Gone | LockedRow::Skipped => return Ok(()),
         };
         child.delete(txn, &write, id, &row)?;
         ctx.shared.txn.next_command();
@@ -263,7 +272,7 @@ impl Pending {
         reference: &Arc<Reference>,
         (id, row): (RowId, Vec<Datum>),
         action: ReferentialAction,
-        new: Option<&[Datum]>,
+        (key, new): (&[Datum], Option<&[Datum]>),
         ctx: &ExecContext,
     ) -> Result<()> {
         let table = &reference.table;
@@ -272,8 +281,8 @@ impl Pending {
         let txn = &*ctx.shared.txn;
         let old = match child.lock(txn, &write, id, Strength::Update, Wait::Block)? {
             LockedRow::Same | LockedRow::Touched => row,
-            LockedRow::Changed(values) => values,
-            LockedRow::Gone | LockedRow::Skipped => return Ok(()),
+            LockedRow::Changed(values) if reference.refers(&values, key) => values,
+            LockedRow::Changed(_) | LockedRow::Gone | LockedRow::Skipped => return Ok(()),
         };
         let mut changed = old.clone();
         for (at, attnum) in reference.key.columns.iter().enumerate() {
@@ -300,6 +309,29 @@ impl Pending {
     }
 }
 
+/// Whether any of these rows refers to the key still, once those who are about to change them have ended.
+fn stay(
+    child: &Table,
+    reference: &Reference,
+    rows: &[(RowId, Vec<Datum>)],
+    key: &[Datum],
+    ctx: &ExecContext,
+) -> Result<bool> {
+    let evaluator = ctx.evaluator(&reference.table);
+    let write = ctx.write(&evaluator);
+    for (id, _) in rows {
+        let stays = match child.lock(&*ctx.shared.txn, &write, *id, Strength::KeyShare, Wait::Block)? {
+            LockedRow::Same | LockedRow::Touched => true,
+            LockedRow::Changed(values) => reference.refers(&values, key),
+            LockedRow::Gone | LockedRow::Skipped => false,
+        };
+        if stays {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A key value in the referencing column's type, which may be a wider or narrower integer.
 fn convert(value: &Datum, like: &Datum) -> Datum {
     match (like, value.clone()) {
@@ -313,40 +345,42 @@ fn convert(value: &Datum, like: &Datum) -> Datum {
     }
 }
 
-/// Finds and locks the referenced row.
+/// Finds the referenced row as the statement's snapshot has it, and locks it. Who is about to take it away is waited for; who is
+/// about to add it is not.
 fn find_parent(parent: &Arc<TableDesc>, reference: &Reference, key: &[Datum], ctx: &ExecContext) -> Result<bool> {
     let table = ctx.shared.table(parent)?;
     let evaluator = ctx.evaluator(parent);
     let write = ctx.write(&evaluator);
-    let mut probe = vec![Datum::Null; parent.columns.len()];
-    for (attnum, value) in reference.key.referenced_columns.iter().zip(key) {
-        probe[parent.position_of(*attnum).expect("a foreign key names live columns")] = value.clone();
-    }
-    loop {
-        ctx.check()?;
-        let txn = &*ctx.shared.txn;
-        let Some(found) = table.conflict(txn, &write, &probe, &[reference.key.referenced_index])? else {
-            return Ok(false);
+    let txn = &*ctx.shared.txn;
+    let mut probe = Vec::with_capacity(key.len());
+    let index = parent.indexes.iter().find(|index| index.oid == reference.key.referenced_index);
+    let index = index.ok_or_else(|| Error::internal("a foreign key refers to an index that is not there"))?;
+    for part in &index.keys {
+        let IndexTarget::Column(attnum) = part.target else {
+            return Err(Error::internal("a foreign key refers to an index with expressions"));
         };
-        match table.lock(txn, &write, found.row, Strength::KeyShare, Wait::Block)? {
-            LockedRow::Same | LockedRow::Touched => return Ok(true),
-            LockedRow::Changed(values) => {
-                if same(&values_of(parent, &reference.key.referenced_columns, &values), key) {
-                    return Ok(true);
-                }
-            }
-            LockedRow::Gone | LockedRow::Skipped => {}
-        }
+        let at = reference.key.referenced_columns.iter().position(|column| *column == attnum);
+        probe.push(key[at.expect("a foreign key names all columns of the index")].clone());
     }
+    let Some((row, _)) = table.find(txn, &evaluator, index.oid, &probe)? else { return Ok(false) };
+    let stays = match table.lock(txn, &write, row, Strength::KeyShare, Wait::Block)? {
+        LockedRow::Same | LockedRow::Touched => true,
+        LockedRow::Changed(values) => same(&values_of(parent, &reference.key.referenced_columns, &values), key),
+        LockedRow::Gone | LockedRow::Skipped => false,
+    };
+    if !stays && ctx.keeps_snapshot() {
+        crate::bail!(SERIALIZATION_FAILURE, "could not serialize access due to concurrent update");
+    }
+    Ok(stays)
 }
 
-/// The rows that refer to a key.
+/// The rows that refer to a key, and whether the snapshot hides others.
 fn children(
     child: &Table,
     reference: &Reference,
     key: &[Datum],
     ctx: &ExecContext,
-) -> Result<Vec<(RowId, Vec<Datum>)>> {
+) -> Result<(Vec<(RowId, Vec<Datum>)>, bool)> {
     let table = &reference.table;
     let types = table_types(table);
     let positions: Vec<usize> = (0..table.columns.len()).collect();
@@ -365,7 +399,7 @@ fn children(
         let ids = batch.columns[positions.len()].as_primitive::<Int64Type>();
         for at in 0..batch.rows {
             let row = batch.row(&types, at);
-            if same(&values_of(table, &reference.key.columns, &row), key) {
+            if reference.refers(&row, key) {
                 found.push((u32::try_from(ids.value(at)).expect("row ids have 32 bits"), row));
             }
         }
@@ -397,25 +431,20 @@ fn children(
             }
         }
     }
-    if found.is_empty() && matches!(ctx.shared.txn.isolation(), Isolation::RepeatableRead | Isolation::Serializable) {
-        check_unseen(table, reference, key, ctx)?;
-    }
-    Ok(found)
+    let unseen = found.is_empty() && ctx.keeps_snapshot() && has_unseen(table, reference, key, ctx)?;
+    Ok((found, unseen))
 }
 
-/// Above READ COMMITTED a referencing row that the snapshot does not see must not be orphaned.
-fn check_unseen(table: &TableDesc, reference: &Reference, key: &[Datum], ctx: &ExecContext) -> Result<()> {
+/// Whether there is a referencing row that the snapshot does not see.
+fn has_unseen(table: &TableDesc, reference: &Reference, key: &[Datum], ctx: &ExecContext) -> Result<bool> {
     let mut unseen = false;
     ctx.shared.txn.scan_newest(table.storage, 1..RowId::MAX, &mut |id, ts, values| {
         let row = RowReader::open(values)?.all(table)?;
-        let refers = same(&values_of(table, &reference.key.columns, &row), key);
+        let refers = reference.refers(&row, key);
         unseen = refers && ts > ctx.shared.txn.snapshot_ts() && ctx.shared.txn.get(table.storage, id)?.is_none();
         Ok(!unseen)
     })?;
-    if unseen {
-        crate::bail!(SERIALIZATION_FAILURE, "could not serialize access due to concurrent update");
-    }
-    Ok(())
+    Ok(unseen)
 }
 
 /// Makes the deferred checks of these constraints, or of all.
@@ -477,10 +506,14 @@ fn check_reference(reference: &Reference, item: &Waiting, ctx: &ExecContext) -> 
         if nulls > 0 && (nulls == key.len() || !reference.key.match_full) {
             return Ok(());
         }
-        if (nulls == 0 && find_parent(&parent, reference, key, ctx)?)
-            || (item.key.is_some() && children(&child, reference, key, ctx)?.is_empty())
-        {
+        if nulls == 0 && find_parent(&parent, reference, key, ctx)? {
             return Ok(());
+        }
+        if item.key.is_some() {
+            let (rows, unseen) = children(&child, reference, key, ctx)?;
+            if !unseen && !stay(&child, reference, &rows, key, ctx)? {
+                return Ok(());
+            }
         }
         Err(match item.side {
             Side::Own => no_parent(reference, &parent, key, ctx)?,

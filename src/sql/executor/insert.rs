@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::logical::{ConflictUpdate, Modify, OnConflict};
 use crate::table::{Conflict, InsertOutcome, LockedRow, Table};
-use crate::txn::{Isolation, Strength, Wait};
+use crate::txn::{RowStore, Strength, Wait};
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid};
 
@@ -56,7 +56,7 @@ impl InsertRows {
                     None => {
                         self.table.insert(&*ctx.shared.txn, &write, &row)?;
                         pending.inserted(&self.spec.table, &row);
-                        out.add(&row, ctx)?;
+                        self.give(&row, false, &mut out, ctx)?;
                     }
                     Some(conflict) => self.upsert(row, &conflict, &mut out, &mut pending, ctx)?,
                 }
@@ -83,7 +83,7 @@ impl InsertRows {
                 InsertOutcome::Inserted(id) => {
                     self.touched.insert(id);
                     pending.inserted(&self.spec.table, &row);
-                    return out.add(&row, ctx);
+                    return self.give(&row, false, out, ctx);
                 }
                 InsertOutcome::Conflict(conflict) => match &on_conflict.update {
                     None => return self.check_visible(&conflict, ctx),
@@ -97,11 +97,31 @@ impl InsertRows {
         }
     }
 
-    /// Above READ COMMITTED a conflicting row that the snapshot does not see is a serialization failure.
+    /// Adds a row to RETURNING, with `xmax` and `tableoid` behind it.
+    fn give(&self, row: &[Datum], updated: bool, out: &mut Returned, ctx: &ExecContext) -> Result<()> {
+        if self.spec.returning.is_empty() {
+            return out.add(row, ctx);
+        }
+        // PostgreSQL shows the transaction that locked the row before it changed it.
+        let xmax = if updated { ctx.shared.txn.id() as u32 } else { 0 };
+        let mut all = Vec::with_capacity(row.len() + 2);
+        all.extend_from_slice(row);
+        all.extend([Datum::Oid(Oid(xmax)), Datum::Oid(self.spec.table.oid)]);
+        out.add(&all, ctx)
+    }
+
+    /// Above READ COMMITTED a conflicting row whose newest version the snapshot does not see is a serialization failure.
     fn check_visible(&self, conflict: &Conflict, ctx: &ExecContext) -> Result<()> {
-        let txn = &ctx.shared.txn;
-        let strict = matches!(txn.isolation(), Isolation::RepeatableRead | Isolation::Serializable);
-        if strict && !self.touched.contains(&conflict.row) && self.table.row(&**txn, conflict.row)?.is_none() {
+        if !ctx.keeps_snapshot() || self.touched.contains(&conflict.row) {
+            return Ok(());
+        }
+        let txn = &*ctx.shared.txn;
+        let (storage, mut newer) = (self.spec.table.storage, false);
+        txn.get_at(&txn.latest_view(), storage, conflict.row, &mut |ts, _| {
+            newer = ts > txn.snapshot_ts();
+            Ok(())
+        })?;
+        if newer || self.table.row(txn, conflict.row)?.is_none() {
             bail!(SERIALIZATION_FAILURE, "could not serialize access due to concurrent update");
         }
         Ok(())
@@ -148,7 +168,7 @@ impl InsertRows {
         self.table.update(txn, &write, conflict.row, &old, &new)?;
         self.touched.insert(conflict.row);
         pending.updated(&self.spec.table, &old, &new, ctx);
-        out.add(&new, ctx)?;
+        self.give(&new, true, out, ctx)?;
         Ok(true)
     }
 }

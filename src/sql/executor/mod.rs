@@ -6,7 +6,7 @@
 //!
 //! * `scan`, `source`: where rows come from. `simple`: one row in, one out. `join`, `aggregate`, `window`, `sort`,
 //!   `distinct`, `setop`, `cte`: the rest of the algebra.
-//! * `modify`, `insert`, `lock`: writing rows and locking them. `foreign`, [`deferred`]: constraints checked later.
+//! * `modify`, `insert`, `lock`, `recheck`: writing rows and locking them. `foreign`, [`deferred`]: constraints checked later.
 //! * `subquery`: subqueries in expressions. `explain`: plans as text.
 
 mod aggregate;
@@ -22,6 +22,7 @@ mod lock;
 mod modify;
 pub use modify::finish_row;
 mod nested;
+mod recheck;
 mod scan;
 mod setop;
 mod simple;

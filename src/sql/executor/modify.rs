@@ -1,8 +1,8 @@
 //! UPDATE and DELETE, and what all writing shares: checks, generated columns, RETURNING, foreign keys.
 //!
 //! Rows are found by the input plan, which sees the statement's snapshot and none of its changes. A row that another
-//! transaction changed since is locked and the input is run anew with a fresh snapshot (READ COMMITTED; above it the lock
-//! raises 40001); rows that are already done are left out. Foreign keys are checked when all rows are written.
+//! transaction changed since is locked and looked at again as it is now (READ COMMITTED; above it the lock raises 40001). A
+//! row that the input has twice is done once. Foreign keys are checked when all rows are written.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use hashbrown::HashSet;
 
 use crate::bail;
 use crate::catalog::descriptor::{ConstraintKind, TableDesc};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::expr::Expr;
 use crate::sql::logical::{Modify, ModifyAction, OnConflict};
@@ -22,6 +22,7 @@ use crate::types::{Datum, Oid};
 
 use super::foreign::Pending;
 use super::insert::InsertRows;
+use super::recheck::{look_again, target_tag};
 use super::scan::row_ids;
 use super::simple::Queue;
 use super::{ExecContext, Operator, build as build_node};
@@ -103,35 +104,18 @@ struct ChangeRows {
     output: Queue,
 }
 
-enum Step {
-    Next,
-    Again,
-}
-
 impl ChangeRows {
     fn run(&mut self, mut input: Box<dyn Operator>, ctx: &ExecContext) -> Result<Queue> {
         let mut out = Returned::new(&self.spec);
         let mut pending = Pending::default();
-        'again: loop {
-            while let Some(batch) = input.next(ctx)? {
-                ctx.check()?;
-                let ids = row_ids(&batch, self.row_id_column);
-                for (at, id) in ids.into_iter().enumerate() {
-                    if self.done.contains(&id) {
-                        continue;
-                    }
-                    let row = batch.row(&self.types, at);
-                    match self.row(id, row, &mut out, &mut pending, ctx)? {
-                        Step::Next => {}
-                        Step::Again => {
-                            ctx.shared.txn.begin_statement();
-                            input = build_node(&self.node, ctx)?;
-                            continue 'again;
-                        }
-                    }
+        while let Some(batch) = input.next(ctx)? {
+            ctx.check()?;
+            let ids = row_ids(&batch, self.row_id_column);
+            for (at, id) in ids.into_iter().enumerate() {
+                if !self.done.contains(&id) {
+                    self.row(id, batch.row(&self.types, at), &mut out, &mut pending, ctx)?;
                 }
             }
-            break;
         }
         pending.settle(ctx)?;
         Ok(out.finish())
@@ -144,7 +128,7 @@ impl ChangeRows {
         out: &mut Returned,
         pending: &mut Pending,
         ctx: &ExecContext,
-    ) -> Result<Step> {
+    ) -> Result<()> {
         let width = self.spec.table.columns.len();
         let changes_key = match &self.assignments {
             None => true,
@@ -156,8 +140,11 @@ impl ChangeRows {
         let txn = &*ctx.shared.txn;
         match self.table.lock(txn, &write, id, strength, Wait::Block)? {
             LockedRow::Same => {}
-            LockedRow::Gone | LockedRow::Skipped | LockedRow::Touched => return Ok(Step::Next),
-            LockedRow::Changed(_) => return Ok(Step::Again),
+            LockedRow::Gone | LockedRow::Skipped | LockedRow::Touched => return Ok(()),
+            LockedRow::Changed(values) => match self.again(id, values, ctx)? {
+                Some(now) => row = now,
+                None => return Ok(()),
+            },
         }
         self.done.insert(id);
         let old = row[..width].to_vec();
@@ -177,8 +164,19 @@ impl ChangeRows {
                 row.splice(..width, new);
             }
         }
-        out.add(&row, ctx)?;
-        Ok(Step::Next)
+        out.add(&row, ctx)
+    }
+
+    /// The row as the input has it with the newest version, if it still qualifies.
+    fn again(&self, id: u32, values: Vec<Datum>, ctx: &ExecContext) -> Result<Option<Vec<Datum>>> {
+        let tag = target_tag(&self.node, self.spec.table.oid)
+            .ok_or_else(|| Error::internal("a changed row comes from no scan of its table"))?;
+        for batch in look_again(&self.node, &[(tag, Arc::new(vec![(id, values)]))], ctx)? {
+            if let Some(at) = row_ids(&batch, self.row_id_column).into_iter().position(|found| found == id) {
+                return Ok(Some(batch.row(&self.types, at)));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -19,13 +19,14 @@ use crate::table::{IndexScan, IndexScanSpec, KeyBound, ScanSpec, Table, TableSca
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid, compare};
 
+use super::recheck::{GivenScan, given_to};
 use super::{BATCH_ROWS, ExecContext, Operator};
 
 /// Rows of the first batches, so that LIMIT 1 does not read a thousand.
 const FIRST_ROWS: usize = 64;
 
 /// Appends system columns to what a table scan produced: its columns, row ids, commit timestamps.
-fn with_system(batch: Batch, access: &TableAccess) -> Batch {
+pub(super) fn with_system(batch: Batch, access: &TableAccess) -> Batch {
     if access.system.is_empty() {
         return batch;
     }
@@ -52,7 +53,7 @@ fn with_system(batch: Batch, access: &TableAccess) -> Batch {
     Batch::new(rows, columns)
 }
 
-fn filtered(batch: Batch, filter: Option<&Expr>, ctx: &ExecContext) -> Result<Batch> {
+pub(super) fn filtered(batch: Batch, filter: Option<&Expr>, ctx: &ExecContext) -> Result<Batch> {
     let Some(filter) = filter else { return Ok(batch) };
     if batch.rows == 0 {
         return Ok(batch);
@@ -70,6 +71,9 @@ struct FullScan {
 
 /// Opens a whole scan.
 pub(super) fn table_scan(access: &TableAccess, filter: Option<Expr>, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
+    if let Some(rows) = given_to(access, ctx) {
+        return Ok(Box::new(GivenScan::new(access, None, filter, rows)));
+    }
     let table = ctx.shared.table(&access.table)?;
     let scan = table.scan(&ctx.shared.txn, full_spec(access));
     Ok(Box::new(FullScan { access: access.clone(), filter, scan }))
@@ -118,57 +122,58 @@ pub(super) fn index_scan(
     ctx: &ExecContext,
 ) -> Result<Box<dyn Operator>> {
     let table = ctx.shared.table(&access.table)?;
+    if let Some(rows) = given_to(access, ctx) {
+        return Ok(Box::new(GivenScan::new(access, Some((table, index.clone())), filter, rows)));
+    }
     Ok(Box::new(ByIndex { table, access: access.clone(), index: index.clone(), filter, specs: None, current: None }))
 }
 
-impl ByIndex {
-    /// The look-ups to do. NULL equals nothing and bounds nothing.
-    fn specs(&self, ctx: &ExecContext) -> Result<Vec<IndexScanSpec>> {
-        let value = |expr: &Expr| eval_row(expr, Row::Values(&[]), &ctx.eval);
-        let mut prefix = self.index.prefix.iter().map(value).collect::<Result<Vec<_>>>()?;
-        let bound = |bound: &Option<(Expr, bool)>| -> Result<Option<KeyBound>> {
-            let Some((expr, included)) = bound else { return Ok(Some(KeyBound::Open)) };
-            let datum = value(expr)?;
-            Ok(match (datum.is_null(), included) {
-                (true, _) => None,
-                (false, true) => Some(KeyBound::Included(datum)),
-                (false, false) => Some(KeyBound::Excluded(datum)),
-            })
-        };
-        let (Some(lower), Some(upper)) = (bound(&self.index.lower)?, bound(&self.index.upper)?) else {
-            return Ok(Vec::new());
-        };
-        let system = !self.access.system.is_empty();
-        let spec = |prefix: Vec<Datum>| IndexScanSpec {
-            index: self.index.index.oid,
-            prefix,
-            lower: lower.clone(),
-            upper: upper.clone(),
-            backward: self.index.backward,
-            positions: self.access.columns.clone(),
-            row_ids: system,
-            commit_ts: system,
-            batch_rows: FIRST_ROWS,
-        };
-        if !self.index.any {
-            return Ok(if prefix.iter().any(Datum::is_null) { Vec::new() } else { vec![spec(prefix)] });
-        }
-        let Some(Datum::Array(array)) = prefix.pop() else { return Ok(Vec::new()) };
-        if prefix.iter().any(Datum::is_null) {
-            return Ok(Vec::new());
-        }
-        let mut items: Vec<Datum> = array.items.iter().filter(|item| !item.is_null()).cloned().collect();
-        items.sort_by(compare::compare);
-        items.dedup_by(|a, b| compare::equal(a, b));
-        Ok(items.into_iter().map(|item| spec(prefix.iter().cloned().chain([item]).collect())).collect())
+/// The look-ups to do. NULL equals nothing and bounds nothing.
+pub(super) fn specs(access: &TableAccess, index: &IndexAccess, ctx: &ExecContext) -> Result<Vec<IndexScanSpec>> {
+    let value = |expr: &Expr| eval_row(expr, Row::Values(&[]), &ctx.eval);
+    let mut prefix = index.prefix.iter().map(value).collect::<Result<Vec<_>>>()?;
+    let bound = |bound: &Option<(Expr, bool)>| -> Result<Option<KeyBound>> {
+        let Some((expr, included)) = bound else { return Ok(Some(KeyBound::Open)) };
+        let datum = value(expr)?;
+        Ok(match (datum.is_null(), included) {
+            (true, _) => None,
+            (false, true) => Some(KeyBound::Included(datum)),
+            (false, false) => Some(KeyBound::Excluded(datum)),
+        })
+    };
+    let (Some(lower), Some(upper)) = (bound(&index.lower)?, bound(&index.upper)?) else {
+        return Ok(Vec::new());
+    };
+    let system = !access.system.is_empty();
+    let spec = |prefix: Vec<Datum>| IndexScanSpec {
+        index: index.index.oid,
+        prefix,
+        lower: lower.clone(),
+        upper: upper.clone(),
+        backward: index.backward,
+        positions: access.columns.clone(),
+        row_ids: system,
+        commit_ts: system,
+        batch_rows: FIRST_ROWS,
+    };
+    if !index.any {
+        return Ok(if prefix.iter().any(Datum::is_null) { Vec::new() } else { vec![spec(prefix)] });
     }
+    let Some(Datum::Array(array)) = prefix.pop() else { return Ok(Vec::new()) };
+    if prefix.iter().any(Datum::is_null) {
+        return Ok(Vec::new());
+    }
+    let mut items: Vec<Datum> = array.items.iter().filter(|item| !item.is_null()).cloned().collect();
+    items.sort_by(compare::compare);
+    items.dedup_by(|a, b| compare::equal(a, b));
+    Ok(items.into_iter().map(|item| spec(prefix.iter().cloned().chain([item]).collect())).collect())
 }
 
 impl Operator for ByIndex {
     fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
         let mut specs = match self.specs.take() {
             Some(specs) => specs,
-            None => self.specs(ctx)?.into_iter(),
+            None => specs(&self.access, &self.index, ctx)?.into_iter(),
         };
         let evaluator = ctx.evaluator(&self.access.table);
         let found = loop {

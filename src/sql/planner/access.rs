@@ -132,7 +132,10 @@ impl Planner<'_> {
             return None;
         }
         let usable = |index: &&Arc<IndexDesc>| {
-            index.valid && (index.method == BTREE || index.method == HASH) && index.predicate.is_none()
+            index.valid
+                && (index.method == BTREE || index.method == HASH)
+                && index.predicate.is_none()
+                && self.statistics.covers(index)
         };
         scan.table
             .indexes
@@ -161,8 +164,11 @@ impl Planner<'_> {
         let comparisons: Vec<Comparison<'_>> =
             conditions.iter().enumerate().filter_map(|(at, expr)| comparison(at, expr, scan)).collect();
         let index = scan.table.indexes.iter().find_map(|index| {
-            let usable =
-                index.valid && index.method == BTREE && index.predicate.is_none() && index.keys.len() >= keys.len();
+            let usable = index.valid
+                && index.method == BTREE
+                && index.predicate.is_none()
+                && index.keys.len() >= keys.len()
+                && self.statistics.covers(index);
             let backward = if usable { order_matches(index, scan, keys)? } else { return None };
             Some((Arc::clone(index), backward))
         });

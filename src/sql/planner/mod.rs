@@ -9,7 +9,7 @@ mod join;
 
 use std::sync::Arc;
 
-use crate::catalog::descriptor::TableDesc;
+use crate::catalog::descriptor::{IndexDesc, TableDesc};
 use crate::error::Result;
 use crate::sql::expr::{Expr, SortKey};
 use crate::sql::logical::{LogicalPlan, ModifyAction};
@@ -20,6 +20,11 @@ use crate::types::Datum;
 pub trait Statistics {
     /// About how many rows a table has.
     fn row_count(&self, table: &TableDesc) -> f64;
+    /// Whether an index has entries for all that the statement may see.
+    fn covers(&self, index: &IndexDesc) -> bool {
+        let _ = index;
+        true
+    }
 }
 
 /// Assumes that every table has this many rows.

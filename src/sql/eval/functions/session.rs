@@ -203,6 +203,11 @@ fn null(_: &FnContext<'_>, _: &[Datum]) -> Result<Datum> {
     Ok(Datum::Null)
 }
 
+fn blocking_pids(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let pids = ctx.session().blocking_pids(int4(&args[0])).into_iter().map(Datum::Int4).collect();
+    Ok(Datum::Array(std::sync::Arc::new(ArrayValue::from_items(Oid::INT4, pids))))
+}
+
 fn no_integers(_: &FnContext<'_>, _: &[Datum]) -> Result<Datum> {
     Ok(Datum::Array(std::sync::Arc::new(ArrayValue::from_items(Oid::INT4, Vec::new()))))
 }
@@ -297,7 +302,7 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("pg_sleep_until", |ctx, a| sleep(ctx, (timestamp(&a[0]) as f64 - clock::now_micros() as f64) / 1e6)),
     ("pg_cancel_backend", |ctx, a| signal(ctx, a, false)),
     ("pg_terminate_backend", |ctx, a| signal(ctx, a, true)),
-    ("pg_blocking_pids", no_integers),
+    ("pg_blocking_pids", blocking_pids),
     ("pg_safe_snapshot_blocking_pids", no_integers),
     ("pg_current_xact_id", |ctx, _| ctx.session().transaction_id().map(Datum::Int8)),
     ("pg_current_xact_id_if_assigned", |ctx, _| {
