@@ -1,7 +1,8 @@
 //! Kills the server at random moments under a concurrent workload and looks whether every acknowledged commit is there.
 //!
 //! Three clients write: rows of their own (inserted, changed, deleted, in small and large transactions), transfers between
-//! shared accounts with a log in a second table, and tables created together with a row that says so. A client
+//! shared accounts with a log in a second table, shared counters that are made or raised by ON CONFLICT after something else was
+//! taken back to a savepoint, and tables created together with a row that says so. A client
 //! remembers what was acknowledged and the one transaction that was in doubt; after the restart the database must hold the former
 //! exactly, and the latter whole or not at all.
 
@@ -17,6 +18,7 @@ use crate::support::{Server, check_directory, code};
 const CLIENTS: usize = 3;
 const ACCOUNTS: i64 = 8;
 const START_BALANCE: i64 = 1000;
+const COUNTERS: u64 = 40;
 /// Rows of a large transaction.
 const LARGE: i64 = 2000;
 /// A restart that takes longer is a failure: "within seconds", on a machine that others use too.
@@ -31,6 +33,8 @@ struct Model {
     transfers: i64,
     /// Numbers of tables made.
     tables: i64,
+    /// Times that it raised a counter.
+    raises: i64,
     next_key: i64,
     /// Sent and neither acknowledged nor refused.
     doubt: Option<Change>,
@@ -44,6 +48,7 @@ enum Change {
     Remove(i64),
     Transfer,
     Table,
+    Raise,
 }
 
 fn rounds() -> u64 {
@@ -51,7 +56,8 @@ fn rounds() -> u64 {
 }
 
 const SCHEMA: &str = "
-    CREATE TABLE item (client int, key bigint, version bigint NOT NULL, name text NOT NULL, note text,
+    CREATE EXTENSION IF NOT EXISTS vector;
+    CREATE TABLE item (client int, key bigint, version bigint NOT NULL, name text NOT NULL, note text, place vector(3),
                        PRIMARY KEY (client, key), UNIQUE (name));
     CREATE INDEX ON item (version);
     CREATE INDEX ON item ((lower(name))) WHERE version > 1;
@@ -59,6 +65,8 @@ const SCHEMA: &str = "
     CREATE TABLE transfer (client int, n bigint, source int NOT NULL REFERENCES account, target int NOT NULL REFERENCES account,
                            amount bigint NOT NULL CHECK (amount > 0), PRIMARY KEY (client, n));
     CREATE TABLE made (client int, n bigint, PRIMARY KEY (client, n));
+    CREATE TABLE counter (id int PRIMARY KEY, n bigint NOT NULL);
+    CREATE TABLE raise (client int, n bigint, id int NOT NULL REFERENCES counter, PRIMARY KEY (client, n));
 ";
 
 impl Model {
@@ -81,6 +89,7 @@ impl Model {
             }
             60..68 => some_key(random, &self.items).map_or(Change::Transfer, |(key, _)| Change::Remove(key)),
             68..70 if client == 0 => Change::Table,
+            70..82 => Change::Raise,
             _ => Change::Transfer,
         }
     }
@@ -93,6 +102,7 @@ impl Model {
             }
             Change::Transfer => self.transfers += 1,
             Change::Table => self.tables += 1,
+            Change::Raise => self.raises += 1,
         }
     }
 }
@@ -102,19 +112,22 @@ fn perform(db: &mut Client, client: i32, model: &Model, change: &Change, random:
     match change {
         Change::Put(rows) if rows.len() == 1 && rows[0].1 == 1 => {
             let key = rows[0].0;
-            let sql = "INSERT INTO item VALUES ($1, $2, 1, $3, repeat('x', $4))";
+            let sql = "INSERT INTO item VALUES ($1, $2, 1, $3, repeat('x', $4), ARRAY[$1::int, $2::bigint, 1]::real[]::vector)";
             let length = random.below(200) as i32;
             db.execute(sql, &[&client, &key, &format!("{client}-{key}-1"), &length]).map(drop)
         }
         Change::Put(rows) if rows.len() == 1 => {
             let (key, version) = rows[0];
             let name = format!("{client}-{key}-{version}");
-            let sql = "UPDATE item SET version = $3, name = $4 WHERE client = $1 AND key = $2";
+            let sql = "UPDATE item SET version = $3, name = $4, place = ARRAY[client, key, $3::bigint]::real[]::vector
+                       WHERE client = $1 AND key = $2";
             db.execute(sql, &[&client, &key, &version, &name]).map(drop)
         }
         Change::Put(rows) => {
             let (first, last) = (rows[0].0, rows[rows.len() - 1].0);
-            let sql = "INSERT INTO item SELECT $1::int, k, 1, $1::int || '-' || k || '-1', NULL FROM generate_series($2::bigint, $3::bigint) k";
+            let sql =
+                "INSERT INTO item SELECT $1::int, k, 1, $1::int || '-' || k || '-1', NULL, ARRAY[$1::int, k, 1]::real[]::vector
+                       FROM generate_series($2::bigint, $3::bigint) k";
             let mut txn = db.transaction()?;
             txn.execute(sql, &[&client, &first, &last])?;
             txn.commit()
@@ -132,6 +145,17 @@ fn perform(db: &mut Client, client: i32, model: &Model, change: &Change, random:
                 std::thread::sleep(Duration::from_millis(random.below(3)));
             }
             txn.execute("UPDATE account SET balance = balance + $2 WHERE id = $1", &[&target, &amount])?;
+            txn.commit()
+        }
+        Change::Raise => {
+            let id = random.below(COUNTERS) as i32;
+            let mut txn = db.transaction()?;
+            txn.batch_execute("SAVEPOINT s; UPDATE counter SET n = n + 1000")?;
+            txn.execute("DELETE FROM raise WHERE client = $1 AND n > $2 - 20", &[&client, &model.raises])?;
+            txn.batch_execute("ROLLBACK TO s")?;
+            let sql = "INSERT INTO counter VALUES ($1, 1) ON CONFLICT (id) DO UPDATE SET n = counter.n + excluded.n";
+            txn.execute(sql, &[&id])?;
+            txn.execute("INSERT INTO raise VALUES ($1, $2, $3)", &[&client, &model.raises, &id])?;
             txn.commit()
         }
         Change::Table => {
@@ -171,18 +195,25 @@ fn write(mut db: Client, client: usize, model: &mut Model, random: &mut Random, 
 /// Settles the doubt and compares everything that a client knows.
 fn verify_client(db: &mut Client, client: usize, model: &mut Model) {
     let number = client as i32;
-    let rows =
-        db.query("SELECT key, version, name FROM item WHERE client = $1 ORDER BY key", &[&number]).expect("items");
+    let rows = db
+        .query(
+            "SELECT key, version, name, place = ARRAY[client, key, version]::real[]::vector
+             FROM item WHERE client = $1 ORDER BY key",
+            &[&number],
+        )
+        .expect("items");
     let found: BTreeMap<i64, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(found.len(), rows.len(), "client {client}: a key is there twice");
     for row in &rows {
         let (key, version): (i64, i64) = (row.get(0), row.get(1));
         assert_eq!(row.get::<_, String>(2), format!("{client}-{key}-{version}"), "a row is a mixture of versions");
+        assert!(row.get::<_, bool>(3), "a row is a mixture of versions");
     }
     let transfers = db.query_one("SELECT count(*), coalesce(max(n), -1) FROM transfer WHERE client = $1", &[&number]);
     let transfers = transfers.expect("transfers");
     let (count, last): (i64, i64) = (transfers.get(0), transfers.get(1));
     assert_eq!(count, last + 1, "client {client}: a transfer is missing");
+    let raises: i64 = db.query_one("SELECT count(*) FROM raise WHERE client = $1", &[&number]).expect("raises").get(0);
     let tables: i64 = db.query_one("SELECT count(*) FROM made WHERE client = $1", &[&number]).expect("made").get(0);
     let pattern = format!("made\\_{client}\\_%");
     let real: i64 = db
@@ -196,6 +227,7 @@ fn verify_client(db: &mut Client, client: usize, model: &mut Model) {
             Change::Remove(key) => !found.contains_key(key),
             Change::Transfer => count > model.transfers,
             Change::Table => tables > model.tables,
+            Change::Raise => raises > model.raises,
         };
         if happened {
             model.apply(doubt);
@@ -204,7 +236,8 @@ fn verify_client(db: &mut Client, client: usize, model: &mut Model) {
     let lost: Vec<_> = model.items.iter().filter(|(key, version)| found.get(key) != Some(version)).take(5).collect();
     let extra: Vec<_> = found.iter().filter(|(key, _)| !model.items.contains_key(key)).take(5).collect();
     assert!(lost.is_empty() && extra.is_empty(), "client {client}: lost {lost:?}, there by half {extra:?}");
-    assert_eq!((count, tables), (model.transfers, model.tables), "client {client}: transfers, tables");
+    let known = (model.transfers, model.tables, model.raises);
+    assert_eq!((count, tables, raises), known, "client {client}: transfers, tables, raises");
 }
 
 /// Nothing is half done between clients, and everything agrees.
@@ -220,6 +253,10 @@ fn verify_shared(db: &mut Client) {
         )
         .expect("accounts against the log");
     assert!(apart.is_empty(), "accounts and their log are not in step");
+    let apart = db
+        .query("SELECT id FROM counter c WHERE n <> (SELECT count(*) FROM raise WHERE id = c.id)", &[])
+        .expect("counters against their log");
+    assert!(apart.is_empty(), "counters and their log are not in step");
     let findings = db.query("SELECT relation, row_id, problem FROM omendb_check()", &[]).expect("check");
     let told: Vec<(String, i64, String)> = findings.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     assert!(told.is_empty(), "{told:?}");
@@ -266,6 +303,9 @@ pub fn survives_kill() {
         assert!(slowest < RESTART_LIMIT, "round {round}: the restart took {slowest:?}");
         models.iter_mut().enumerate().for_each(|(client, model)| verify_client(&mut db, client, model));
         verify_shared(&mut db);
+        if (round + 1) % 20 == 0 {
+            println!("{} kills, slowest restart {slowest:?}", round + 1);
+        }
     }
     let commits: u64 = models.iter().map(|model| model.commits).sum();
     println!("{} kills, {commits} acknowledged commits, slowest restart {slowest:?}", rounds());
