@@ -20,6 +20,7 @@ use crate::types::interval::Interval;
 use crate::types::json;
 use crate::types::numeric::Numeric;
 use crate::types::sparsevec::SparseVec;
+use crate::types::vector::put_elements;
 use crate::types::{Datum, EnumValue, Oid, RecordValue};
 
 const TAG_ARRAY: u8 = 1;
@@ -242,16 +243,8 @@ pub fn encode_raw(datum: &Datum, out: &mut Vec<u8>) {
     match datum {
         Datum::Text(value) => out.extend_from_slice(value.as_bytes()),
         Datum::Bytea(value) => out.extend_from_slice(value),
-        Datum::Vector(value) => {
-            for element in value.iter() {
-                out.extend_from_slice(&element.to_le_bytes());
-            }
-        }
-        Datum::HalfVec(value) => {
-            for element in value.iter() {
-                out.extend_from_slice(&element.to_le_bytes());
-            }
-        }
+        Datum::Vector(value) => put_elements(value, out, f32::to_le_bytes),
+        Datum::HalfVec(value) => put_elements(value, out, f16::to_le_bytes),
         other => encode(other, out),
     }
 }

@@ -1,12 +1,14 @@
 //! pgvector's `halfvec` in text and binary: IEEE binary16 elements.
 
+use std::sync::Arc;
+
 use half::f16;
 
 use crate::bail;
 use crate::error::Result;
 use crate::types::Datum;
 use crate::types::float::output_f32;
-use crate::types::vector::{check_dimensions, check_element, parse_dense, recv_header};
+use crate::types::vector::{check_dimensions, check_element, parse_dense, put_elements, recv_header};
 use crate::types::wire::Message;
 
 /// Makes a `halfvec` after checking dimensions and elements.
@@ -71,14 +73,15 @@ pub fn output(value: &[f16], out: &mut String) {
 pub fn recv(bytes: &[u8]) -> Result<Datum> {
     let mut message = Message(bytes);
     let count = recv_header(&mut message, "halfvec")?;
-    let mut elements = Vec::with_capacity(count);
-    for _ in 0..count {
-        let element = f16::from_bits(message.u16()?);
-        check_element(element.to_f32(), "halfvec")?;
-        elements.push(element);
+    let present = message.0.as_chunks().0;
+    let elements: Arc<[f16]> =
+        present[..count.min(present.len())].iter().map(|element| f16::from_be_bytes(*element)).collect();
+    if let Some(bad) = elements.iter().find(|element| !element.is_finite()) {
+        check_element(bad.to_f32(), "halfvec")?;
     }
+    message.take(2 * count)?;
     message.end()?;
-    Ok(Datum::HalfVec(elements.into()))
+    Ok(Datum::HalfVec(elements))
 }
 
 /// Appends the binary form.
@@ -86,9 +89,7 @@ pub fn send(value: &[f16], out: &mut Vec<u8>) {
     let count = u16::try_from(value.len()).expect("vectors have at most 16,000 elements");
     out.extend_from_slice(&count.to_be_bytes());
     out.extend_from_slice(&[0, 0]);
-    for element in value {
-        out.extend_from_slice(&element.to_be_bytes());
-    }
+    put_elements(value, out, f16::to_be_bytes);
 }
 
 #[cfg(test)]
