@@ -135,6 +135,12 @@ pub const SETTINGS: &[Setting] = &[
         about: "bytes of tables kept in memory as columns for whole scans; 0 switches the cache off",
     },
     Setting {
+        name: "transaction_memory",
+        kind: Size(64 * MB, 1024 * GB),
+        default: "4GB",
+        about: "bytes of changed and deleted rows that one transaction may keep until it commits; inserted rows go to disk",
+    },
+    Setting {
         name: "work_mem",
         kind: Size(64 << 10, 2048 * GB - 1024),
         default: "4MB",
@@ -200,6 +206,7 @@ pub struct Config {
     pub memtable: usize,
     pub row_cache: usize,
     pub scan_cache: usize,
+    pub transaction_memory: usize,
     pub work_mem: usize,
     pub maintenance_work_mem: usize,
     pub scan_threads: usize,

@@ -57,7 +57,7 @@ pub(super) fn database(core: &Core, eval: &EvalContext) -> Result<Vec<CheckFindi
         Arc::new(Stored(Arc::clone(&names))),
         Arc::new(NoSystemRows),
     );
-    let ctx = ExecContext { shared: Arc::new(shared), eval: eval.clone() };
+    let ctx = ExecContext { shared: Arc::new(shared), eval: eval.clone(), part: None };
     let mut findings = Vec::new();
     for table in names.snapshot.objects.tables.values() {
         ctx.shared.txn.lock_table(table.oid, TableLock::AccessShare, Wait::Block, &eval.cancel)?;

@@ -73,6 +73,8 @@ pub struct Engine {
     pub watchdog: Watchdog,
     /// What the server was started with.
     pub config: Config,
+    /// Threads that a scan may use, at least one.
+    pub scan_threads: usize,
     /// Start of the server, microseconds since 2000-01-01 UTC.
     pub started_micros: i64,
     /// Whether this start made the database.
@@ -104,6 +106,7 @@ impl Engine {
         let options = TxnOptions {
             row_cache_bytes: config.row_cache,
             scan_cache_bytes: config.scan_cache,
+            transaction_bytes_max: config.transaction_memory,
             ..TxnOptions::default()
         };
         let txns = TxnManager::open(Arc::clone(&kv), options)?;
@@ -125,6 +128,10 @@ impl Engine {
             kv,
             watchdog: Watchdog::new(),
             config: config.clone(),
+            scan_threads: match config.scan_threads {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                threads => threads,
+            },
             started_micros: clock::now_micros(),
             created,
             sessions: Mutex::default(),

@@ -141,7 +141,7 @@ impl LiveState for Live<'_> {
 
     fn row_estimate(&self, table: Oid) -> Option<f32> {
         let table = self.names.snapshot.table(table)?;
-        Some(self.core.engine.tables.estimate(table) as f32)
+        Some(self.core.engine.tables.estimate(&self.core.engine.txns, table) as f32)
     }
 
     fn relation_bytes(&self, relation: Oid) -> u64 {

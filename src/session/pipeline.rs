@@ -47,18 +47,32 @@ impl Drop for Running {
     }
 }
 
-/// Row counts from the transaction manager.
-struct Counts<'a>(&'a Core);
+/// Row counts from the transaction manager, and whether threads may help.
+struct Counts<'a> {
+    core: &'a Core,
+    workers: usize,
+}
 
 impl Statistics for Counts<'_> {
     fn row_count(&self, table: &TableDesc) -> f64 {
-        self.0.engine.tables.estimate(table)
+        self.core.engine.tables.estimate(&self.core.engine.txns, table)
     }
 
     fn covers(&self, index: &IndexDesc) -> bool {
-        let Some(made) = self.0.engine.tables.made_at(index.storage) else { return true };
-        self.0.running().is_none_or(|txn| txn.isolation().per_statement() || made <= txn.snapshot_ts())
+        let Some(made) = self.core.engine.tables.made_at(index.storage) else { return true };
+        self.core.running().is_none_or(|txn| txn.isolation().per_statement() || made <= txn.snapshot_ts())
     }
+
+    fn workers(&self) -> usize {
+        self.workers
+    }
+}
+
+/// Threads that a scan may use: those of the server, and as many as the session lets help.
+fn scan_threads(core: &Core) -> usize {
+    let wanted = core.settings.lock().try_show("max_parallel_workers_per_gather");
+    let workers: usize = wanted.and_then(|text| text.parse().ok()).unwrap_or(0);
+    core.engine.scan_threads.min(workers + 1)
 }
 
 /// Rows of system relations as this session sees them.
@@ -92,7 +106,7 @@ pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: Option<&[O
     let mut logical = optimizer::optimize(logical);
     let mut locks = Vec::new();
     collect_locks(&mut logical, &mut locks);
-    let node = planner::plan(logical, &Counts(core))?;
+    let node = planner::plan(logical, &Counts { core, workers: scan_threads(core) - 1 })?;
     let (verb, returns_rows) = match statement {
         Statement::Insert(insert) => ("INSERT", !insert.returning.is_empty()),
         Statement::Update(update) => ("UPDATE", !update.returning.is_empty()),
@@ -167,7 +181,8 @@ pub(super) fn open_node(
     meters: Option<Arc<Meters>>,
 ) -> Result<Running> {
     let planner_core = Arc::clone(core);
-    let runner = Runner::new(Arc::new(move |plan| planner::plan(plan.clone(), &Counts(&planner_core))));
+    let runner =
+        Runner::new(Arc::new(move |plan| planner::plan(plan.clone(), &Counts { core: &planner_core, workers: 0 })));
     let mut shared = Shared::new(
         core.transaction(),
         Arc::clone(&core.engine.tables),
@@ -176,14 +191,14 @@ pub(super) fn open_node(
         Arc::new(SystemSource { core: Arc::clone(core), names: Arc::clone(names) }),
     );
     shared.work_mem = core.settings.lock().typed().work_mem;
-    shared.threads = core.engine.config.scan_threads;
+    shared.threads = scan_threads(core);
     shared.meters = meters;
     shared.deferred = core.deferred();
     let shared = Arc::new(shared);
     runner.attach(&shared);
     let mut eval = core.eval(names, Arc::from(params));
     eval.subqueries = Arc::clone(&runner) as _;
-    let ctx = ExecContext { shared, eval };
+    let ctx = ExecContext { shared, eval, part: None };
     let operator = match executor::build(node, &ctx) {
         Ok(operator) => operator,
         Err(error) => {
@@ -204,5 +219,5 @@ pub(super) fn context(core: &Arc<Core>, names: &Arc<Names>) -> ExecContext {
         Arc::new(SystemSource { core: Arc::clone(core), names: Arc::clone(names) }),
     );
     shared.deferred = core.deferred();
-    ExecContext { shared: Arc::new(shared), eval: core.eval(names, Arc::from([])) }
+    ExecContext { shared: Arc::new(shared), eval: core.eval(names, Arc::from([])), part: None }
 }

@@ -36,6 +36,8 @@ pub enum Op {
     TableScan { scan: TableAccess, filter: Option<Expr> },
     /// Rows found through an ordered index, in its order, that satisfy the filter.
     IndexScan { scan: TableAccess, access: IndexAccess, filter: Option<Expr> },
+    /// A plan over one table, run by several threads on parts of it; rows come in the order of the table.
+    Gather { input: Box<Node>, workers: usize },
     /// Rows of a system relation.
     SystemScan { relation: Arc<RelationDesc> },
     /// Literal rows.
@@ -161,6 +163,7 @@ impl Op {
             | Self::Limit { input, .. }
             | Self::Distinct { input, .. }
             | Self::LockRows { input, .. }
+            | Self::Gather { input, .. }
             | Self::Modify { input, .. } => vec![input],
             Self::HashJoin { left, right, .. }
             | Self::NestedLoop { left, right, .. }

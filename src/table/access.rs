@@ -101,7 +101,10 @@ impl Table {
     }
 
     /// Every row id that may be in use.
-    pub(super) fn row_ids(&self, txn: &dyn RowStore) -> Result<RowIdRange> {
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn row_ids(&self, txn: &dyn RowStore) -> Result<RowIdRange> {
         let end = match self.0.state.end() {
             0 => txn.highest_row(self.0.desc.storage)?.saturating_add(1),
             end => end,

@@ -91,14 +91,12 @@ impl Tables {
         Arc::clone(self.indexes.write().entry(plan.desc.storage).or_insert_with(fresh))
     }
 
-    /// About how many rows a table has, for planning: the row ids given out, or a guess before its first use.
+    /// About how many rows a table has, for planning: the row ids given out.
     #[must_use]
-    pub fn estimate(&self, table: &TableDesc) -> f64 {
+    pub fn estimate(&self, txns: &TxnManager, table: &TableDesc) -> f64 {
         const UNKNOWN: f64 = 1000.0;
-        match self.table_state(table.storage).end() {
-            0 => UNKNOWN,
-            end => f64::from(end),
-        }
+        let next = self.table_state(table.storage).allocate(0, || txns.highest_row(table.storage));
+        next.map_or(UNKNOWN, f64::from)
     }
 
     /// Forgets the state of one table or index storage; harmless while it is in use, since the state is derived.

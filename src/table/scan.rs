@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array};
 
+use crate::common::CancelFlag;
 use crate::error::Result;
 use crate::table::access::Table;
 use crate::table::row::{RowColumns, RowReader};
@@ -17,6 +18,8 @@ use crate::types::column::Batch;
 
 /// Row id ranges of parallel scans begin at multiples of this.
 const PARTITION_ROWS: u64 = CHUNK_ROWS as u64;
+/// Stored bytes of rows after which a batch is handed out, however few rows it has.
+const BATCH_BYTES_MAX: usize = 32 << 20;
 
 /// Rows on their way into a batch, with the system columns that were asked for.
 pub(super) struct Collector {
@@ -94,10 +97,12 @@ impl TableScan {
             let chunk = self.rest.start / CHUNK_ROWS;
             let end = chunk.saturating_add(1).saturating_mul(CHUNK_ROWS);
             let whole = self.rest.start <= (chunk * CHUNK_ROWS).max(1) && self.rest.end >= end.min(self.known_end);
-            let batch = if whole && self.batch_rows >= CHUNK_ROWS as usize && end < RowId::MAX {
+            let batch = if self.batch_rows < CHUNK_ROWS as usize || end == RowId::MAX {
+                self.next_rows(self.rest.end)?
+            } else if whole {
                 self.next_chunk(chunk, end)?
             } else {
-                self.next_rows(self.rest.end)?
+                self.next_rows(end.min(self.rest.end))?
             };
             if batch.rows > 0 {
                 return Ok(Some(batch));
@@ -108,15 +113,18 @@ impl TableScan {
 
     /// Rows before `end`, at most a batch, from the store.
     fn next_rows(&mut self, end: RowId) -> Result<Batch> {
-        let (collector, rest, batch_rows) = (&mut self.collector, &mut self.rest, self.batch_rows);
-        self.txn.scan_at(&self.view, self.table.desc().storage, rest.start..end, &mut |row, ts, values| {
+        let (collector, batch_rows) = (&mut self.collector, self.batch_rows);
+        let (mut next, mut bytes) = (end, 0);
+        self.txn.scan_at(&self.view, self.table.desc().storage, self.rest.start..end, &mut |row, ts, values| {
             collector.push(row, ts, values)?;
-            rest.start = row + 1;
-            Ok(collector.rows() < batch_rows)
+            bytes += values.len();
+            let go_on = collector.rows() < batch_rows && bytes < BATCH_BYTES_MAX;
+            if !go_on {
+                next = row + 1;
+            }
+            Ok(go_on)
         })?;
-        if self.collector.rows() < self.batch_rows {
-            self.rest.start = end;
-        }
+        self.rest.start = next;
         Ok(self.collector.finish())
     }
 
@@ -134,18 +142,20 @@ impl TableScan {
                 None => (Some(kept), ticket),
             },
         };
-        let collector = &mut self.collector;
-        let settled = self.txn.scan_chunk(&self.view, storage, chunk, &mut |row, ts, values| {
-            collector.push(row, ts, values)?;
-            Ok(true)
-        })?;
+        let (collector, mut bytes) = (&mut self.collector, 0);
+        let (settled, next) =
+            self.txn.scan_chunk(&self.view, storage, chunk, self.rest.end, &mut |row, ts, values| {
+                collector.push(row, ts, values)?;
+                bytes += values.len();
+                Ok(bytes < BATCH_BYTES_MAX)
+            })?;
         let batch = self.collector.finish();
         if settled {
             let columns = self.parts.iter().cloned().zip(batch.columns.iter().cloned()).collect();
             let read = Chunk { valid_from: self.view.ts(), rows: batch.rows, columns };
             self.txn.keep_chunk(storage, chunk, ticket, before.as_deref(), read);
         }
-        self.rest.start = end.min(self.rest.end);
+        self.rest.start = next.min(self.rest.end);
         Ok(batch)
     }
 }
@@ -227,6 +237,15 @@ impl Table {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// How many rows a view sees; read by up to `threads` threads the first time, and kept in step with commits from
+    /// then on.
+    ///
+    /// # Errors
+    /// Storage errors, `57014`.
+    pub fn count_at(&self, txn: &Transaction, view: &View, threads: usize, cancel: &CancelFlag) -> Result<u64> {
+        txn.count_at(view, self.desc().storage, threads, cancel)
     }
 
     /// How many rows the present command sees.

@@ -6,7 +6,6 @@
 //! transaction has not written are one pass of the store's iterator that copies nothing.
 
 use std::ops::Bound;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::catalog::descriptor::StorageId;
@@ -106,6 +105,20 @@ impl TxnManager {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// The highest row id in storage or being inserted; 0 when there is none.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn highest_row(&self, storage: StorageId) -> Result<RowId> {
+        let mut highest = self.inserting.highest(storage).unwrap_or(0);
+        let start = keyspace::row_key(storage.0, 0);
+        self.kv.scan_back(Cf::Rows, &start, &keyspace::rows_end(storage.0), &mut |key, _| {
+            highest = highest.max(keyspace::row_of_key(key));
+            Ok(false)
+        })?;
+        Ok(highest)
     }
 
     /// Committed rows of a range as a snapshot sees them; `u64::MAX` is the newest of each.
@@ -403,59 +416,16 @@ impl Transaction {
         Ok(go_on)
     }
 
-    pub(super) fn highest(&self, storage: StorageId) -> Result<RowId> {
-        let mut highest = self.manager.inserting.highest(storage).unwrap_or(0);
-        let start = keyspace::row_key(storage.0, 0);
-        self.manager.kv.scan_back(Cf::Rows, &start, &keyspace::rows_end(storage.0), &mut |key, _| {
-            highest = highest.max(keyspace::row_of_key(key));
-            Ok(false)
-        })?;
-        Ok(highest)
-    }
-
-    pub(super) fn count_rows(&self, storage: StorageId) -> Result<u64> {
-        let view = self.view();
-        self.note_all_read(storage);
-        if self.own_writes(storage) {
-            let mut count = 0;
-            self.scan_rows(&view, storage, 1..RowId::MAX, &mut |_, _, _| {
-                count += 1;
-                Ok(true)
-            })?;
-            return Ok(count);
-        }
-        let manager = &*self.manager;
-        if let Some(count) = manager.counts.at(storage, view.ts()) {
-            return Ok(count.cast_unsigned());
-        }
-        // Following starts at a snapshot of now, which may be later than this transaction's.
-        let now = Arc::new(manager.snapshots.take(false));
-        let followed =
-            manager.snapshots.frozen(|visible| visible == now.ts() && manager.counts.follow(storage, visible));
-        let snapshot = if followed { now.ts() } else { view.ts() };
-        let mut count = 0;
-        let scanned = manager.scan_committed(snapshot, storage, &(1..RowId::MAX), &mut |_, _, _| {
-            count += 1;
-            Ok(true)
-        });
-        if let (Err(error), true) = (&scanned, followed) {
-            manager.counts.forget(storage);
-            return Err(error.clone());
-        }
-        scanned?;
-        if followed {
-            manager.counts.set(storage, snapshot, count);
-            if snapshot != view.ts() {
-                return self.count_rows(storage);
-            }
-        }
-        Ok(count.cast_unsigned())
-    }
-
     fn note_row_read(&self, storage: StorageId, row: RowId) {
         if let Some(reads) = &mut *self.reads.lock() {
             reads.add_row(storage, row);
         }
+    }
+
+    /// Whether it has written to a table, committed or not yet.
+    #[must_use]
+    pub fn has_written(&self, storage: StorageId) -> bool {
+        self.own_writes(storage)
     }
 
     pub(super) fn note_all_read(&self, storage: StorageId) {

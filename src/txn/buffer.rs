@@ -138,6 +138,8 @@ pub(super) struct Buffer {
     pub(super) keys: HashMap<StorageId, Vec<Box<[u8]>>>,
     /// Bytes of everything in memory, roughly.
     pub(super) bytes: usize,
+    /// Those that were left when rows were last written ahead.
+    pub(super) bytes_kept: usize,
     undo: Vec<Undo>,
     savepoints: Vec<Savepoint>,
     savepoint_next: u64,

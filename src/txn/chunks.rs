@@ -116,25 +116,42 @@ impl Transaction {
         }
     }
 
-    /// Reads a chunk in which the transaction has no own writes; whether it is settled.
+    /// Reads a chunk in which the transaction has no own writes; whether all of it was read and is settled, and where to go
+    /// on: at the chunk of the next row that is stored before `end`, which may be far behind, or at `end`.
     ///
     /// # Errors
     /// Storage errors and those of `visit`.
-    pub fn scan_chunk(&self, view: &View, storage: StorageId, chunk: u32, visit: &mut RowVisitor<'_>) -> Result<bool> {
+    pub fn scan_chunk(
+        &self,
+        view: &View,
+        storage: StorageId,
+        chunk: u32,
+        end: RowId,
+        visit: &mut RowVisitor<'_>,
+    ) -> Result<(bool, RowId)> {
         let (manager, snapshot, rows) = (&self.manager, view.ts(), rows_of(chunk));
-        let (start, end) = (keyspace::row_key(storage.0, rows.start), keyspace::row_key(storage.0, rows.end));
-        let mut settled = true;
-        manager.kv.scan(Cf::Rows, &start, &end, &mut |key, value| {
-            let (head, body) = record::open_row(value)?;
+        let (mut settled, mut next) = (true, end.max(rows.end));
+        let (first, last) = (keyspace::row_key(storage.0, rows.start), keyspace::row_key(storage.0, next));
+        manager.kv.scan(Cf::Rows, &first, &last, &mut |key, value| {
             let row = keyspace::row_of_key(key);
-            if head.flags & (DELETED | PENDING) == 0 && head.ts <= snapshot {
-                return visit(row, head.ts, body);
+            if row >= rows.end {
+                next = row - row % CHUNK_ROWS;
+                return Ok(false);
             }
-            settled = settled && manager.is_settled(head, snapshot);
-            let go_on = manager.see((storage, row), head, body, snapshot, &mut |ts, body| visit(row, ts, body))?;
-            Ok(go_on.unwrap_or(true))
+            let (head, body) = record::open_row(value)?;
+            let go_on = if head.flags & (DELETED | PENDING) == 0 && head.ts <= snapshot {
+                visit(row, head.ts, body)?
+            } else {
+                settled = settled && manager.is_settled(head, snapshot);
+                let seen = manager.see((storage, row), head, body, snapshot, &mut |ts, body| visit(row, ts, body))?;
+                seen.unwrap_or(true)
+            };
+            if !go_on {
+                (settled, next) = (false, row + 1);
+            }
+            Ok(go_on)
         })?;
-        Ok(settled)
+        Ok((settled, next))
     }
 
     /// Keeps what [`Transaction::scan_chunk`] found settled, beside columns that were kept before.

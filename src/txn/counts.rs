@@ -3,10 +3,19 @@
 //! The first count of a table scans it at a snapshot; from then on every commit adds its difference under its timestamp. A
 //! snapshot's count is the base and the differences between. Differences that every snapshot sees are folded in.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use crate::catalog::descriptor::StorageId;
+use crate::common::CancelFlag;
+use crate::error::Result;
+use crate::txn::manager::TxnManager;
+use crate::txn::row_store::{RowId, RowIdRange};
+use crate::txn::snapshot::View;
+use crate::txn::transaction::Transaction;
 
 struct Count {
     /// As of which timestamp `rows` is; differences are later.
@@ -80,5 +89,85 @@ impl Counts {
             *rows += count.differences.drain(..seen).map(|(_, by)| by).sum::<i64>();
             count.ts = count.ts.max(oldest);
         }
+    }
+}
+
+/// Row ids that a thread counts at a time.
+const STRETCH: u32 = 1 << 16;
+/// Rows between looks at the cancel flag.
+const CHECK_EVERY: u64 = 4096;
+
+impl TxnManager {
+    /// The number of committed rows that a snapshot sees, by reading them on several threads.
+    fn count_committed(&self, snapshot: u64, storage: StorageId, threads: usize, cancel: &CancelFlag) -> Result<u64> {
+        let end = self.highest_row(storage)?.saturating_add(1);
+        let next = AtomicU64::new(0);
+        let work = || -> Result<u64> {
+            let mut count = 0;
+            loop {
+                let start = next.fetch_add(u64::from(STRETCH), Ordering::Relaxed);
+                let Some(range) = stretch(start, end) else { return Ok(count) };
+                self.scan_committed(snapshot, storage, &range, &mut |_, _, _| {
+                    count += 1;
+                    if count % CHECK_EVERY == 0 {
+                        cancel.check()?;
+                    }
+                    Ok(true)
+                })?;
+            }
+        };
+        let threads = threads.min((end / STRETCH) as usize + 1);
+        let counts: Vec<Result<u64>> = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let joined = others.into_iter().map(|other| other.join().expect("counting does not panic"));
+            std::iter::once(own).chain(joined).collect()
+        });
+        counts.into_iter().sum()
+    }
+}
+
+/// The row ids from `start` on that a thread counts at a time.
+fn stretch(start: u64, end: RowId) -> Option<RowIdRange> {
+    let start = RowId::try_from(start).ok().filter(|start| *start < end)?;
+    Some(start.max(1)..start.saturating_add(STRETCH).min(end))
+}
+
+impl Transaction {
+    /// How many rows of a table a view sees; read by up to `threads` threads the first time.
+    ///
+    /// # Errors
+    /// Storage errors, `57014`.
+    pub fn count_at(&self, view: &View, storage: StorageId, threads: usize, cancel: &CancelFlag) -> Result<u64> {
+        self.note_all_read(storage);
+        if self.own_writes(storage) {
+            let mut count = 0;
+            self.scan_rows(view, storage, 1..RowId::MAX, &mut |_, _, _| {
+                count += 1;
+                Ok(true)
+            })?;
+            return Ok(count);
+        }
+        let manager = &*self.manager;
+        if let Some(count) = manager.counts.at(storage, view.ts()) {
+            return Ok(count.cast_unsigned());
+        }
+        // Following starts at a snapshot of now, which may be later than this view's.
+        let now = Arc::new(manager.snapshots.take(false));
+        let followed =
+            manager.snapshots.frozen(|visible| visible == now.ts() && manager.counts.follow(storage, visible));
+        let snapshot = if followed { now.ts() } else { view.ts() };
+        let counted = manager.count_committed(snapshot, storage, threads, cancel);
+        if !followed {
+            return counted;
+        }
+        match counted {
+            Ok(count) => manager.counts.set(storage, snapshot, count.cast_signed()),
+            Err(error) => {
+                manager.counts.forget(storage);
+                return Err(error);
+            }
+        }
+        if snapshot == view.ts() { counted } else { manager.count_committed(view.ts(), storage, threads, cancel) }
     }
 }

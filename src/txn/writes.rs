@@ -90,28 +90,35 @@ impl Transaction {
         self.limit()
     }
 
-    /// Keeps the buffer within its limits: inserted rows go ahead to the store, anything else is an error.
+    /// Keeps the buffer within its limits: inserted rows go ahead to the store, anything else is an error. What had to stay
+    /// is not looked through again before as much has been added.
     fn limit(&self) -> Result<()> {
-        let bytes = self.buffer.lock().bytes;
-        if bytes <= self.manager.options.spill_bytes {
-            return Ok(());
+        let options = &self.manager.options;
+        let due = {
+            let buffer = self.buffer.lock();
+            let most = buffer.bytes_kept.saturating_add(options.spill_bytes).min(options.transaction_bytes_max);
+            buffer.bytes > most
+        };
+        if due {
+            self.spill()?;
         }
-        if self.spill()? * 2 < bytes && bytes > self.manager.options.transaction_bytes_max {
+        let bytes = self.buffer.lock().bytes;
+        if bytes > options.transaction_bytes_max {
             return Err(crate::error!(OUT_OF_MEMORY, "transaction has changed too much")
                 .detail(format!("Its changes take {bytes} bytes, and they are kept in memory until it commits.")));
         }
         Ok(())
     }
 
-    /// Writes inserted rows and index entries ahead of the commit; the bytes that left memory.
-    fn spill(&self) -> Result<usize> {
+    /// Writes inserted rows and index entries ahead of the commit.
+    fn spill(&self) -> Result<()> {
         self.manager.check_running()?;
         let mut buffer = self.buffer.lock();
-        let before = buffer.bytes;
         let rows = buffer.take_spill();
         let entries = buffer.take_entry_spill();
+        buffer.bytes_kept = buffer.bytes;
         if rows.is_empty() && entries.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         let mut batch = WriteBatch::default();
         for (storage, row, values) in rows {
@@ -135,7 +142,7 @@ impl Transaction {
         }
         self.manager.kv.write(batch, false);
         drop(order);
-        Ok(before - buffer.bytes)
+        Ok(())
     }
 
     /// Removes rows that were written ahead and are taken back.
@@ -207,11 +214,11 @@ impl RowStore for Transaction {
     }
 
     fn count(&self, table: StorageId) -> Result<u64> {
-        self.count_rows(table)
+        self.count_at(&self.view(), table, 1, &CancelFlag::new())
     }
 
     fn highest_row(&self, table: StorageId) -> Result<RowId> {
-        self.highest(table)
+        self.manager.highest_row(table)
     }
 
     fn state(&self, table: StorageId, row: RowId) -> Result<RowState> {

@@ -13,6 +13,7 @@ use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::executor::cte::CteState;
 use crate::sql::executor::deferred::{DeferredChecks, SharedKeys};
 use crate::sql::executor::explain::Meters;
+use crate::sql::executor::parallel::Part;
 use crate::sql::executor::recheck::Given;
 use crate::sql::expr::Expr;
 use crate::table::{IndexEvaluator, Table, Tables, WriteContext};
@@ -99,6 +100,8 @@ pub struct ExecContext {
     pub shared: Arc<Shared>,
     /// Parameters, settings, and the rows around.
     pub eval: EvalContext,
+    /// In a piece of a parallel plan, the part of its table to read.
+    pub part: Option<Arc<Part>>,
 }
 
 /// Evaluates index expressions for tables.
@@ -152,7 +155,13 @@ impl ExecContext {
     /// This context inside a subquery or lateral side of `row`.
     #[must_use]
     pub fn inside(&self, row: Vec<Datum>) -> Self {
-        Self { shared: Arc::clone(&self.shared), eval: self.eval.inside(row) }
+        Self { shared: Arc::clone(&self.shared), eval: self.eval.inside(row), part: None }
+    }
+
+    /// This context for a piece of a parallel plan.
+    #[must_use]
+    pub fn of_part(&self, part: Part) -> Self {
+        Self { part: Some(Arc::new(part)), ..self.clone() }
     }
 
     /// Fails when the statement was cancelled.

@@ -27,6 +27,15 @@ pub struct Meter {
     loops: AtomicU64,
 }
 
+impl Meter {
+    /// Counts what a thread of several has done; together they are one run.
+    pub(super) fn add(&self, rows: usize, time: std::time::Duration) {
+        self.loops.fetch_max(1, Ordering::Relaxed);
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        self.nanos.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
 /// Counters of all nodes, by address.
 #[derive(Default)]
 pub struct Meters(Mutex<HashMap<usize, Arc<Meter>>>);
@@ -82,7 +91,7 @@ pub struct Layout {
 /// The lines of a plan.
 #[must_use]
 pub fn lines(node: &Node, names: &Names, layout: Layout, meters: Option<&Meters>) -> Vec<String> {
-    let mut printer = Printer { names, layout, meters, out: Vec::new() };
+    let mut printer = Printer { names, layout, meters, gathered: false, out: Vec::new() };
     printer.node(node, 0, "");
     printer.out
 }
@@ -91,7 +100,19 @@ struct Printer<'a> {
     names: &'a Names,
     layout: Layout,
     meters: Option<&'a Meters>,
+    /// Whether the nodes printed now are run by several threads.
+    gathered: bool,
     out: Vec<String>,
+}
+
+/// The Gather below a Sort that puts partial sorts together: what PostgreSQL calls a Gather Merge.
+fn merged(node: &Node) -> Option<&Node> {
+    match &node.op {
+        Op::Sort { input, .. } if matches!(&input.op, Op::Gather { input, .. } if matches!(input.op, Op::Sort { .. })) => {
+            Some(input)
+        }
+        _ => None,
+    }
 }
 
 fn cost(node: &Node) -> f64 {
@@ -131,15 +152,23 @@ impl Printer<'_> {
             self.node(body, depth + 1, "");
             return;
         }
+        let node = merged(node).unwrap_or(node);
+        self.gathered |= matches!(node.op, Op::Gather { .. });
         for input in node.op.inputs() {
             self.node(input, depth + 1, "");
         }
+        self.gathered &= !matches!(node.op, Op::Gather { .. });
     }
 
     fn title(&self, node: &Node) -> String {
         let on = |table: &str, alias: &str| if table == alias { table.to_owned() } else { format!("{table} {alias}") };
         match &node.op {
-            Op::TableScan { scan, .. } => format!("Seq Scan on {}", on(&scan.table.name, &scan.alias)),
+            Op::TableScan { scan, .. } => {
+                let parallel = if self.gathered { "Parallel " } else { "" };
+                format!("{parallel}Seq Scan on {}", on(&scan.table.name, &scan.alias))
+            }
+            Op::Gather { .. } => "Gather".to_owned(),
+            Op::Sort { .. } if merged(node).is_some() => "Gather Merge".to_owned(),
             Op::IndexScan { scan, access, .. } => {
                 let direction = if access.backward { " Backward" } else { "" };
                 format!("Index Scan{direction} using {} on {}", access.index.name, on(&scan.table.name, &scan.alias))
@@ -196,7 +225,13 @@ impl Printer<'_> {
 
     fn details(&self, node: &Node) -> Vec<String> {
         let mut out = Vec::new();
-        match &node.op {
+        match &merged(node).unwrap_or(node).op {
+            Op::Gather { workers, .. } => {
+                out.push(format!("Workers Planned: {workers}"));
+                if self.meters.is_some() {
+                    out.push(format!("Workers Launched: {workers}"));
+                }
+            }
             Op::TableScan { filter: Some(filter), .. } => {
                 out.push(format!("Filter: {}", self.text(filter, &node.fields)))
             }

@@ -6,6 +6,7 @@
 //!
 //! * `scan`, `source`: where rows come from. `simple`: one row in, one out. `join`, `aggregate`, `window`, `sort`,
 //!   `distinct`, `setop`, `cte`: the rest of the algebra.
+//! * `parallel`: scans by several threads.
 //! * `modify`, `insert`, `lock`, `recheck`: writing rows and locking them. `foreign`, [`deferred`]: constraints checked later.
 //! * `subquery`: subqueries in expressions. `explain`: plans as text.
 
@@ -22,6 +23,7 @@ mod lock;
 mod modify;
 pub use modify::finish_row;
 mod nested;
+pub mod parallel;
 mod recheck;
 mod scan;
 mod setop;
@@ -67,6 +69,7 @@ fn build_plain(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
     Ok(match &node.op {
         Op::TableScan { scan, filter } => scan::table_scan(scan, filter.clone(), ctx)?,
         Op::IndexScan { scan, access, filter } => scan::index_scan(scan, access, filter.clone(), ctx)?,
+        Op::Gather { input, workers } => Box::new(parallel::Gather::new(input, *workers, ctx)?),
         Op::SystemScan { relation } => Box::new(source::SystemScan::new(relation, &types)),
         Op::Values { rows } => Box::new(source::Values::new(rows.clone(), types)),
         Op::FunctionScan { calls, ordinality } => {
@@ -85,6 +88,9 @@ fn build_plain(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
             Box::new(nested::NestedLoop::new(*kind, *lateral, (left, right), on.clone(), ctx)?)
         }
         Op::Aggregate { input, spec } => {
+            if let Some(count) = source::RowCount::of(input, spec, ctx)? {
+                return Ok(Box::new(count));
+            }
             Box::new(aggregate::Aggregation::new(build(input, ctx)?, spec.clone(), input.types(), types)?)
         }
         Op::Window { input, spec } => {

@@ -14,11 +14,12 @@ use crate::sql::eval::eval_mask;
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::expr::Expr;
 use crate::sql::logical::SystemColumn;
-use crate::sql::physical::{IndexAccess, TableAccess};
+use crate::sql::physical::{IndexAccess, Node, Op, TableAccess};
 use crate::table::{IndexScan, IndexScanSpec, KeyBound, ScanSpec, Table, TableScan};
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid, compare};
 
+use super::parallel::Part;
 use super::recheck::{GivenScan, given_to};
 use super::{BATCH_ROWS, ExecContext, Operator};
 
@@ -74,9 +75,34 @@ pub(super) fn table_scan(access: &TableAccess, filter: Option<Expr>, ctx: &ExecC
     if let Some(rows) = given_to(access, ctx) {
         return Ok(Box::new(GivenScan::new(access, None, filter, rows)));
     }
+    if let Some(part) = &ctx.part {
+        return part_scan(access, filter, part, ctx);
+    }
     let table = ctx.shared.table(&access.table)?;
     let scan = table.scan(&ctx.shared.txn, full_spec(access));
     Ok(Box::new(FullScan { access: access.clone(), filter, scan }))
+}
+
+/// Opens the scan of a part of a table.
+pub(super) fn part_scan(
+    access: &TableAccess,
+    filter: Option<Expr>,
+    part: &Part,
+    ctx: &ExecContext,
+) -> Result<Box<dyn Operator>> {
+    let table = ctx.shared.table(&access.table)?;
+    let spec = ScanSpec { range: Some(part.range.clone()), ..full_spec(access) };
+    let scan = table.scan_at(&ctx.shared.txn, spec, part.view.clone());
+    Ok(Box::new(FullScan { access: access.clone(), filter, scan }))
+}
+
+/// The scan at the bottom of a plan over one table.
+pub(super) fn scanned(node: &Node) -> Option<&TableAccess> {
+    match &node.op {
+        Op::TableScan { scan, .. } => Some(scan),
+        Op::Filter { input, .. } | Op::Project { input, .. } | Op::Sort { input, .. } => scanned(input),
+        _ => None,
+    }
 }
 
 /// The specification of a whole scan.

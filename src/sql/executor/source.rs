@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use crate::bail;
 use crate::catalog::descriptor::RelationDesc;
+use crate::common::clock;
 use crate::error::Result;
 use crate::sql::eval::context::{ArgTypes, FnContext};
 use crate::sql::eval::registry::{Body, RowStream, function};
 use crate::sql::eval::row::{Row, eval_row, invoke};
-use crate::sql::expr::{Call, Expr};
-use crate::sql::logical::FunctionCall;
+use crate::sql::expr::{AggregateCall, Call, Expr};
+use crate::sql::logical::{Aggregate, FunctionCall};
+use crate::sql::physical::{Node, Op};
+use crate::table::Table;
+use crate::txn::View;
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid, RecordValue};
 
+use super::explain::Meter;
 use super::simple::Queue;
 use super::{BATCH_ROWS, ExecContext, Operator};
 
@@ -68,6 +73,60 @@ impl Operator for SystemScan {
         }
         ctx.check()?;
         Ok(self.queue.as_mut().and_then(Queue::pop))
+    }
+}
+
+/// `count(*)` of a whole table: the number of its rows is known, or counted without making batches of them.
+pub(super) struct RowCount {
+    table: Table,
+    view: View,
+    /// How often it is asked for.
+    columns: usize,
+    meter: Option<Arc<Meter>>,
+    done: bool,
+}
+
+impl RowCount {
+    /// The operator for a grouping over `input` that asks for nothing else; `None` for any other.
+    ///
+    /// # Errors
+    /// Those of opening the table.
+    pub(super) fn of(input: &Node, spec: &Aggregate, ctx: &ExecContext) -> Result<Option<Self>> {
+        let counts = |call: &AggregateCall| {
+            let named = function(call.function).is_some_and(|found| found.name == "count");
+            named && call.args.is_empty() && call.filter.is_none() && call.order_by.is_empty()
+        };
+        let plain = spec.keys.is_empty() && spec.sets.is_empty() && spec.grouping_calls.is_empty();
+        let below: &Node = match &input.op {
+            Op::Gather { input, .. } => input,
+            _ => input,
+        };
+        let Op::TableScan { scan, filter: None } = &below.op else { return Ok(None) };
+        if !plain
+            || spec.calls.is_empty()
+            || !spec.calls.iter().all(counts)
+            || ctx.shared.txn.has_written(scan.table.storage)
+        {
+            return Ok(None);
+        }
+        let meter = ctx.shared.meters.as_ref().map(|meters| meters.of(below));
+        let table = ctx.shared.table(&scan.table)?;
+        Ok(Some(Self { table, view: ctx.shared.txn.view(), columns: spec.calls.len(), meter, done: false }))
+    }
+}
+
+impl Operator for RowCount {
+    fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
+        if std::mem::replace(&mut self.done, true) {
+            return Ok(None);
+        }
+        let started = clock::monotonic();
+        let count = self.table.count_at(&ctx.shared.txn, &self.view, ctx.shared.threads, &ctx.eval.cancel)?;
+        if let Some(meter) = &self.meter {
+            meter.add(usize::try_from(count).expect("row ids have 32 bits"), started.elapsed());
+        }
+        let row = vec![Datum::Int8(count.cast_signed()); self.columns];
+        Ok(Some(Batch::from_rows(&vec![Oid::INT8; self.columns], &[row])))
     }
 }
 

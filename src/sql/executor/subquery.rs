@@ -77,7 +77,7 @@ impl Runner {
 
     fn context(&self, eval: EvalContext) -> ExecContext {
         let shared = self.shared.read().clone().expect("a statement runs");
-        ExecContext { shared, eval }
+        ExecContext { shared, eval, part: None }
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Rules with row estimates: an index is used for equality on its leading keys, for ranges bounded on both sides, and
 //! where its order saves a sort under LIMIT ([`access`]); joins hash on equalities, or look rows up by index when the left
-//! side is small ([`join`]). A Sort under LIMIT keeps only the rows wanted.
+//! side is small ([`join`]). A Sort under LIMIT keeps only the rows wanted. Scans of large tables are shared by threads
+//! ([`parallel`]).
 
 mod access;
 mod join;
+mod parallel;
 
 use std::sync::Arc;
 
@@ -24,6 +26,11 @@ pub trait Statistics {
     fn covers(&self, index: &IndexDesc) -> bool {
         let _ = index;
         true
+    }
+
+    /// Threads that may help with a scan.
+    fn workers(&self) -> usize {
+        0
     }
 }
 
@@ -48,7 +55,7 @@ const SELECTIVITY: f64 = 0.3;
 /// # Errors
 /// None at present; planning may come to refuse what cannot be executed.
 pub fn plan(plan: LogicalPlan, statistics: &dyn Statistics) -> Result<Node> {
-    Planner { statistics }.node(plan)
+    Ok(parallel::share(Planner { statistics }.node(plan)?, statistics))
 }
 
 struct Planner<'a> {

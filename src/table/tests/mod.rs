@@ -3,6 +3,7 @@
 mod chunks;
 mod indexes;
 mod model;
+mod snapshots;
 mod uniqueness;
 
 use std::sync::Arc;
