@@ -91,12 +91,15 @@ impl Tables {
         Arc::clone(self.indexes.write().entry(plan.desc.storage).or_insert_with(fresh))
     }
 
-    /// About how many rows a table has, for planning: the row ids given out.
+    /// About how many rows a table has, for planning: the row ids given out. An empty table is taken for one that is about
+    /// to be filled, since plans are kept.
     #[must_use]
     pub fn estimate(&self, txns: &TxnManager, table: &TableDesc) -> f64 {
-        const UNKNOWN: f64 = 1000.0;
-        let next = self.table_state(table.storage).allocate(0, || txns.highest_row(table.storage));
-        next.map_or(UNKNOWN, f64::from)
+        const EMPTY: f64 = 1000.0;
+        match self.table_state(table.storage).allocate(0, || txns.highest_row(table.storage)) {
+            Ok(next) if next > 1 => f64::from(next),
+            _ => EMPTY,
+        }
     }
 
     /// Forgets the state of one table or index storage; harmless while it is in use, since the state is derived.

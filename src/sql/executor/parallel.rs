@@ -29,7 +29,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex};
 
-use crate::common::clock;
+use crate::common::{CancelFlag, clock};
 use crate::error::{Error, Result};
 use crate::sql::physical::{Node, Op, TableAccess};
 use crate::table::{RowId, RowIdRange};
@@ -146,9 +146,9 @@ impl Work {
     }
 
     /// The outcome of the next piece, worked on here if nobody has; `None` at the end.
-    fn next(&self, ctx: &ExecContext) -> Result<Option<Vec<Batch>>> {
+    fn next(&self, cancel: &CancelFlag) -> Result<Option<Vec<Batch>>> {
         loop {
-            ctx.check()?;
+            cancel.check()?;
             let mut state = self.state.lock();
             if state.handed >= self.pieces {
                 return Ok(None);
@@ -255,7 +255,7 @@ impl Operator for Gather {
                 return Ok(Some(batch));
             }
             self.start();
-            match self.work.next(ctx)? {
+            match self.work.next(&ctx.eval.cancel)? {
                 Some(batches) => self.queue.extend(batches),
                 None => return Ok(None),
             }
@@ -295,4 +295,83 @@ fn drain(operator: &mut dyn Operator, ctx: &ExecContext) -> Result<Vec<Batch>> {
         return Ok(vec![Batch::concat(&batches)]);
     }
     Ok(batches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::CancelReason;
+
+    fn work(pieces: u32, job: impl Fn(u32) -> Result<Vec<Batch>> + Send + Sync + 'static) -> Arc<Work> {
+        let state = Mutex::default();
+        Arc::new(Work { job: Box::new(job), pieces, ahead: 4, state, changed: Condvar::new() })
+    }
+
+    /// One batch whose number of rows is the piece's number.
+    fn numbered(piece: u32) -> Vec<Batch> {
+        vec![Batch::new(piece as usize, Vec::new())]
+    }
+
+    /// The numbers of the pieces handed on until the end or an error, with `helpers` threads.
+    fn handed(work: &Arc<Work>, helpers: usize, cancel: &CancelFlag) -> (Vec<usize>, Result<()>) {
+        std::thread::scope(|scope| {
+            for _ in 0..helpers {
+                scope.spawn(|| work.serve());
+            }
+            let mut numbers = Vec::new();
+            let outcome = loop {
+                match work.next(cancel) {
+                    Ok(Some(batches)) => numbers.extend(batches.iter().map(|batch| batch.rows)),
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            work.state.lock().stopped = true;
+            work.changed.notify_all();
+            (numbers, outcome)
+        })
+    }
+
+    #[test]
+    fn pieces_come_in_order_whoever_works_on_them() {
+        for helpers in 0..4 {
+            let work = work(200, |piece| {
+                if piece % 7 == 0 {
+                    std::thread::yield_now();
+                }
+                Ok(numbered(piece))
+            });
+            let (numbers, outcome) = handed(&work, helpers, &CancelFlag::new());
+            assert!(outcome.is_ok());
+            assert_eq!(numbers, (0..200).collect::<Vec<_>>(), "{helpers} helpers");
+        }
+    }
+
+    #[test]
+    fn an_error_comes_in_its_turn_and_a_cancel_at_once() {
+        for helpers in 0..3 {
+            let failing = work(50, |piece| if piece == 20 { Err(Error::internal("bad")) } else { Ok(numbered(piece)) });
+            let (numbers, outcome) = handed(&failing, helpers, &CancelFlag::new());
+            assert_eq!(numbers, (0..20).collect::<Vec<_>>());
+            assert_eq!(outcome.unwrap_err().report().message, "bad");
+            let cancel = CancelFlag::new();
+            cancel.raise(CancelReason::UserRequest);
+            let (numbers, outcome) = handed(&work(50, |piece| Ok(numbered(piece))), helpers, &cancel);
+            assert_eq!((numbers.len(), outcome.unwrap_err().sqlstate().as_str()), (0, "57014"));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a worker of a parallel scan panicked")]
+    fn a_panic_of_a_helper_is_not_lost() {
+        let panicking = work(3, |piece| if piece == 1 { panic!("broken") } else { Ok(numbered(piece)) });
+        handed(&panicking, 0, &CancelFlag::new());
+    }
+
+    #[test]
+    fn pieces_cover_the_row_ids_once() {
+        let ranges: Vec<RowIdRange> = (0..3).map(piece_range).collect();
+        assert_eq!(ranges, [1..4096, 4096..8192, 8192..12288]);
+        assert_eq!(piece_range(u32::MAX), RowId::MAX..RowId::MAX);
+    }
 }
