@@ -378,7 +378,7 @@ impl Batch {
     /// The rows where `keep` is true (NULL drops the row).
     #[must_use]
     pub fn filter(&self, keep: &BooleanArray) -> Self {
-        let kept = keep.iter().filter(|flag| *flag == Some(true)).count();
+        let kept = keep.true_count();
         if kept == self.rows {
             return self.clone();
         }

@@ -120,7 +120,14 @@ pub(crate) fn timetz_instant(micros: i64, zone: i32) -> i64 {
 }
 
 fn put_i64(value: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(&((value as u64) ^ (1 << 63)).to_be_bytes());
+    out.extend_from_slice(&word_of_i64(value).to_be_bytes());
+}
+
+/// An integer as an unsigned number of the same order.
+#[inline]
+#[must_use]
+pub fn word_of_i64(value: i64) -> u64 {
+    (value as u64) ^ (1 << 63)
 }
 
 fn put_i32(value: i32, out: &mut Vec<u8>) {
@@ -128,10 +135,15 @@ fn put_i32(value: i32, out: &mut Vec<u8>) {
 }
 
 /// A float as an unsigned number of the same order: NaN is largest, both zeros are one.
-fn put_f64(value: f64, out: &mut Vec<u8>) {
+#[inline]
+#[must_use]
+pub fn word_of_f64(value: f64) -> u64 {
     let bits = if value.is_nan() { f64::NAN.to_bits() & (u64::MAX >> 1) } else { (value + 0.0).to_bits() };
-    let image = if bits >> 63 == 1 { !bits } else { bits | (1 << 63) };
-    out.extend_from_slice(&image.to_be_bytes());
+    if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
+}
+
+fn put_f64(value: f64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&word_of_f64(value).to_be_bytes());
 }
 
 pub(crate) fn put_f32(value: f32, out: &mut Vec<u8>) {
@@ -174,7 +186,17 @@ pub(crate) fn encode_numeric(value: &Numeric, out: &mut Vec<u8>) {
     };
     out.push(if negative { CLASS_NEGATIVE } else { CLASS_POSITIVE });
     let start = out.len();
-    let digits = unscaled.magnitude().to_str_radix(10);
+    let (mut small, large);
+    let digits = match u64::try_from(unscaled.magnitude()) {
+        Ok(value) => {
+            small = itoa::Buffer::new();
+            small.format(value)
+        }
+        Err(_) => {
+            large = unscaled.magnitude().to_str_radix(10);
+            &*large
+        }
+    };
     let exponent = i32::try_from(digits.len()).expect("numerics have fewer than 2^31 digits") - scale;
     put_i32(exponent, out);
     for pair in digits.trim_end_matches('0').as_bytes().chunks(2) {

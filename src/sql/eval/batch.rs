@@ -14,11 +14,12 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use crate::error::Result;
 use crate::sql::eval::context::EvalContext;
 use crate::sql::eval::kernels::{self, Operand};
-use crate::sql::eval::registry::{self, Volatility};
+use crate::sql::eval::registry::{self, Body, Volatility};
 use crate::sql::eval::row::{Row, eval_row, parameter};
 use crate::sql::expr::{Call, Expr};
-use crate::types::Oid;
-use crate::types::column::{self, Batch, ColumnBuilder, Physical, datum_at, physical_of};
+use crate::sql::walk;
+use crate::types::column::{self, Batch, ColumnBuilder, Physical, physical_of};
+use crate::types::{Datum, Oid};
 
 /// Below this many rows, arrays cost more than they save.
 const FEW_ROWS: usize = 4;
@@ -90,13 +91,26 @@ fn is_volatile(expr: &Expr) -> bool {
     }
 }
 
-/// The value of an expression that is not volatile.
+/// Whether an expression that is not volatile has one value for all rows.
+fn is_fixed(expr: &Expr) -> bool {
+    match expr {
+        Expr::Const(..) | Expr::Param { .. } | Expr::Outer { .. } => true,
+        Expr::Call(call) => call.args.iter().all(is_fixed),
+        Expr::Relabel { arg, .. } | Expr::ViaIo { arg, .. } | Expr::Typmod { arg, .. } => is_fixed(arg),
+        _ => false,
+    }
+}
+
+/// The value of an expression that is not volatile, for a batch that has rows.
 fn operand(expr: &Expr, batch: &Batch, ctx: &EvalContext) -> Result<Operand> {
     Ok(match expr {
         Expr::Column { index, .. } => Operand::Column(Arc::clone(&batch.columns[*index])),
         Expr::Const(value, _) => Operand::Scalar(value.clone()),
         Expr::Param { index, .. } => Operand::Scalar(parameter(ctx, *index)),
         Expr::Outer { depth, index, .. } => Operand::Scalar(ctx.outer_value(*depth, *index).clone()),
+        Expr::Call(_) | Expr::Relabel { .. } | Expr::ViaIo { .. } | Expr::Typmod { .. } if is_fixed(expr) => {
+            Operand::Scalar(eval_row(expr, Row::Batch(batch, 0), ctx)?)
+        }
         Expr::Call(call) => call_operand(expr, call, batch, ctx)?,
         Expr::And(items) => Operand::Column(Arc::new(logic(items, false, batch, ctx)?)),
         Expr::Or(items) => Operand::Column(Arc::new(logic(items, true, batch, ctx)?)),
@@ -140,7 +154,6 @@ fn call_operand(expr: &Expr, call: &Call, batch: &Batch, ctx: &EvalContext) -> R
     }
     let args = call.args.iter().map(|arg| operand(arg, batch, ctx)).collect::<Result<Vec<_>>>()?;
     if args.iter().all(|arg| matches!(arg, Operand::Scalar(_))) {
-        // The same for every row, and there is at least one.
         return Ok(Operand::Scalar(eval_row(expr, Row::Batch(batch, 0), ctx)?));
     }
     match kernels::call(function, &args, batch.rows)? {
@@ -149,8 +162,68 @@ fn call_operand(expr: &Expr, call: &Call, batch: &Batch, ctx: &EvalContext) -> R
     }
 }
 
+/// Whether an expression raises no error and is cheap for any row: it need not be kept from rows that do not matter.
+fn is_harmless(expr: &Expr) -> bool {
+    let leaf = |expr: &Expr| {
+        matches!(expr, Expr::Const(..) | Expr::Param { .. } | Expr::Outer { .. } | Expr::Column { .. })
+            && is_flat(expr.ty().oid)
+    };
+    match expr {
+        Expr::Call(call) => {
+            call.args.iter().all(leaf)
+                && registry::function(call.function)
+                    .is_some_and(|function| matches!(function.body, Body::Compare(_)) && kernels::has_kernel(function))
+        }
+        Expr::And(items) | Expr::Or(items) => items.iter().all(is_harmless),
+        Expr::Not(arg) | Expr::IsBool { arg, .. } => is_harmless(arg),
+        Expr::IsNull { arg, .. } => leaf(arg),
+        other => leaf(other),
+    }
+}
+
+/// AND and OR of operands that may be evaluated for all rows.
+fn plain_logic(items: &[Expr], decisive: bool, batch: &Batch, ctx: &EvalContext) -> Result<BooleanArray> {
+    // What is known to be decided, and what is known not to be: a NULL is neither.
+    let mut decided = BooleanBuffer::new_unset(batch.rows);
+    let mut open = BooleanBuffer::new_set(batch.rows);
+    for item in items {
+        let values = eval_batch(item, batch, ctx)?;
+        let values = values.as_boolean();
+        let hits = if decisive { values.values().clone() } else { !values.values() };
+        let misses = !&hits;
+        match values.nulls() {
+            None => (decided, open) = (&decided | &hits, &open & &misses),
+            Some(nulls) => {
+                decided = &decided | &(&hits & nulls.inner());
+                open = &open & &(&misses & nulls.inner());
+            }
+        }
+    }
+    let known = &decided | &open;
+    let values = if decisive { decided } else { open };
+    Ok(BooleanArray::new(values, Some(NullBuffer::new(known)).filter(|nulls| nulls.null_count() > 0)))
+}
+
+/// The rows of a batch that an expression is to see; only columns that it reads have their values.
+fn narrow(expr: &Expr, batch: &Batch, rows: &[u32]) -> Batch {
+    if walk::has_subquery(expr) {
+        return batch.take(rows);
+    }
+    let mut read = Vec::new();
+    walk::columns_of(expr, &mut read);
+    let taken = batch.project(&read).take(rows);
+    let mut columns: Vec<ArrayRef> = batch.columns.iter().map(|column| column.slice(0, rows.len())).collect();
+    for (at, column) in read.into_iter().zip(taken.columns) {
+        columns[at] = column;
+    }
+    Batch::new(rows.len(), columns)
+}
+
 /// AND (`decisive` false) and OR (`decisive` true). Rows that an operand decides are not given to the next.
 fn logic(items: &[Expr], decisive: bool, batch: &Batch, ctx: &EvalContext) -> Result<BooleanArray> {
+    if items.iter().all(is_harmless) {
+        return plain_logic(items, decisive, batch, ctx);
+    }
     let rows = batch.rows;
     let mut decided = vec![false; rows];
     let mut unknown = vec![false; rows];
@@ -159,7 +232,7 @@ fn logic(items: &[Expr], decisive: bool, batch: &Batch, ctx: &EvalContext) -> Re
         if open.is_empty() {
             break;
         }
-        let narrowed = if open.len() == rows { None } else { Some(batch.take(&open)) };
+        let narrowed = if open.len() == rows { None } else { Some(narrow(item, batch, &open)) };
         let input = narrowed.as_ref().unwrap_or(batch);
         let values = eval_batch(item, input, ctx)?;
         let values = values.as_boolean();
@@ -203,16 +276,14 @@ impl Assembly {
     }
 
     fn finish(self) -> ArrayRef {
-        let mut builder = ColumnBuilder::new(self.oid, self.source.len());
-        for source in &self.source {
-            match source {
-                None => builder.push_null(),
-                Some((part, place)) => {
-                    builder.push(&datum_at(&self.parts[*part as usize], self.oid, *place as usize));
-                }
-            }
-        }
-        builder.finish()
+        let none = column::constant(&Datum::Null, self.oid, 1);
+        let parts: Vec<&dyn Array> = self.parts.iter().chain([&none]).map(|part| part.as_ref()).collect();
+        let places: Vec<(usize, usize)> = self
+            .source
+            .iter()
+            .map(|source| source.map_or((parts.len() - 1, 0), |(part, place)| (part as usize, place as usize)))
+            .collect();
+        arrow_select::interleave::interleave(&parts, &places).expect("parts are columns of one type")
     }
 }
 
@@ -229,14 +300,13 @@ fn case(
         if open.is_empty() {
             break;
         }
-        let input = batch.take(&open);
-        let mask = eval_mask(condition, &input, ctx)?;
+        let mask = eval_mask(condition, &narrow(condition, batch, &open), ctx)?;
         let (mut chosen, mut left) = (Vec::new(), Vec::new());
         for (place, row) in open.into_iter().enumerate() {
             if mask.value(place) { chosen.push(row) } else { left.push(row) }
         }
         if !chosen.is_empty() {
-            let part = eval_batch(result, &batch.take(&chosen), ctx)?;
+            let part = eval_batch(result, &narrow(result, batch, &chosen), ctx)?;
             assembly.add(part, chosen.into_iter().zip(0..));
         }
         open = left;
@@ -244,7 +314,7 @@ fn case(
     if let Some(otherwise) = otherwise
         && !open.is_empty()
     {
-        let part = eval_batch(otherwise, &batch.take(&open), ctx)?;
+        let part = eval_batch(otherwise, &narrow(otherwise, batch, &open), ctx)?;
         assembly.add(part, open.into_iter().zip(0..));
     }
     Ok(assembly.finish())
@@ -257,7 +327,7 @@ fn coalesce(args: &[Expr], oid: Oid, batch: &Batch, ctx: &EvalContext) -> Result
         if open.is_empty() {
             break;
         }
-        let part = eval_batch(arg, &batch.take(&open), ctx)?;
+        let part = eval_batch(arg, &narrow(arg, batch, &open), ctx)?;
         if part.null_count() == 0 && open.len() == batch.rows {
             return Ok(part);
         }

@@ -1,8 +1,6 @@
-//! count, sum, avg, min, max, the boolean aggregates and any_value.
+//! sum, avg, min and max of types without a column of plain numbers, the boolean aggregates and any_value.
 //!
-//! Sums of integers are exact in 128 bits and become numeric or bigint at the end, so a window frame can take values
-//! back; sums of floats add in input order as PostgreSQL does. All of these skip NULL; without a value the result is NULL,
-//! except count's.
+//! Those of plain numbers are in [`super::grouped`]. All of these skip NULL; without a value the result is NULL.
 
 use crate::bail;
 use crate::error::Result;
@@ -14,104 +12,24 @@ use crate::types::interval::Interval;
 use crate::types::numeric::Numeric;
 use crate::types::{Datum, Oid};
 
-/// `count(*)` and `count(x)`.
-pub fn count(_: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
-    Ok(Box::new(Count(0)))
-}
-
-struct Count(i64);
-
-impl AggregateState for Count {
-    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
-        self.0 += i64::from(!args.first().is_some_and(Datum::is_null));
-        Ok(())
-    }
-
-    fn retract(&mut self, args: &[Datum], _: &EvalContext) -> Result<bool> {
-        self.0 -= i64::from(!args.first().is_some_and(Datum::is_null));
-        Ok(true)
-    }
-
-    fn finish(&self, _: &EvalContext) -> Result<Datum> {
-        Ok(Datum::Int8(self.0))
-    }
-}
-
-/// `sum`.
+/// `sum` of a type that [`super::grouped`] leaves.
 pub fn sum(info: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
     adder(info, false)
 }
 
-/// `avg`.
+/// `avg` of such a type.
 pub fn avg(info: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
     adder(info, true)
 }
 
 fn adder(info: &AggregateInfo, average: bool) -> Result<Box<dyn AggregateState>> {
     Ok(match info.args[0].oid {
-        Oid::INT2 | Oid::INT4 | Oid::INT8 | Oid::MONEY => {
-            Box::new(IntegerSum { total: 0, count: 0, average, result: info.result.oid })
-        }
         Oid::FLOAT4 if !average => Box::new(Float4Sum { total: 0.0, count: 0 }),
-        Oid::FLOAT4 | Oid::FLOAT8 => Box::new(FloatSum { total: 0.0, count: 0, average }),
         Oid::NUMERIC => Box::new(NumericSum { total: Numeric::zero(), count: 0, average }),
         Oid::INTERVAL => Box::new(IntervalSum { total: Interval { months: 0, days: 0, micros: 0 }, count: 0, average }),
         Oid::VECTOR | Oid::HALFVEC => return vector_sum(info, average),
         other => bail!(FEATURE_NOT_SUPPORTED, "aggregate {} of type {other} is not supported yet", info.function.name),
     })
-}
-
-struct IntegerSum {
-    total: i128,
-    count: i64,
-    average: bool,
-    result: Oid,
-}
-
-/// The result of an integer sum in the aggregate's result type.
-pub(super) fn integer_sum(total: i128, result: Oid) -> Result<Datum> {
-    match result {
-        Oid::NUMERIC => Ok(Datum::Numeric(Numeric::from_i128(total))),
-        Oid::MONEY => match i64::try_from(total) {
-            Ok(total) => Ok(Datum::Int8(total)),
-            Err(_) => bail!(NUMERIC_VALUE_OUT_OF_RANGE, "money out of range"),
-        },
-        _ => match i64::try_from(total) {
-            Ok(total) => Ok(Datum::Int8(total)),
-            Err(_) => bail!(NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range"),
-        },
-    }
-}
-
-/// The average of integers.
-pub(super) fn integer_average(total: i128, count: i64) -> Result<Datum> {
-    Numeric::from_i128(total).div(&Numeric::from_i64(count)).map(Datum::Numeric)
-}
-
-impl AggregateState for IntegerSum {
-    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
-        if let Some(value) = args[0].as_i64() {
-            self.total += i128::from(value);
-            self.count += 1;
-        }
-        Ok(())
-    }
-
-    fn retract(&mut self, args: &[Datum], _: &EvalContext) -> Result<bool> {
-        if let Some(value) = args[0].as_i64() {
-            self.total -= i128::from(value);
-            self.count -= 1;
-        }
-        Ok(true)
-    }
-
-    fn finish(&self, _: &EvalContext) -> Result<Datum> {
-        match (self.count, self.average) {
-            (0, _) => Ok(Datum::Null),
-            (count, true) => integer_average(self.total, count),
-            (_, false) => integer_sum(self.total, self.result),
-        }
-    }
 }
 
 struct Float4Sum {
@@ -135,42 +53,6 @@ impl AggregateState for Float4Sum {
 
     fn finish(&self, _: &EvalContext) -> Result<Datum> {
         Ok(if self.count == 0 { Datum::Null } else { Datum::Float4(self.total) })
-    }
-}
-
-struct FloatSum {
-    total: f64,
-    count: i64,
-    average: bool,
-}
-
-/// Adds with PostgreSQL's overflow check.
-pub(super) fn add_floats(total: f64, value: f64) -> Result<f64> {
-    let sum = total + value;
-    if sum.is_infinite() && total.is_finite() && value.is_finite() {
-        bail!(NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow");
-    }
-    Ok(sum)
-}
-
-impl AggregateState for FloatSum {
-    fn accumulate(&mut self, args: &[Datum], _: &EvalContext) -> Result<()> {
-        let value = match args[0] {
-            Datum::Float4(value) => f64::from(value),
-            Datum::Float8(value) => value,
-            _ => return Ok(()),
-        };
-        self.total = if self.count == 0 { value } else { add_floats(self.total, value)? };
-        self.count += 1;
-        Ok(())
-    }
-
-    fn finish(&self, _: &EvalContext) -> Result<Datum> {
-        Ok(match (self.count, self.average) {
-            (0, _) => Datum::Null,
-            (count, true) => Datum::Float8(self.total / count as f64),
-            (_, false) => Datum::Float8(self.total),
-        })
     }
 }
 
@@ -222,12 +104,12 @@ impl AggregateState for IntervalSum {
     }
 }
 
-/// `min`.
+/// `min` of such a type.
 pub fn min(info: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
     Ok(Box::new(Extreme { best: Datum::Null, greatest: false, oid: info.args[0].oid }))
 }
 
-/// `max`.
+/// `max` of such a type.
 pub fn max(info: &AggregateInfo) -> Result<Box<dyn AggregateState>> {
     Ok(Box::new(Extreme { best: Datum::Null, greatest: true, oid: info.args[0].oid }))
 }
@@ -245,7 +127,8 @@ impl AggregateState for Extreme {
         }
         let better = self.best.is_null() || {
             let order = compare_typed(self.oid, &args[0], &self.best);
-            if self.greatest { order.is_gt() } else { order.is_lt() }
+            // Of equal values the last is taken, as in PostgreSQL: 1.00 after 1.0.
+            if self.greatest { order.is_ge() } else { order.is_le() }
         };
         if better {
             self.best = args[0].clone();

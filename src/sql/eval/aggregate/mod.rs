@@ -66,7 +66,7 @@ pub trait AggregateState: Send {
 
 /// The aggregates of this folder, by name.
 pub const AGGREGATES: &[(&str, AggregateMaker)] = &[
-    ("count", basic::count),
+    ("count", grouped::one_group),
     ("sum", basic::sum),
     ("avg", basic::avg),
     ("min", basic::min),
