@@ -13,6 +13,7 @@ use crate::common::{CancelFlag, clock, rng, verifier};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pgwire::{Connection, Host, Login, RoleLogin, Waker};
+use crate::sql::executor::spill::{self, SpillSpace};
 use crate::storage::{Cf, Kv, RocksKv, RocksOptions, WriteBatch};
 use crate::table::Tables;
 use crate::txn::{Collector, TxnManager, TxnOptions};
@@ -75,6 +76,8 @@ pub struct Engine {
     pub config: Config,
     /// Threads that a scan may use, at least one.
     pub scan_threads: usize,
+    /// Where rows go that do not fit in memory.
+    pub spill: SpillSpace,
     /// Start of the server, microseconds since 2000-01-01 UTC.
     pub started_micros: i64,
     /// Whether this start made the database.
@@ -95,6 +98,7 @@ impl Engine {
             .map_err(|e| crate::error!(IO_ERROR, "could not create directory \"{}\": {e}", config.data.display()))?;
         let options = RocksOptions { block_cache_bytes: config.block_cache, memtable_bytes: config.memtable };
         let kv: Arc<dyn Kv> = Arc::new(RocksKv::open(&config.data.join("store"), &options)?);
+        spill::clear(&config.data.join("tmp"))?;
         Self::open_on(kv, config)
     }
 
@@ -132,6 +136,7 @@ impl Engine {
                 0 => std::thread::available_parallelism().map_or(1, usize::from),
                 threads => threads,
             },
+            spill: SpillSpace::new(config.data.join("tmp"), None),
             started_micros: clock::now_micros(),
             created,
             sessions: Mutex::default(),

@@ -190,7 +190,13 @@ pub(super) fn open_node(
         Arc::new(Stored(Arc::clone(names))),
         Arc::new(SystemSource { core: Arc::clone(core), names: Arc::clone(names) }),
     );
-    shared.work_mem = core.settings.lock().typed().work_mem;
+    {
+        let settings = core.settings.lock();
+        let typed = settings.typed();
+        shared.work_mem = typed.work_mem;
+        shared.hash_mem = (typed.work_mem as f64 * typed.hash_mem_multiplier) as usize;
+        shared.spill = core.engine.spill.limited(typed.temp_file_limit);
+    }
     shared.threads = scan_threads(core);
     shared.meters = meters;
     shared.deferred = core.deferred();

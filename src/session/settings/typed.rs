@@ -48,6 +48,8 @@ pub struct Typed {
     pub work_mem: usize,
     /// `hash_mem_multiplier`.
     pub hash_mem_multiplier: f64,
+    /// `temp_file_limit` in bytes, if there is a limit.
+    pub temp_file_limit: Option<u64>,
     /// `maintenance_work_mem` in bytes.
     pub maintenance_work_mem: usize,
     /// `application_name`.
@@ -92,6 +94,7 @@ impl Default for Typed {
             deferrable: false,
             work_mem: 0,
             hash_mem_multiplier: 1.0,
+            temp_file_limit: None,
             maintenance_work_mem: 0,
             application_name: Arc::from(""),
             standard_conforming_strings: true,
@@ -170,6 +173,10 @@ impl Typed {
         self.deferrable = read.bool("transaction_deferrable");
         self.work_mem = read.size("work_mem", 1024);
         self.hash_mem_multiplier = read.real("hash_mem_multiplier");
+        self.temp_file_limit = match read.value("temp_file_limit") {
+            Value::Int(kilobytes) => u64::try_from(kilobytes).ok().map(|kilobytes| kilobytes * 1024),
+            other => panic!("temp_file_limit is an integer, not {other:?}"),
+        };
         self.maintenance_work_mem = read.size("maintenance_work_mem", 1024);
         self.application_name = read.text("application_name");
         self.standard_conforming_strings = read.bool("standard_conforming_strings");

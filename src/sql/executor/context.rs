@@ -15,6 +15,7 @@ use crate::sql::executor::deferred::{DeferredChecks, SharedKeys};
 use crate::sql::executor::explain::Meters;
 use crate::sql::executor::parallel::Part;
 use crate::sql::executor::recheck::Given;
+use crate::sql::executor::spill::SpillSpace;
 use crate::sql::expr::Expr;
 use crate::table::{IndexEvaluator, Table, Tables, WriteContext};
 use crate::txn::{Isolation, Transaction};
@@ -71,8 +72,12 @@ pub struct Shared {
     pub stored: Arc<dyn StoredExpressions>,
     /// Makes rows of system relations.
     pub system: Arc<dyn SystemRows>,
-    /// Bytes that one operator may hold before it is refused or spills.
+    /// Bytes that one operator may hold before it goes to disk.
     pub work_mem: usize,
+    /// The same for an operator that hashes: `work_mem` times `hash_mem_multiplier`.
+    pub hash_mem: usize,
+    /// Where rows go that do not fit.
+    pub spill: SpillSpace,
     /// Threads that a scan may use.
     pub threads: usize,
     /// EXPLAIN ANALYZE: counts of rows and times.
@@ -126,6 +131,8 @@ impl Shared {
             stored,
             system,
             work_mem: 64 << 20,
+            hash_mem: 128 << 20,
+            spill: SpillSpace::default(),
             threads: 1,
             meters: None,
             deferred: Arc::default(),

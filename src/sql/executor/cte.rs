@@ -2,23 +2,24 @@
 
 use std::sync::Arc;
 
-use arrow_array::BooleanArray;
-use hashbrown::HashSet;
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::sql::physical::{CteNode, Node};
 use crate::types::column::Batch;
 
-use super::distinct::all_columns;
-use super::sort::{check_memory, encode_exprs};
+use super::distinct::unseen;
+use super::keys::{KeyShape, KeyTable};
+use super::rows::held;
+use super::sort::check_memory;
+use super::spill::Spool;
 use super::{ExecContext, Operator, build};
 
 /// A WITH query while its statement runs.
 pub(super) struct CteState {
     /// What yields more rows; `None` at the end.
     source: Option<Box<dyn Operator>>,
-    batches: Vec<Batch>,
+    batches: Spool,
     /// While a recursive term runs, CteScan reads this instead.
     working: Option<Arc<Vec<Batch>>>,
 }
@@ -38,7 +39,7 @@ impl With {
 
     fn open(&self, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
         for cte in &self.ctes {
-            let mut state = CteState { source: None, batches: Vec::new(), working: None };
+            let mut state = CteState { source: None, batches: Spool::default(), working: None };
             match &cte.recursive {
                 None => {
                     state.source = Some(build(&cte.plan, ctx)?);
@@ -56,39 +57,36 @@ impl With {
 
 /// Runs a recursive query to its fixed point.
 fn recurse(cte: &CteNode, term: &Node, all: bool, ctx: &ExecContext) -> Result<()> {
-    let exprs = all_columns(&cte.plan.types());
+    let shape = KeyShape::of_types(cte.plan.types().into_iter());
     let state = ctx.shared.ctes.lock().get(&cte.id).cloned().expect("inserted by the caller");
-    let mut seen = HashSet::new();
-    let mut fresh = |batch: Batch| -> Result<Batch> {
+    let mut seen = KeyTable::default();
+    let mut fresh = |batch: Batch| -> Batch {
         if all {
-            return Ok(batch);
+            return batch;
         }
-        let keep: Vec<bool> = encode_exprs(&exprs, &batch, ctx)?.into_iter().map(|key| seen.insert(key)).collect();
-        Ok(batch.filter(&BooleanArray::from(keep)))
+        batch.filter(&unseen(&mut seen, &shape.encode(&batch.columns, batch.rows)))
     };
     let mut working = Vec::new();
     let mut source = build(&cte.plan, ctx)?;
     while let Some(batch) = source.next(ctx)? {
-        working.push(fresh(batch)?);
+        working.push(fresh(batch));
     }
-    let mut bytes = 0;
     loop {
         working.retain(|batch: &Batch| batch.rows > 0);
         if working.is_empty() {
             break;
         }
         let round = Arc::new(std::mem::take(&mut working));
-        bytes += round.iter().map(Batch::memory_size).sum::<usize>();
-        check_memory(bytes, ctx)?;
+        check_memory(round.iter().map(held).sum(), ctx)?;
         {
             let mut state = state.lock();
-            state.batches.extend(round.iter().cloned());
+            round.iter().try_for_each(|batch| state.batches.push(batch.clone(), ctx))?;
             state.working = Some(Arc::clone(&round));
         }
         let mut step = build(term, ctx)?;
         while let Some(batch) = step.next(ctx)? {
             ctx.check()?;
-            working.push(fresh(batch)?);
+            working.push(fresh(batch));
         }
     }
     state.lock().working = None;
@@ -127,11 +125,11 @@ fn read(id: usize, at: usize, ctx: &ExecContext) -> Result<Option<Batch>> {
     while state.batches.len() <= at {
         let Some(source) = &mut state.source else { return Ok(None) };
         match source.next(ctx)? {
-            Some(batch) => state.batches.push(batch),
+            Some(batch) => state.batches.push(batch, ctx)?,
             None => state.source = None,
         }
     }
-    Ok(Some(state.batches[at].clone()))
+    state.batches.get(at)
 }
 
 /// Reads a WITH query.

@@ -25,6 +25,7 @@ pub struct Meter {
     rows: AtomicU64,
     nanos: AtomicU64,
     loops: AtomicU64,
+    note: Mutex<Option<String>>,
 }
 
 impl Meter {
@@ -72,6 +73,9 @@ impl Operator for Metered {
         let result = self.inner.next(ctx);
         let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.meter.nanos.fetch_add(nanos, Ordering::Relaxed);
+        if let Some(note) = self.inner.note() {
+            *self.meter.note.lock() = Some(note);
+        }
         if let Ok(Some(batch)) = &result {
             self.meter.rows.fetch_add(batch.rows as u64, Ordering::Relaxed);
         }
@@ -143,6 +147,9 @@ impl Printer<'_> {
         let pad = " ".repeat(if depth == 0 { 2 } else { 2 + 6 * depth });
         for detail in self.details(node) {
             self.out.push(format!("{pad}{detail}"));
+        }
+        if let Some(note) = self.meters.and_then(|meters| meters.found(node)?.note.lock().clone()) {
+            self.out.push(format!("{pad}{note}"));
         }
         if let Op::With { ctes, body } = &node.op {
             for cte in ctes {

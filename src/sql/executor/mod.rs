@@ -9,6 +9,7 @@
 //! * `parallel`: scans by several threads.
 //! * `modify`, `insert`, `lock`, `recheck`: writing rows and locking them. `foreign`, [`deferred`]: constraints checked later.
 //! * `subquery`: subqueries in expressions. `explain`: plans as text.
+//! * `keys`, `rows`, `spill`: keys of batches, rows that are kept, rows on disk.
 
 mod aggregate;
 pub mod context;
@@ -19,17 +20,20 @@ pub mod explain;
 pub mod foreign;
 mod insert;
 mod join;
+mod keys;
 mod lock;
 mod modify;
 pub use modify::finish_row;
 mod nested;
 pub mod parallel;
 mod recheck;
+mod rows;
 mod scan;
 mod setop;
 mod simple;
 mod sort;
 mod source;
+pub mod spill;
 mod subquery;
 mod window;
 
@@ -50,6 +54,11 @@ pub trait Operator: Send {
     /// # Errors
     /// Whatever the computation raises; `57014` when cancelled.
     fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>>;
+
+    /// What EXPLAIN ANALYZE says of the work done so far: memory, disk, batches. One line at most.
+    fn note(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Makes the operator of a node.
@@ -91,19 +100,18 @@ fn build_plain(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
             if let Some(count) = source::RowCount::of(input, spec, ctx)? {
                 return Ok(Box::new(count));
             }
-            Box::new(aggregate::Aggregation::new(build(input, ctx)?, spec.clone(), input.types(), types)?)
+            Box::new(aggregate::Aggregation::new(build(input, ctx)?, spec.clone(), types))
         }
         Op::Window { input, spec } => {
             Box::new(window::WindowOperator::new(build(input, ctx)?, spec.clone(), input.types()))
         }
         Op::Sort { input, keys, top } => Box::new(sort::Sort::new(input, keys.clone(), top.clone(), ctx)?),
         Op::Limit { input, limit, offset, ties } => {
-            let types = input.types();
-            Box::new(simple::Limit::new(build(input, ctx)?, limit.clone(), offset.clone(), ties.clone(), types))
+            Box::new(simple::Limit::new(build(input, ctx)?, limit.clone(), offset.clone(), ties.clone()))
         }
-        Op::Distinct { input, on } => Box::new(distinct::Distinct::new(build(input, ctx)?, on.clone(), types)),
+        Op::Distinct { input, on } => Box::new(distinct::Distinct::new(build(input, ctx)?, on.clone(), &types)),
         Op::SetOp { op, all, left, right } => {
-            Box::new(setop::SetOperation::new(*op, *all, build(left, ctx)?, build(right, ctx)?, types))
+            setop::set_operation(*op, *all, build(left, ctx)?, build(right, ctx)?, types)
         }
         Op::With { ctes, body } => Box::new(cte::With::new(ctes.clone(), body, ctx)?),
         Op::CteScan { id } => Box::new(cte::CteScan::new(*id)),

@@ -11,6 +11,8 @@ use crate::types::Oid;
 use crate::types::column::Batch;
 
 use super::join::nulls;
+use super::rows::Coalesced;
+use super::spill::Spool;
 use super::{ExecContext, Operator, build};
 
 /// A nested loop.
@@ -23,7 +25,7 @@ pub(super) struct NestedLoop {
     left_types: Vec<Oid>,
     right_types: Vec<Oid>,
     /// The right side, kept, when it does not depend on the left row.
-    kept: Option<Vec<Batch>>,
+    kept: Option<Spool>,
     matched: Vec<Vec<bool>>,
     current: Option<(Batch, usize)>,
     pending: Vec<Batch>,
@@ -71,9 +73,10 @@ impl NestedLoop {
             }
         } else {
             let batches = self.kept.take().unwrap_or_default();
-            for (number, batch) in batches.iter().enumerate() {
+            for number in 0..batches.len() {
                 ctx.check()?;
-                hit |= self.pair(&one, batch, Some(number), ctx)?;
+                let batch = batches.get(number)?.expect("there are that many");
+                hit |= self.pair(&one, &batch, Some(number), ctx)?;
                 if hit && stop_at_first {
                     break;
                 }
@@ -115,27 +118,27 @@ impl NestedLoop {
 
     fn keep_right(&mut self, ctx: &ExecContext) -> Result<()> {
         let mut right = build(&self.right, ctx)?;
-        let mut batches = Vec::new();
+        let mut batches = Spool::default();
+        let mut right = Coalesced::new(&mut *right);
         while let Some(batch) = right.next(ctx)? {
             ctx.check()?;
-            batches.push(batch);
+            self.matched.push(vec![false; batch.rows]);
+            batches.push(batch, ctx)?;
         }
-        self.matched = batches.iter().map(|batch| vec![false; batch.rows]).collect();
         self.kept = Some(batches);
         Ok(())
     }
 
-    fn unmatched(&mut self) -> Option<Batch> {
+    fn unmatched(&mut self) -> Result<Option<Batch>> {
         if !matches!(self.kind, JoinKind::Right | JoinKind::Full) {
-            return None;
+            return Ok(None);
         }
-        let batches = self.kept.as_ref()?;
         let at = self.tail.unwrap_or(0);
-        let batch = batches.get(at)?;
+        let Some(batch) = self.kept.as_ref().map_or(Ok(None), |batches| batches.get(at))? else { return Ok(None) };
         self.tail = Some(at + 1);
         let mask: BooleanArray = self.matched[at].iter().map(|matched| Some(!matched)).collect();
         let rest = batch.filter(&mask);
-        Some(nulls(&self.left_types, rest.rows).beside(rest))
+        Ok(Some(nulls(&self.left_types, rest.rows).beside(rest)))
     }
 }
 
@@ -168,7 +171,7 @@ impl Operator for NestedLoop {
                 }
                 None => match self.left.next(ctx)? {
                     Some(batch) => self.current = Some((batch, 0)),
-                    None => return Ok(self.unmatched()),
+                    None => return self.unmatched(),
                 },
             }
         }

@@ -10,7 +10,7 @@ use crate::sql::expr::{Expr, SortKey};
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid};
 
-use super::sort::encode_keys;
+use super::keys::{KeyShape, Keys, columns_of};
 use super::{ExecContext, Operator};
 
 /// Keeps the rows for which a condition is true.
@@ -83,9 +83,8 @@ pub(super) struct Limit {
     limit: Option<Expr>,
     offset: Option<Expr>,
     ties: Option<Vec<SortKey>>,
-    types: Vec<Oid>,
     state: Option<(u64, Option<u64>)>,
-    last_key: Option<Vec<u8>>,
+    last_key: Option<Keys>,
     done: bool,
 }
 
@@ -95,19 +94,19 @@ impl Limit {
         limit: Option<Expr>,
         offset: Option<Expr>,
         ties: Option<Vec<SortKey>>,
-        types: Vec<Oid>,
     ) -> Self {
-        Self { input, limit, offset, ties, types, state: None, last_key: None, done: false }
+        Self { input, limit, offset, ties, state: None, last_key: None, done: false }
     }
 
     fn tied(&mut self, batch: &Batch, from: usize, ctx: &ExecContext) -> Result<usize> {
         let Some(ties) = &self.ties else { return Ok(0) };
-        let keys = encode_keys(ties, batch, &self.types, ctx)?;
+        let columns = columns_of(ties.iter().map(|key| &key.expr), batch, ctx)?;
+        let keys = KeyShape::of_order(ties).encode(&columns, batch.rows);
         if self.last_key.is_none() && from > 0 {
-            self.last_key = Some(keys[from - 1].clone());
+            self.last_key = Some(keys.one(from - 1));
         }
         let Some(last) = &self.last_key else { return Ok(0) };
-        Ok(keys[from..].iter().take_while(|key| *key == last).count())
+        Ok((from..batch.rows).take_while(|row| keys.compare(*row, last, 0).is_eq()).count())
     }
 }
 
