@@ -77,6 +77,8 @@ pub struct Login {
     pub settings: Vec<(String, String)>,
     /// Where the client is.
     pub client_address: Option<SocketAddr>,
+    /// Where it has reached the server.
+    pub server_address: Option<SocketAddr>,
     /// The connection's number on the wire, unique among the open ones.
     pub pid: u32,
     /// Encryption, if any.

@@ -29,7 +29,9 @@ pub fn run(socket: std::net::TcpStream, peer: SocketAddr, shared: &Arc<Shared>) 
             return;
         }
     };
-    if let Err(error) = serve(&mut stream, peer, shared) {
+    // Freed last: a shutdown waits for it, and the client is to read why its session ended.
+    let mut reserved = None;
+    if let Err(error) = serve(&mut stream, peer, shared, &mut reserved) {
         report(&mut stream, peer, &error);
     }
     let Stream { runtime, transport, .. } = &mut stream;
@@ -101,7 +103,12 @@ impl Drop for Reserved<'_> {
     }
 }
 
-fn serve(stream: &mut Stream, peer: SocketAddr, shared: &Arc<Shared>) -> Result<()> {
+fn serve<'a>(
+    stream: &mut Stream,
+    peer: SocketAddr,
+    shared: &'a Arc<Shared>,
+    reserved: &mut Option<Reserved<'a>>,
+) -> Result<()> {
     let limit = Duration::from_secs(shared.config.authentication_timeout);
     let logged_in = {
         let Stream { runtime, transport, .. } = &mut *stream;
@@ -115,8 +122,7 @@ fn serve(stream: &mut Stream, peer: SocketAddr, shared: &Arc<Shared>) -> Result<
     let Some(logged_in) = logged_in else { return Ok(()) };
     let startup = logged_in.startup;
     let pid = shared.registry.reserve(shared.config.max_connections)?;
-    // Dropped after the session is closed, so that a shutdown waits for its rollback.
-    let _reserved = Reserved { shared, pid };
+    *reserved = Some(Reserved { shared, pid });
     let notify = Arc::clone(&stream.notify);
     let waker = Waker::new(move || notify.notify_one());
     tracing::debug!(%peer, pid, user = startup.user, database = startup.database, "connection authorized");
@@ -125,6 +131,7 @@ fn serve(stream: &mut Stream, peer: SocketAddr, shared: &Arc<Shared>) -> Result<
         database: startup.database,
         settings: startup.settings,
         client_address: Some(peer),
+        server_address: stream.transport.local_address(),
         pid,
         tls: logged_in.tls,
         waker: waker.clone(),

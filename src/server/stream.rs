@@ -4,6 +4,7 @@
 //! moment. While a write or read waits, the waker can end it, so shutdown does not hang on a client that reads nothing.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,15 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// The server's end of the connection.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Plain(stream) => stream.local_addr().ok(),
+            Self::Tls(stream) => stream.get_ref().0.local_addr().ok(),
+            Self::Closed => None,
+        }
+    }
+
     /// Reads what is there, 0 at the end.
     ///
     /// # Errors

@@ -96,6 +96,7 @@ pub fn directory(dir: &Path) -> Result<Vec<String>> {
             database: database.name.clone(),
             settings: Vec::new(),
             client_address: None,
+            server_address: None,
             pid: number,
             tls: None,
             waker: Waker::none(),

@@ -12,7 +12,7 @@ use crate::common::watchdog::Watchdog;
 use crate::common::{CancelFlag, clock, rng, verifier};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::pgwire::{Connection, Host, Login, RoleLogin, Waker};
+use crate::pgwire::{Connection, Host, Login, RoleLogin, TlsInfo, Waker};
 use crate::sql::executor::spill::{self, SpillSpace};
 use crate::storage::{Cf, Kv, RocksKv, RocksOptions, WriteBatch};
 use crate::table::Tables;
@@ -38,6 +38,10 @@ pub struct SessionEntry {
     pub waker: Waker,
     /// Where the client is.
     pub address: Option<std::net::SocketAddr>,
+    /// Where it has reached the server.
+    pub server_address: Option<std::net::SocketAddr>,
+    /// Encryption, if any.
+    pub tls: Option<TlsInfo>,
     /// Start of the session, microseconds since 2000-01-01 UTC.
     pub started_micros: i64,
     /// What it does now.

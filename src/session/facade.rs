@@ -1,5 +1,6 @@
 //! What SQL functions ask of the session.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::bail;
@@ -37,6 +38,11 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// An address as clients are shown it: one of IPv4 as such, also on a socket that takes both.
+pub(super) fn shown_address(address: SocketAddr) -> (String, i32) {
+    (address.ip().to_canonical().to_string(), i32::from(address.port()))
 }
 
 impl SessionFacade for Core {
@@ -85,7 +91,11 @@ impl SessionFacade for Core {
     }
 
     fn client_address(&self) -> Option<(String, i32)> {
-        self.entry.address.map(|address| (address.ip().to_string(), i32::from(address.port())))
+        self.entry.address.map(shown_address)
+    }
+
+    fn server_address(&self) -> Option<(String, i32)> {
+        self.entry.server_address.map(shown_address)
     }
 
     fn server_start_micros(&self) -> i64 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::descriptor::RelationDesc;
-use crate::catalog::system::live::{ActivityRow, LockRow, SettingRow};
+use crate::catalog::system::live::{ActivityRow, Encryption, LockRow, SettingRow};
 use crate::catalog::system::{self, LiveState, SystemContext};
 use crate::catalog::{Names, Relation};
 use crate::common::clock;
@@ -15,6 +15,7 @@ use crate::types::{Datum, Oid};
 
 use super::catalog_facade::catalog_answer;
 use super::core::Core;
+use super::facade::shown_address;
 
 /// The engine and the session, as system relations see them.
 struct Live<'a> {
@@ -104,8 +105,13 @@ impl LiveState for Live<'_> {
                 pid: i32::try_from(session.pid).unwrap_or(0),
                 user: session.user.clone(),
                 application_name: activity.application,
-                client_address: session.address.map(|address| address.ip().to_string()),
+                client_address: session.address.map(|address| shown_address(address).0),
                 client_port: session.address.map(|address| i32::from(address.port())),
+                encryption: session.tls.clone().map(|tls| Encryption {
+                    version: tls.version,
+                    cipher: tls.cipher,
+                    bits: tls.bits,
+                }),
                 backend_start: session.started_micros,
                 xact_start: activity.transaction_micros,
                 query_start: Some(activity.query_micros).filter(|micros| *micros != 0),

@@ -97,6 +97,8 @@ impl Session {
             cancel: cancel.clone(),
             waker: login.waker.clone(),
             address: login.client_address,
+            server_address: login.server_address,
+            tls: login.tls,
             started_micros: now,
             activity: Mutex::new(Activity { state: "idle", state_micros: now, application, ..Activity::default() }),
             channels: Mutex::default(),

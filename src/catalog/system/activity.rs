@@ -111,9 +111,13 @@ pub fn pg_stat_activity(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
 }
 
 pub fn pg_stat_ssl(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
-    let mut set = RowSet::new(desc, &["pid", "ssl"]);
+    let mut set = RowSet::new(desc, &["pid", "ssl", "version", "cipher", "bits"]);
     for session in ctx.live.activity() {
-        set.push([int(session.pid), flag(false)]);
+        let encrypted = session.encryption.is_some();
+        let (version, cipher, bits) = session.encryption.map_or((None, None, Datum::Null), |encryption| {
+            (Some(encryption.version), Some(encryption.cipher), int(encryption.bits))
+        });
+        set.push([int(session.pid), flag(encrypted), text_or_null(version), text_or_null(cipher), bits]);
     }
     set.finish()
 }

@@ -29,6 +29,7 @@ pub struct ActivityRow {
     pub application_name: String,
     pub client_address: Option<String>,
     pub client_port: Option<i32>,
+    pub encryption: Option<Encryption>,
     pub backend_start: i64,
     pub xact_start: Option<i64>,
     pub query_start: Option<i64>,
@@ -38,6 +39,15 @@ pub struct ActivityRow {
     /// `active`, `idle`, `idle in transaction`, `idle in transaction (aborted)`.
     pub state: String,
     pub query: String,
+}
+
+/// How a session's connection is encrypted, for `pg_stat_ssl`.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Encryption {
+    pub version: String,
+    pub cipher: String,
+    pub bits: i32,
 }
 
 /// A lock, held or awaited, for `pg_locks`.

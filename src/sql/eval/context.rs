@@ -247,6 +247,10 @@ pub trait SessionFacade: Send + Sync {
     fn client_address(&self) -> Option<(String, i32)> {
         None
     }
+    /// Server address and port that the client has reached; none for a Unix socket.
+    fn server_address(&self) -> Option<(String, i32)> {
+        None
+    }
     /// Start of the server, microseconds since 2000-01-01 UTC.
     fn server_start_micros(&self) -> i64 {
         0

@@ -154,6 +154,14 @@ fn client_address(ctx: &FnContext<'_>, _: &[Datum]) -> Result<Datum> {
     Ok(ctx.session().client_address().map_or(Datum::Null, |(address, _)| to_text(address)))
 }
 
+fn server_address(ctx: &FnContext<'_>, _: &[Datum]) -> Result<Datum> {
+    Ok(ctx.session().server_address().map_or(Datum::Null, |(address, _)| to_text(address)))
+}
+
+fn server_port(ctx: &FnContext<'_>, _: &[Datum]) -> Result<Datum> {
+    Ok(ctx.session().server_address().map_or(Datum::Null, |(_, port)| Datum::Int4(port)))
+}
+
 fn client_port(ctx: &FnContext<'_>, _: &[Datum]) -> Result<Datum> {
     Ok(ctx.session().client_address().map_or(Datum::Null, |(_, port)| Datum::Int4(port)))
 }
@@ -244,8 +252,8 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("pg_backend_pid", |ctx, _| Ok(Datum::Int4(ctx.session().backend_pid()))),
     ("inet_client_addr", client_address),
     ("inet_client_port", client_port),
-    ("inet_server_addr", null),
-    ("inet_server_port", null),
+    ("inet_server_addr", server_address),
+    ("inet_server_port", server_port),
     ("pg_postmaster_start_time", started),
     ("pg_conf_load_time", started),
     ("show_config_by_name", current_setting),
