@@ -8,7 +8,7 @@ use crate::types::array::binary::put_sized;
 use crate::types::integer::is_space;
 use crate::types::io::{self, IoContext};
 use crate::types::wire::{self, Message};
-use crate::types::{Datum, Oid, RecordValue, SqlType};
+use crate::types::{Datum, Oid, RecordValue, SqlType, text};
 
 fn malformed(text: &str, detail: &str) -> Error {
     crate::error!(INVALID_TEXT_REPRESENTATION, "malformed record literal: \"{text}\"").detail(detail)
@@ -93,14 +93,7 @@ pub fn output(value: &RecordValue, ctx: &IoContext<'_>, out: &mut String) -> Res
             out.push_str(&field_text);
             continue;
         }
-        out.push('"');
-        for c in field_text.chars() {
-            if matches!(c, '"' | '\\') {
-                out.push(c);
-            }
-            out.push(c);
-        }
-        out.push('"');
+        text::put_quoted(&field_text, |special| special, out)?;
     }
     out.push(')');
     Ok(())

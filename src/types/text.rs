@@ -8,6 +8,36 @@ use crate::error::Result;
 /// Bytes that an identifier or `name` value has at most.
 pub const NAME_LIMIT: usize = 63;
 
+/// Bytes that a value in text has at most: PostgreSQL's limit, a gigabyte less one.
+pub const TEXT_BYTES_MAX: usize = 0x3fff_ffff;
+
+/// Appends a text in double quotes; `before` tells what is put before each quote and backslash inside. A value in a value in a
+/// value grows twofold with each level, so the limit is checked before anything is written.
+///
+/// # Errors
+/// `54000` when the result would be too long.
+pub fn put_quoted(text: &str, before: impl Fn(char) -> char, out: &mut String) -> Result<()> {
+    let more = text.len() + memchr::memchr2_iter(b'"', b'\\', text.as_bytes()).count() + 2;
+    if out.len() + more > TEXT_BYTES_MAX {
+        return Err(crate::error!(
+            PROGRAM_LIMIT_EXCEEDED,
+            "string buffer exceeds maximum allowed length ({TEXT_BYTES_MAX} bytes)"
+        )
+        .detail(format!("Cannot enlarge string buffer containing {} bytes by {more} more bytes.", out.len())));
+    }
+    out.reserve(more);
+    out.push('"');
+    let mut copied = 0;
+    for at in memchr::memchr2_iter(b'"', b'\\', text.as_bytes()) {
+        out.push_str(&text[copied..at]);
+        out.push(before(char::from(text.as_bytes()[at])));
+        copied = at;
+    }
+    out.push_str(&text[copied..]);
+    out.push('"');
+    Ok(())
+}
+
 /// Cuts a `name` to its limit without splitting a character.
 #[must_use]
 pub fn truncate_name(text: &str) -> &str {

@@ -10,8 +10,10 @@ use libtest_mimic::{Arguments, Trial};
 mod bad_input;
 mod crash;
 mod protocol;
+mod recursion;
 mod security;
 mod streaming;
+mod strings;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -59,6 +61,7 @@ const ALONE: &[(&str, fn())] = &[
     ("security::connections_are_limited", security::connections_are_limited),
     ("streaming::memory_stays_bounded", streaming::memory_stays_bounded),
     ("bad_input::very_large_statements", bad_input::very_large_statements),
+    ("strings::announced_gigabytes", strings::announced_gigabytes),
 ];
 
 /// A test on the shared server: its name and what it does.
@@ -75,11 +78,16 @@ const SHARED: &[SharedTest] = &[
     ("protocol::copy_can_fail", protocol::copy_can_fail),
     ("protocol::cancels", protocol::cancels),
     ("protocol::statement_timeout", protocol::statement_timeout),
+    ("protocol::addresses_are_shown", protocol::addresses_are_shown),
     ("bad_input::wrong_messages", bad_input::wrong_messages),
     ("bad_input::wrong_values", bad_input::wrong_values),
     ("bad_input::random_bytes", bad_input::random_bytes),
     ("bad_input::deep_nesting", bad_input::deep_nesting),
     ("bad_input::wrong_vectors", bad_input::wrong_vectors),
+    ("recursion::statements", recursion::statements),
+    ("recursion::values", recursion::values),
+    ("strings::invalid_text_in_messages", strings::invalid_text_in_messages),
+    ("strings::lengths_beyond_the_message", strings::lengths_beyond_the_message),
 ];
 
 fn main() {

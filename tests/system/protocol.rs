@@ -293,3 +293,14 @@ pub fn statement_timeout(target: &Target) {
     }
     db.batch_execute("RESET statement_timeout; SELECT pg_sleep(0.3)").expect("no limit any more");
 }
+
+/// The addresses of both ends, as the session sees them.
+pub fn addresses_are_shown(target: &Target) {
+    let mut db = target.connect();
+    let shown = "SELECT inet_server_port(), inet_client_port() > 0, inet_server_addr()::text, NOT ssl
+                 FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    let row = db.query_one(shown, &[]).expect("one row");
+    assert_eq!(row.get::<_, i32>(0), i32::from(target.port));
+    assert!(row.get::<_, bool>(1) && row.get::<_, bool>(3));
+    assert!(row.get::<_, String>(2).starts_with("127.0.0.1"));
+}

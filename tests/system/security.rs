@@ -173,6 +173,11 @@ pub fn tls_is_served() {
     let shape = crate::support::wire::shape(&raw.ask(&startup("postgres", "postgres")));
     assert_eq!(shape, "R K Z");
     assert_eq!(raw.shape(&query("SELECT repeat('x', 100000)")), "T D C Z");
+    let shown = "SELECT ssl, version, cipher <> '', bits FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    let row = raw.ask(&query(shown)).into_iter().find(|message| message.tag == b'D').expect("a row").values();
+    let row: Vec<String> =
+        row.iter().map(|v| String::from_utf8_lossy(v.as_deref().unwrap_or_default()).into()).collect();
+    assert_eq!(row, ["t", "TLSv1.3", "t", "256"]);
     // GSS encryption is not there, and asking for it does no harm.
     let mut stream = socket(server.port);
     assert_eq!(asked(&mut stream, GSS_REQUEST), b'N');

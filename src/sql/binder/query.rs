@@ -403,70 +403,53 @@ fn mentions_table(query: &ast::Query, name: &str) -> bool {
 /// The name that PostgreSQL gives an output column without an alias.
 #[must_use]
 pub fn column_name(expr: &ast::Expr) -> String {
-    name_of(expr).unwrap_or_else(|| "?column?".to_owned())
+    name_of(expr).map_or_else(|| "?column?".to_owned(), |(name, _)| name)
 }
 
-fn name_of(expr: &ast::Expr) -> Option<String> {
-    Some(match &expr.kind {
-        ExprKind::Column(name) => name.last().to_owned(),
-        ExprKind::Star(Some(name)) => name.last().to_owned(),
-        ExprKind::Field { name, .. } => name.clone(),
-        ExprKind::Call(call) => call.name.last().to_owned(),
-        ExprKind::Cast { arg, ty } => match name_of(arg) {
-            Some(name) if !is_weak(arg) => name,
-            _ => ty.name.last().to_owned(),
-        },
-        ExprKind::Bool(_) => "bool".to_owned(),
+/// The name that an expression suggests, and whether it comes from a column or function: other names, of types and of CASE,
+/// give way to those of a cast or a CASE around them. One walk, because casts and CASEs nest deep.
+fn name_of(expr: &ast::Expr) -> Option<(String, bool)> {
+    let weak = |name: &str| Some((name.to_owned(), false));
+    let name = match &expr.kind {
+        ExprKind::Cast { arg, ty } => {
+            return name_of(arg).filter(|(_, strong)| *strong).or_else(|| weak(ty.name.last()));
+        }
+        ExprKind::Case { otherwise, .. } => {
+            let inner = otherwise.as_ref().and_then(|otherwise| name_of(otherwise));
+            return inner.filter(|(_, strong)| *strong).or_else(|| weak("case"));
+        }
         ExprKind::Subscript { base, .. } => return name_of(base),
         ExprKind::Collate { arg, .. } => return name_of(arg),
-        ExprKind::Case { otherwise, .. } => {
-            let inner = otherwise.as_ref().and_then(|otherwise| strong_name(otherwise));
-            inner.unwrap_or_else(|| "case".to_owned())
-        }
-        ExprKind::Coalesce(_) => "coalesce".to_owned(),
-        ExprKind::Greatest(_) => "greatest".to_owned(),
-        ExprKind::Least(_) => "least".to_owned(),
-        ExprKind::NullIf(..) => "nullif".to_owned(),
-        ExprKind::Array(_) | ExprKind::ArrayQuery(_) => "array".to_owned(),
-        ExprKind::Row(_) => "row".to_owned(),
-        ExprKind::Exists(_) => "exists".to_owned(),
-        ExprKind::Grouping(_) => "grouping".to_owned(),
-        ExprKind::AtTimeZone { .. } => "timezone".to_owned(),
-        ExprKind::Overlaps { .. } => "overlaps".to_owned(),
-        ExprKind::SqlValue { name, .. } => name.to_ascii_lowercase(),
         ExprKind::ScalarQuery(query) => return query_name(query),
+        ExprKind::Column(name) => name.last(),
+        ExprKind::Star(Some(name)) => name.last(),
+        ExprKind::Field { name, .. } => name,
+        ExprKind::Call(call) => call.name.last(),
+        ExprKind::Coalesce(_) => "coalesce",
+        ExprKind::Greatest(_) => "greatest",
+        ExprKind::Least(_) => "least",
+        ExprKind::NullIf(..) => "nullif",
+        ExprKind::Array(_) | ExprKind::ArrayQuery(_) => "array",
+        ExprKind::Row(_) => "row",
+        ExprKind::Exists(_) => "exists",
+        ExprKind::Grouping(_) => "grouping",
+        ExprKind::AtTimeZone { .. } => "timezone",
+        ExprKind::Overlaps { .. } => "overlaps",
+        ExprKind::SqlValue { name, .. } => return Some((name.to_ascii_lowercase(), true)),
         _ => return None,
-    })
+    };
+    Some((name.to_owned(), true))
 }
 
-/// Whether a name comes from a type or from CASE, so that a cast around it gives its own.
-fn is_weak(expr: &ast::Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Bool(_) => true,
-        ExprKind::Cast { arg, .. } => name_of(arg).is_none() || is_weak(arg),
-        ExprKind::Case { otherwise, .. } => otherwise.as_ref().is_none_or(|otherwise| strong_name(otherwise).is_none()),
-        _ => false,
-    }
-}
-
-/// Names that CASE takes over from its ELSE: those of columns and functions.
-fn strong_name(expr: &ast::Expr) -> Option<String> {
-    match &expr.kind {
-        ExprKind::Column(_) | ExprKind::Field { .. } | ExprKind::Call(_) => name_of(expr),
-        ExprKind::Cast { arg, .. } => strong_name(arg),
-        _ => None,
-    }
-}
-
-fn query_name(query: &ast::Query) -> Option<String> {
+fn query_name(query: &ast::Query) -> Option<(String, bool)> {
     match &query.body {
         QueryBody::Select(select) => {
             let target = select.targets.first()?;
-            target.alias.clone().or_else(|| name_of(&target.expr))
+            Some((target.alias.clone().unwrap_or_else(|| column_name(&target.expr)), true))
         }
         QueryBody::Nested(inner) => query_name(inner),
         QueryBody::SetOp { left, .. } => query_name(left),
-        QueryBody::Values(_) => Some("column1".to_owned()),
+        QueryBody::Values(_) => Some(("column1".to_owned(), true)),
     }
 }
 

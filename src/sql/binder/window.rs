@@ -9,7 +9,7 @@ use crate::types::{Oid, SqlType};
 
 use super::call::ChosenCall;
 use super::coerce::CoercionContext;
-use super::context::{Binder, Place, WINDOW_BASE};
+use super::context::{Binder, Place, SET_BASE, WINDOW_BASE};
 
 /// A bound OVER clause.
 #[derive(Clone, Debug)]
@@ -72,6 +72,11 @@ impl Binder<'_> {
                 "OVER specified, but {name} is not a window function nor an aggregate function"
             )
             .at(position));
+        }
+        let mut columns = Vec::new();
+        chosen.args.iter().for_each(|arg| walk::columns_of(arg, &mut columns));
+        if columns.iter().any(|index| (WINDOW_BASE..SET_BASE).contains(index)) {
+            return Err(crate::error!(WINDOWING_ERROR, "window function calls cannot be nested").at(position));
         }
         if call.distinct {
             return Err(

@@ -98,6 +98,14 @@ impl QueryPrinter<'_> {
         if keeps { self.expr(expr) } else { self.bare(expr) }
     }
 
+    /// A chain of AND or OR, flat however it was grouped.
+    fn logic(&mut self, expr: &Expr, and: bool) -> String {
+        let mut items = Vec::new();
+        flatten(expr, and, &mut items);
+        let texts: Vec<String> = items.into_iter().map(|item| self.condition(item, and)).collect();
+        format!("({})", texts.join(if and { " AND " } else { " OR " }))
+    }
+
     fn optional(&mut self, expr: Option<&Expr>) -> String {
         expr.map(|expr| self.expr(expr)).unwrap_or_default()
     }
@@ -122,12 +130,8 @@ impl QueryPrinter<'_> {
             ExprKind::Binary { op, left, right } => {
                 format!("({} {} {})", self.expr(left), operator(op), self.expr(right))
             }
-            ExprKind::And(left, right) => {
-                format!("({} AND {})", self.condition(left, true), self.condition(right, true))
-            }
-            ExprKind::Or(left, right) => {
-                format!("({} OR {})", self.condition(left, false), self.condition(right, false))
-            }
+            ExprKind::And(..) => self.logic(expr, true),
+            ExprKind::Or(..) => self.logic(expr, false),
             ExprKind::Not(arg) => format!("(NOT {})", self.expr(arg)),
             ExprKind::Array(items) => format!("ARRAY[{}]", self.exprs(items)),
             ExprKind::Row(items) => format!("ROW({})", self.exprs(items)),
@@ -344,5 +348,16 @@ impl QueryPrinter<'_> {
             FrameBound::Following(expr) => format!("{} FOLLOWING", self.expr(expr)),
             FrameBound::UnboundedFollowing => "UNBOUNDED FOLLOWING".to_owned(),
         }
+    }
+}
+
+/// The conditions of a chain of AND or OR.
+fn flatten<'a>(expr: &'a Expr, and: bool, out: &mut Vec<&'a Expr>) {
+    match (&expr.kind, and) {
+        (ExprKind::And(left, right), true) | (ExprKind::Or(left, right), false) => {
+            flatten(left, and, out);
+            flatten(right, and, out);
+        }
+        _ => out.push(expr),
     }
 }

@@ -8,6 +8,13 @@ use crate::sql::ast::Name;
 
 /// Deepest nesting of expressions and queries; far below what the stack holds.
 const DEPTH_MAX: usize = 400;
+/// Highest tree: chains such as `1 + 1 + 1` are read in a loop and grow to the left without nesting, but whoever walks,
+/// copies or drops the tree goes down level by level.
+const HEIGHT_MAX: usize = 1_000;
+
+fn too_deep() -> Error {
+    error!(STATEMENT_TOO_COMPLEX, "stack depth limit exceeded").hint("Simplify the statement: its nesting is too deep.")
+}
 
 /// A parser over one query string.
 pub struct Parser<'a> {
@@ -16,11 +23,13 @@ pub struct Parser<'a> {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    /// Levels of the highest tree read since the innermost [`Parser::measured`] began.
+    height: usize,
 }
 
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Result<Self> {
-        Ok(Self { text, tokens: tokenize(text)?, at: 0, depth: 0 })
+        Ok(Self { text, tokens: tokenize(text)?, at: 0, depth: 0, height: 0 })
     }
 
     pub(super) fn token(&self) -> &Token {
@@ -69,13 +78,30 @@ impl<'a> Parser<'a> {
 
     pub(super) fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= DEPTH_MAX {
-            return Err(error!(STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
-                .hint("Simplify the statement: its nesting is too deep."));
+            return Err(too_deep());
         }
         self.depth += 1;
-        let result = parse(self);
+        let result = self.measured(|p| {
+            let result = parse(p);
+            p.height += 1;
+            result
+        });
         self.depth -= 1;
         result
+    }
+
+    /// Reads a part of the text whose trees stand beside those read before it, not above them.
+    pub(super) fn measured<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let beside = std::mem::take(&mut self.height);
+        let result = parse(self);
+        self.height = self.height.max(beside);
+        result
+    }
+
+    /// Says that a loop is about to put `levels` more around the tree that it has read.
+    pub(super) fn grow(&mut self, levels: usize) -> Result<()> {
+        self.height += levels;
+        if self.height > HEIGHT_MAX { Err(too_deep()) } else { Ok(()) }
     }
 
     /// Whether the token at an offset is this unquoted word.

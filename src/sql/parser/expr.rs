@@ -59,7 +59,8 @@ impl Parser<'_> {
                 if next == last_level && matches!(next, COMPARE | IN | IS) && next != IS {
                     return Err(p.unexpected());
                 }
-                left = p.infix(left, next)?;
+                left = if matches!(next, AND | OR) { p.conditions(left, next)? } else { p.infix(left, next)? };
+                p.grow(1)?;
                 last_level = next;
             }
             Ok(left)
@@ -128,6 +129,38 @@ impl Parser<'_> {
         }
     }
 
+    /// Conditions joined by AND, or by OR. They come as a balanced tree, which says the same, so that thousands of them
+    /// are not nested thousands deep.
+    fn conditions(&mut self, first: Expr, level: u8) -> Result<Expr> {
+        let mut items = vec![first];
+        let mut positions = Vec::new();
+        while self.infix_level() == Some(level) {
+            positions.push(self.position());
+            self.advance();
+            items.push(self.expr_from(level + 1)?);
+        }
+        while items.len() > 1 {
+            self.grow(1)?;
+            let mut pairs = Vec::with_capacity(items.len().div_ceil(2));
+            let mut between = Vec::new();
+            let mut rest = items.into_iter();
+            let mut places = positions.into_iter();
+            while let Some(left) = rest.next() {
+                let Some(right) = rest.next() else {
+                    pairs.push(left);
+                    break;
+                };
+                let position = places.next().expect("there is an operator between two conditions");
+                let (left, right) = (boxed(left), boxed(right));
+                let kind = if level == AND { ExprKind::And(left, right) } else { ExprKind::Or(left, right) };
+                pairs.push(make(kind, position));
+                between.extend(places.next());
+            }
+            (items, positions) = (pairs, between);
+        }
+        Ok(items.remove(0))
+    }
+
     fn infix(&mut self, left: Expr, level: u8) -> Result<Expr> {
         let position = self.position();
         if matches!(self.ahead(0), TokenKind::Op(_)) || self.is_word("operator") {
@@ -136,8 +169,6 @@ impl Parser<'_> {
         let TokenKind::Word { text, .. } = self.advance() else { return Err(self.unexpected()) };
         let left = boxed(left);
         let kind = match text.as_str() {
-            "or" => ExprKind::Or(left, boxed(self.expr_from(OR + 1)?)),
-            "and" => ExprKind::And(left, boxed(self.expr_from(AND + 1)?)),
             "isnull" => ExprKind::IsNull { arg: left, negated: false },
             "notnull" => ExprKind::IsNull { arg: left, negated: true },
             "is" => self.is_test(left)?,
@@ -279,6 +310,7 @@ impl Parser<'_> {
             let position = self.position();
             if self.eat_punct("::") {
                 let ty = self.type_name()?;
+                self.grow(1)?;
                 base = make(ExprKind::Cast { arg: boxed(base), ty }, position);
             } else if self.is_punct("[") && subscriptable(&base) {
                 let subscripts = self.subscripts()?;
@@ -287,6 +319,7 @@ impl Parser<'_> {
             } else if self.is_punct(".") && matches!(base.kind, ExprKind::Subscript { .. }) {
                 self.advance();
                 let name = self.label()?;
+                self.grow(1)?;
                 base = make(ExprKind::Field { base: boxed(base), name }, position);
             } else {
                 return Ok(base);

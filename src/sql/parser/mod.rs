@@ -16,6 +16,8 @@ mod query;
 mod special;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod twin;
 mod types;
 mod utility;
 

@@ -162,6 +162,7 @@ impl Parser<'_> {
                 self.eat_word("distinct");
             }
             let right = self.set_expr(own)?;
+            self.grow(1)?;
             left = QueryBody::SetOp { op, all, left: Box::new(wrap(left)), right: Box::new(wrap(right)) };
         }
     }
@@ -285,7 +286,7 @@ impl Parser<'_> {
             return Ok(GroupItem::Cube(groups(self)?));
         }
         if self.eat_words(&["grouping", "sets"]) {
-            return Ok(GroupItem::Sets(self.paren_list(Self::group_item)?));
+            return Ok(GroupItem::Sets(self.paren_list(|p| p.nested(Self::group_item))?));
         }
         if self.is_punct("(") && self.punct_at(1, ")") {
             self.advance();
@@ -301,8 +302,10 @@ impl Parser<'_> {
 
     /// A table reference with its joins.
     pub(super) fn from_item(&mut self) -> Result<FromItem> {
-        let first = self.nested(Self::from_primary)?;
-        self.joins(first)
+        self.measured(|p| {
+            let first = p.nested(Self::from_primary)?;
+            p.joins(first)
+        })
     }
 
     fn joins(&mut self, mut left: FromItem) -> Result<FromItem> {
@@ -330,8 +333,9 @@ impl Parser<'_> {
             };
             let mut right = self.nested(Self::from_primary)?;
             if kind != JoinKind::Cross && !natural && !self.is_word("on") && !self.is_word("using") {
-                right = self.joins(right)?;
+                right = self.nested(|p| p.joins(right))?;
             }
+            self.grow(1)?;
             let condition = self.join_condition(kind, natural)?;
             left = FromItem::Join { kind, left: Box::new(left), right: Box::new(right), condition, alias: None };
         }

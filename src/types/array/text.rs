@@ -409,26 +409,19 @@ pub fn output(value: &ArrayValue, oid: Oid, ctx: &IoContext<'_>, out: &mut Strin
         } else {
             item_text.clear();
             io::output(item, value.element, ctx, &mut item_text)?;
-            put_item(&item_text, out);
+            put_item(&item_text, out)?;
         }
         spans.iter().filter(|span| (index + 1) % **span == 0).for_each(|_| out.push('}'));
     }
     Ok(())
 }
 
-fn put_item(item: &str, out: &mut String) {
+fn put_item(item: &str, out: &mut String) -> Result<()> {
     if !needs_quotes(item) {
         out.push_str(item);
-        return;
+        return Ok(());
     }
-    out.push('"');
-    for c in item.chars() {
-        if matches!(c, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push('"');
+    crate::types::text::put_quoted(item, |_| '\\', out)
 }
 
 #[cfg(test)]
