@@ -5,7 +5,7 @@ LISTEN ?= 127.0.0.1:5433
 PACKAGES := clang libclang-dev lld g++ pkg-config
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: run build test fmt clippy doc crash-long setup
+.PHONY: run build test fmt clippy doc bench fuzz crash-long setup
 
 run: build
 	target/release/omendb serve --data $(DATA) --listen $(LISTEN)
@@ -31,6 +31,23 @@ clippy: setup
 # Module pages name their private parts: they are for whoever works here.
 doc: setup
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --no-deps --lib
+
+# What is inside the server, by criterion: `make bench BENCH=index/` runs one group.
+bench: setup
+	cargo bench --bench main -- $(BENCH)
+
+# Each target for FUZZ_SECONDS, one after the other; a crash ends it and leaves its input in fuzz/artifacts.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= wire copy sql keys rows text binary
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+
+fuzz: setup
+	cd fuzz && cargo build --release --target $(HOST)
+	@cd fuzz && for target in $(FUZZ_TARGETS); do \
+	  mkdir -p corpus/$$target artifacts/$$target; \
+	  echo "fuzz $$target: $(FUZZ_SECONDS) s"; \
+	  target/$(HOST)/release/$$target corpus/$$target seeds/$$target -dict=dictionaries/sql.dict -max_total_time=$(FUZZ_SECONDS) \
+	    -artifact_prefix=artifacts/$$target/ -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 || exit 1; done
 
 # Kills the server at random moments 200 times; CI does it 10 times within `make test`.
 crash-long: setup

@@ -6,6 +6,9 @@ pub mod catalog;
 pub mod common;
 pub mod config;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod index;
 pub mod pgwire;
 pub mod server;

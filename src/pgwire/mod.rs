@@ -14,6 +14,9 @@ pub mod scram;
 pub mod sink;
 pub mod startup;
 
+#[cfg(test)]
+mod twin;
+
 pub use backend::{ColumnDesc, Format};
 pub use frontend::Frontend;
 pub use host::{Connection, Host, Login, RoleLogin, TlsInfo, Waker};

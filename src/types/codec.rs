@@ -26,6 +26,8 @@ use crate::types::{Datum, EnumValue, Oid, RecordValue};
 const TAG_ARRAY: u8 = 1;
 const TAG_RECORD: u8 = 2;
 const TAG_ENUM: u8 = 3;
+/// The flag before an element or field of a domain whose base type's OID follows.
+const DOMAIN: u8 = 2;
 
 /// Nesting of arrays and records that decoding follows before it calls the bytes corrupt.
 const MAX_DEPTH: u32 = 200;
@@ -281,6 +283,41 @@ fn encode_sparse(value: &SparseVec, out: &mut Vec<u8>) {
     }
 }
 
+/// What an element or field of a domain is stored as: the type that its encoding needs to be read, which the domain's own
+/// OID does not tell. `None` when the declared type does.
+fn base_of(oid: Oid, datum: &Datum) -> Option<Oid> {
+    if layout_of(oid) != Layout::Tagged {
+        return None;
+    }
+    Some(match datum {
+        // NULL is not encoded, and tagged encodings name their types themselves.
+        Datum::Null | Datum::Array(_) | Datum::Record(_) | Datum::Enum(_) => return None,
+        Datum::Bool(_) => Oid::BOOL,
+        Datum::Int2(_) => Oid::INT2,
+        Datum::Int4(_) => Oid::INT4,
+        Datum::Int8(_) => Oid::INT8,
+        Datum::Float4(_) => Oid::FLOAT4,
+        Datum::Float8(_) => Oid::FLOAT8,
+        Datum::Numeric(_) => Oid::NUMERIC,
+        Datum::Text(_) => Oid::TEXT,
+        Datum::Char(_) => Oid::INTERNAL_CHAR,
+        Datum::Bytea(_) => Oid::BYTEA,
+        Datum::Date(_) => Oid::DATE,
+        Datum::Time(_) => Oid::TIME,
+        Datum::TimeTz(..) => Oid::TIMETZ,
+        Datum::Timestamp(_) => Oid::TIMESTAMP,
+        Datum::Timestamptz(_) => Oid::TIMESTAMPTZ,
+        Datum::Interval(_) => Oid::INTERVAL,
+        Datum::Uuid(_) => Oid::UUID,
+        Datum::Jsonb(_) => Oid::JSONB,
+        Datum::Oid(_) => Oid::OID,
+        Datum::Bit(_) => Oid::VARBIT,
+        Datum::Vector(_) => Oid::VECTOR,
+        Datum::HalfVec(_) => Oid::HALFVEC,
+        Datum::SparseVec(_) => Oid::SPARSEVEC,
+    })
+}
+
 fn encode_array(value: &ArrayValue, out: &mut Vec<u8>) {
     put_varint(u64::from(value.element.0), out);
     put_varint(value.dims.len() as u64, out);
@@ -290,7 +327,11 @@ fn encode_array(value: &ArrayValue, out: &mut Vec<u8>) {
     }
     put_varint(value.items.len() as u64, out);
     let nulls = value.items.iter().any(Datum::is_null);
-    out.push(u8::from(nulls));
+    let base = value.items.iter().find_map(|item| base_of(value.element, item));
+    out.push(u8::from(nulls) | if base.is_some() { DOMAIN } else { 0 });
+    if let Some(base) = base {
+        put_varint(u64::from(base.0), out);
+    }
     for item in &value.items {
         if nulls {
             out.push(u8::from(item.is_null()));
@@ -306,7 +347,13 @@ fn encode_record(value: &RecordValue, out: &mut Vec<u8>) {
     put_varint(value.fields.len() as u64, out);
     for (oid, field) in &value.fields {
         put_varint(u64::from(oid.0), out);
-        out.push(u8::from(field.is_null()));
+        match base_of(*oid, field) {
+            Some(base) => {
+                out.push(DOMAIN);
+                put_varint(u64::from(base.0), out);
+            }
+            None => out.push(u8::from(field.is_null())),
+        }
         if !field.is_null() {
             encode(field, out);
         }
@@ -560,7 +607,9 @@ fn read_array(reader: &mut Reader<'_>, depth: u32) -> Result<Datum> {
         dims.push(ArrayDim { length: reader.i32()?, lower_bound: reader.i32()? });
     }
     let count = usize::try_from(reader.varint()?).map_err(|_| corrupt())?;
-    let nulls = reader.byte()? != 0;
+    let flags = reader.byte()?;
+    let nulls = flags & 1 != 0;
+    let stored = if flags & DOMAIN == 0 { element } else { reader.oid()? };
     if count > reader.rest.len() {
         return Err(truncated());
     }
@@ -569,7 +618,7 @@ fn read_array(reader: &mut Reader<'_>, depth: u32) -> Result<Datum> {
         if nulls && reader.byte()? != 0 {
             items.push(Datum::Null);
         } else {
-            items.push(read(element, reader, depth + 1)?);
+            items.push(read(stored, reader, depth + 1)?);
         }
     }
     Ok(Datum::Array(Arc::new(ArrayValue { element, dims, items })))
@@ -581,8 +630,15 @@ fn read_record(reader: &mut Reader<'_>, depth: u32) -> Result<Datum> {
     let mut fields = Vec::with_capacity(count);
     for _ in 0..count {
         let oid = reader.oid()?;
-        let null = reader.byte()? != 0;
-        fields.push((oid, if null { Datum::Null } else { read(oid, reader, depth + 1)? }));
+        let field = match reader.byte()? {
+            0 => read(oid, reader, depth + 1)?,
+            DOMAIN => {
+                let base = reader.oid()?;
+                read(base, reader, depth + 1)?
+            }
+            _ => Datum::Null,
+        };
+        fields.push((oid, field));
     }
     // Names follow when the row has them: as many as fields.
     let names = if reader.rest.is_empty() || count == 0 {

@@ -152,6 +152,7 @@ impl Lines {
             (Some(b'\n'), LineEnd::Newline | LineEnd::Unknown) => Ok(Some(Scan::Marker)),
             (Some(b'\r'), LineEnd::Return) => Ok(Some(Scan::Marker)),
             (Some(b'\r'), LineEnd::ReturnNewline | LineEnd::Unknown) => match rest.get(1) {
+                None if !last => Ok(Some(Scan::More)),
                 Some(b'\n') | None => Ok(Some(Scan::Marker)),
                 Some(_) if self.end == LineEnd::Unknown => Ok(Some(Scan::Marker)),
                 Some(_) => Err(alone()),

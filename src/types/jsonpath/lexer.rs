@@ -1,5 +1,6 @@
 //! The tokens of `jsonpath`.
 
+use super::escape::escape;
 use crate::bail;
 use crate::error::{Error, Result};
 
@@ -65,8 +66,8 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Placed>> {
         } else if first.is_ascii_digit() || decimal_point {
             number(text, at)?
         } else if is_word_char(first) || first == '\\' {
-            let length = word_length(rest);
-            (Token::Word(rest[..length].to_owned()), length)
+            let (word, length) = word(rest)?;
+            (Token::Word(word), length)
         } else {
             match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
                 Some(symbol) => (Token::Symbol(symbol), symbol.len()),
@@ -88,6 +89,21 @@ pub(super) fn error_at(text: &str, span: std::ops::Range<usize>) -> Error {
 
 fn word_length(text: &str) -> usize {
     text.find(|c: char| !is_word_char(c)).unwrap_or(text.len())
+}
+
+/// A word at the front of the text, which may begin with an escape and hold more; also its length as written.
+fn word(text: &str) -> Result<(String, usize)> {
+    let mut word = String::new();
+    let mut at = 0;
+    loop {
+        let plain = word_length(&text[at..]);
+        word.push_str(&text[at..at + plain]);
+        at += plain;
+        if !text[at..].starts_with('\\') {
+            return Ok((word, at));
+        }
+        at += escape(&text[at..], &mut word)?;
+    }
 }
 
 fn number(text: &str, start: usize) -> Result<(Token, usize)> {
@@ -125,33 +141,16 @@ fn number(text: &str, start: usize) -> Result<(Token, usize)> {
 /// A quoted string at the front of the text; also its length with quotes.
 fn quoted(text: &str) -> Result<(String, usize)> {
     let mut out = String::new();
-    let mut chars = text.char_indices().skip(1);
-    let unterminated = || crate::error!(SYNTAX_ERROR, "unterminated quoted string at end of jsonpath input");
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => return Ok((out, at + 1)),
-            '\\' => match chars.next().ok_or_else(unterminated)?.1 {
-                'b' => out.push('\x08'),
-                'f' => out.push('\x0c'),
-                'n' => out.push('\n'),
-                'r' => out.push('\r'),
-                't' => out.push('\t'),
-                'v' => out.push('\x0b'),
-                kind @ ('x' | 'u') => {
-                    let count = if kind == 'x' { 2 } else { 4 };
-                    let digits: String = chars.by_ref().take(count).map(|(_, c)| c).collect();
-                    let code = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == count);
-                    match code.and_then(char::from_u32).filter(|c| *c != '\0') {
-                        Some(c) => out.push(c),
-                        None => {
-                            bail!(SYNTAX_ERROR, "invalid Unicode escape sequence at or near \"\\\" of jsonpath input")
-                        }
-                    }
-                }
-                other => out.push(other),
-            },
-            other => out.push(other),
+    let mut at = 1;
+    loop {
+        let Some(plain) = text[at..].find(['"', '\\']) else {
+            bail!(SYNTAX_ERROR, "unterminated quoted string at end of jsonpath input");
+        };
+        out.push_str(&text[at..at + plain]);
+        at += plain;
+        if text[at..].starts_with('"') {
+            return Ok((out, at + 1));
         }
+        at += escape(&text[at..], &mut out)?;
     }
-    Err(unterminated())
 }

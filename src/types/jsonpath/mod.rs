@@ -4,6 +4,7 @@
 //! makes the text that PostgreSQL shows. Predicates and other expressions share one node type; the parser sees to it
 //! that each stands where it may.
 
+mod escape;
 mod lexer;
 mod parser;
 mod print;
