@@ -150,7 +150,8 @@ fn perform(db: &mut Client, client: i32, model: &Model, change: &Change, random:
         Change::Raise => {
             let id = random.below(COUNTERS) as i32;
             let mut txn = db.transaction()?;
-            txn.batch_execute("SAVEPOINT s; UPDATE counter SET n = n + 1000")?;
+            txn.batch_execute("SAVEPOINT s")?;
+            txn.execute("UPDATE counter SET n = n + 1000 WHERE id = $1", &[&id])?;
             txn.execute("DELETE FROM raise WHERE client = $1 AND n > $2 - 20", &[&client, &model.raises])?;
             txn.batch_execute("ROLLBACK TO s")?;
             let sql = "INSERT INTO counter VALUES ($1, 1) ON CONFLICT (id) DO UPDATE SET n = counter.n + excluded.n";
