@@ -197,11 +197,30 @@ pub(super) fn drop_objects(targets: &[Object], cascade: bool, ctx: &mut DdlConte
         }
         announce(&by_force, ctx);
     }
+    // Nobody reads or writes what goes, also when it goes along with something else.
+    let mut tables: Vec<Oid> = all.iter().filter_map(|object| table_of(*object, ctx)).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    tables.into_iter().try_for_each(|table| ctx.lock_exclusively(table))?;
     // Dependents first, so that nothing is left that names what is gone.
     for object in all.into_iter().rev() {
         remove::remove(ctx, object);
     }
     Ok(())
+}
+
+/// The table that an object is, or is a part of.
+fn table_of(object: Object, ctx: &DdlContext<'_>) -> Option<Oid> {
+    match object {
+        Object::Table(table) | Object::Constraint(table, _) | Object::Default(table, _) | Object::Column(table, _) => {
+            Some(table)
+        }
+        Object::Index(oid) => match ctx.snapshot().relation(oid) {
+            Some(Relation::Index(index)) => Some(index.table),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Everything that goes, and of it what goes only with CASCADE, each with what it depends on.
