@@ -18,8 +18,27 @@ mod sealed {
 #[must_use]
 pub fn zeroed<T: Word>(count: usize) -> Box<[T]> {
     // SAFETY: the sealed trait is of atomic integers only, for which zero bytes are a value.
-    unsafe { Box::new_zeroed_slice(count).assume_init() }
+    let words: Box<[T]> = unsafe { Box::new_zeroed_slice(count).assume_init() };
+    advise_huge_pages(&words);
+    words
 }
+
+/// Asks for large pages under big arrays: rows are read in random order, and with small pages nearly every read
+/// would also miss the address translation.
+#[cfg(target_os = "linux")]
+fn advise_huge_pages<T>(words: &[T]) {
+    const HUGE: usize = 1 << 21;
+    let begin = (words.as_ptr() as usize).next_multiple_of(HUGE);
+    let end = (words.as_ptr() as usize + size_of_val(words)) / HUGE * HUGE;
+    if begin < end {
+        // SAFETY: the range is inside the array; the advice changes how its pages are backed, not what they hold. That
+        // it may be refused does no harm.
+        unsafe { libc::madvise(begin as *mut libc::c_void, end - begin, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise_huge_pages<T>(_words: &[T]) {}
 
 /// The words' bytes in memory order, for a kernel to read.
 ///

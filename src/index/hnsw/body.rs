@@ -30,6 +30,27 @@ macro_rules! with_store {
 }
 pub(super) use with_store;
 
+/// Runs code with a linker for a body's codes: walks by the near ones, selections by the fine ones where there are any.
+macro_rules! with_linker {
+    ($body:expr, $linker:ident => $run:expr) => {{
+        let body: &$crate::index::hnsw::body::Body = $body;
+        let graph = &*body.graph;
+        match (&*body.near, body.fine.as_deref()) {
+            ($crate::index::hnsw::body::Store::Packed(near), Some($crate::index::hnsw::body::Store::Packed(fine))) => {
+                #[allow(unused_mut)]
+                let mut $linker = $crate::index::hnsw::link::Linker::new(graph, near, fine);
+                $run
+            }
+            (near, _) => $crate::index::hnsw::body::with_store!(near, codes => {
+                #[allow(unused_mut)]
+                let mut $linker = $crate::index::hnsw::link::Linker::new(graph, codes, codes);
+                $run
+            }),
+        }
+    }};
+}
+pub(super) use with_linker;
+
 /// Graph and codes; replaced as a whole by a bulk load, the codes alone when an index outgrows full vectors.
 #[derive(Clone)]
 pub(super) struct Body {

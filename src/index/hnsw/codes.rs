@@ -17,6 +17,11 @@ pub(super) trait Codes: Send + Sync {
     /// Makes a row ready as if it were a query.
     fn prepare_slot(&self, slot: Slot, query: &mut Self::Query);
 
+    /// Makes an entry ready as a query from a row of it in another store of the same kind, which may be finer.
+    fn prepare_from(&self, finer: &Self, slot: Slot, query: &mut Self::Query) {
+        finer.prepare_slot(slot, query);
+    }
+
     /// The distance between a query and a row.
     fn distance(&self, query: &Self::Query, slot: Slot) -> f32;
 

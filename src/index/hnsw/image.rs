@@ -105,10 +105,6 @@ impl Opener<'_> {
         self.take(8).map(|bytes| u64::from_ne_bytes(bytes.try_into().expect("eight bytes")))
     }
 
-    fn byte(&mut self) -> Result<u8> {
-        self.take(1).map(|bytes| bytes[0])
-    }
-
     fn choice<T: Copy>(&mut self, of: &[T]) -> Result<T> {
         let nth = self.number()? as usize;
         of.get(nth).copied().ok_or_else(|| damaged("an option is unknown"))

@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::body::{Body, code_bits, fit, with_store};
+use super::body::{Body, code_bits, fit, with_linker, with_store};
 use super::codes::{Codes, Slot};
 use super::contract::{Job, Options, Probe, Search, Sink, Tag, VectorIndex, VectorRef, VectorStats};
 use super::distance::indexable;
 use super::graph::level_of;
 use super::image::save;
-use super::link::Linker;
 use super::names::Names;
 use super::scan::GraphSearch;
 use super::walk::Scratch;
@@ -122,11 +121,9 @@ impl VectorIndex for Hnsw {
         body.graph.place(slot, rid, tag, level);
         if !self.enter_first(&body, slot) {
             let mut scratch = self.scratch();
-            with_store!(body.finest(), codes => {
-                let mut linker = Linker::new(&body.graph, codes);
-                let ef = self.options.ef_construction as usize;
-                linker.link(slot, ef, &mut scratch, &CancelFlag::new()).expect("nobody cancels");
-            });
+            let ef = self.options.ef_construction as usize;
+            let cancel = CancelFlag::new();
+            with_linker!(&*body, linker => linker.link(slot, ef, &mut scratch, &cancel)).expect("nobody cancels");
             self.recycle(scratch);
         }
         let outgrown = body.bits == 32 && self.len() >= super::load::CODED_ENTRIES_MIN;

@@ -1,7 +1,8 @@
 //! Linking an entry into the graph (HNSW paper, algorithm 1).
 //!
 //! The new node finds its neighbourhood by a walk of `ef_construction` candidates on each of its levels, keeps a diverse
-//! few, and each of them gets a link back; a list that overflows is selected anew.
+//! few, and each of them gets a link back; a list that overflows is selected anew. Walks read many rows once, so they go
+//! by the walk's small codes; selections compare few rows often and need them exact, so they go by the fine codes.
 
 use super::codes::{Codes, Slot};
 use super::graph::{Graph, State};
@@ -13,18 +14,22 @@ use crate::error::Result;
 /// What linking works in; one for each thread.
 pub(super) struct Linker<'a, C: Codes> {
     pub(super) graph: &'a Graph,
+    /// What walks compare; may be the same store as `codes`.
+    near: &'a C,
     pub(super) codes: &'a C,
-    pub(super) query: C::Query,
-    other: C::Query,
+    /// The node, ready for `near`.
+    query: C::Query,
+    pub(super) other: C::Query,
     candidates: Vec<Candidate>,
     chosen: Vec<Slot>,
     kept: Vec<Slot>,
 }
 
 impl<'a, C: Codes> Linker<'a, C> {
-    pub(super) fn new(graph: &'a Graph, codes: &'a C) -> Self {
+    pub(super) fn new(graph: &'a Graph, near: &'a C, codes: &'a C) -> Self {
         Self {
             graph,
+            near,
             codes,
             query: C::Query::default(),
             other: C::Query::default(),
@@ -41,13 +46,14 @@ impl<'a, C: Codes> Linker<'a, C> {
     pub(super) fn link(&mut self, slot: Slot, ef: usize, scratch: &mut Scratch, cancel: &CancelFlag) -> Result<()> {
         let (entry, top) = self.graph.entry().expect("the graph has an entry point");
         let own = self.graph.level(slot);
-        self.codes.prepare_slot(slot, &mut self.query);
+        self.look_for(slot);
         let mut start = descend(self.eyes(), (entry, top), own.min(top));
         for level in (0..=own.min(top)).rev() {
             self.neighbourhood(slot, start, level, ef, scratch, cancel)?;
             start = scratch.pool.first().map_or(start, |nearest| nearest & !1);
             let here = |near: &Slot| self.graph.state(*near) == State::Live && self.graph.level(*near) >= level;
             scratch.pool.retain(|near| here(&slot_of(*near)));
+            self.refine(slot, &mut scratch.pool);
             let mut chosen = std::mem::take(&mut self.chosen);
             select(self.codes, &scratch.pool, self.graph.capacity(level), &mut self.other, &mut chosen);
             for neighbour in &chosen {
@@ -62,8 +68,26 @@ impl<'a, C: Codes> Linker<'a, C> {
         Ok(())
     }
 
+    /// Orders candidates by the fine codes.
+    fn refine(&mut self, slot: Slot, pool: &mut [Candidate]) {
+        if std::ptr::eq(self.near, self.codes) {
+            return;
+        }
+        pool.iter().for_each(|near| self.codes.prefetch(slot_of(*near)));
+        self.codes.prepare_slot(slot, &mut self.other);
+        for near in pool.iter_mut() {
+            *near = candidate(self.codes.distance(&self.other, slot_of(*near)), slot_of(*near));
+        }
+        pool.sort_unstable();
+    }
+
+    /// Makes a node the one that walks look for.
+    pub(super) fn look_for(&mut self, slot: Slot) {
+        self.near.prepare_from(self.codes, slot, &mut self.query);
+    }
+
     pub(super) fn eyes(&self) -> Eyes<'_, C> {
-        (self.graph, self.codes, &self.query)
+        (self.graph, self.near, &self.query)
     }
 
     /// The nodes of a level that a walk from `start` finds near a node, without itself, into the scratch's pool.

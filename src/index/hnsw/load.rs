@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::body::{Body, Store, code_bits, with_store};
+use super::body::{Body, Store, code_bits, with_linker};
 use super::codes::{Codes, Slot};
 use super::contract::{Job, Memory, Sink, Tag, Vector};
 use super::distance::indexable;
@@ -139,8 +139,7 @@ impl Hnsw {
         let seed = count.min(SEED_ENTRIES);
         let work = |most: usize, stride: usize| -> Result<()> {
             let mut scratch = self.scratch();
-            let linked = with_store!(body.finest(), codes => {
-                let mut linker = Linker::new(&body.graph, codes);
+            let linked = with_linker!(body, linker => {
                 self.link_some(body, &mut linker, &mut scratch, (&next, &done), (most, stride, count), job)
             });
             self.recycle(scratch);

@@ -1,10 +1,30 @@
 //! Vector indexes: which entries are near a query.
 //!
+//! A graph in which every entry is linked to a diverse few of its neighbours can be walked from anywhere to the nearest
+//! entries of a query in a number of steps that grows like the logarithm of their number (HNSW: Malkov and Yashunin, arXiv
+//! 1603.09320). What such a walk costs is not arithmetic but memory: a thousand vectors from all over the place. So the
+//! walk goes by codes of 1 to 8 bits a dimension (RaBitQ, arXiv 2405.12497 and 2409.09913), finer codes put what it found
+//! in order, and the owner says the true distance of the few that are returned.
+//!
+//! ```text
+//!   level 2      a - - - - - - - - - - - - b              entry point; one node in m is on the next level
+//!   level 1      a - - - c - - - - d - - - b
+//!   level 0      a - e - c - f - g d - h - b - i          every entry, up to 2 m links each
+//!
+//!   query -> descend -> walk level 0 by codes -> ef candidates -> finer codes -> k and a few -> judge -> hits
+//!               (links: graph)   (near store)                      (fine store)        (the owner's rows)
+//! ```
+//!
+//! Invariants: readers take no lock on the graph, and whatever they read leads to nodes; an entry is returned only while
+//! it is live and only as its owner judges it; a search that is resumed to its end returns every entry exactly once; what
+//! is in memory can be dropped and built anew.
+//!
 //! * [`contract`]: what an index takes, promises and asks of its owner.
-//! * [`distance`]: exact distances.
-//! * [`flat`]: the naive twin, exact.
-//! * [`Hnsw`]: the graph index; `graph` holds the links, `codes` says what stores of vectors offer, `walk`, `select`,
-//!   `link` and `remove` are the algorithms, `scan` is a search under way.
+//! * [`flat`]: the naive twin, exact; [`distance`]: exact distances.
+//! * `shelf`, `graph`, `names`: where things lie: growing rows of atomic words, links, slots of rows.
+//! * `codes`: what a store of vectors offers; `floats`, `sparse`: in full; `rotation`, `packed`: as codes; `body`: the choice.
+//! * `walk`, `filter`, `select`: the algorithms; `link`, `remove`, `load`, `calibrate`: an index coming to be and changing.
+//! * `scan`: a search under way; `image`: checkpoints.
 
 mod body;
 mod calibrate;

@@ -145,12 +145,6 @@ impl Packed {
         self.write_residual(slot, &residual, along);
     }
 
-    /// Makes an entry that finer codes hold ready as a query.
-    pub(super) fn prepare_from(&self, fine: &Self, slot: Slot, query: &mut PackedQuery) {
-        let along = fine.residual(slot, &mut query.residual);
-        self.prepare_residual(along, query);
-    }
-
     /// Rounds a query whose residual is in place.
     fn prepare_residual(&self, along: f32, query: &mut PackedQuery) {
         let residual = &query.residual;
@@ -165,7 +159,7 @@ impl Packed {
         query.numbers.resize(query_bytes(self.row_bytes, self.bits), 0);
         let mut sum = 0;
         for_each_place(self.row_bytes, self.bits, |dimension, _, _, place| {
-            let number = (residual[dimension] * inverse).round_ties_even() as i8;
+            let number = nearest(residual[dimension] * inverse) as i8;
             query.numbers[place] = number;
             sum += i32::from(number);
         });
@@ -178,6 +172,14 @@ impl Packed {
     }
 }
 
+/// The nearest integer of a number below 2^22: adding so large a number leaves no bits for a fraction. Unlike `round`, this
+/// is no call, so that loops of it become vector instructions.
+#[inline]
+fn nearest(value: f32) -> f32 {
+    const LARGE: f32 = 12_582_912.0;
+    (value + LARGE) - LARGE
+}
+
 /// The stored numbers of a residual's nearest grid point, and the inner product of that point with the residual.
 fn quantize(residual: &[f32], bits: u32, levels: &mut Vec<u8>) -> f32 {
     let largest = residual.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
@@ -188,14 +190,14 @@ fn quantize(residual: &[f32], bits: u32, levels: &mut Vec<u8>) -> f32 {
     }
     if bits == 8 {
         let inverse = LARGEST / largest;
-        levels.extend(residual.iter().map(|value| ((value * inverse).round() + 128.0) as u8));
+        levels.extend(residual.iter().map(|value| (nearest(value * inverse) + 128.0) as u8));
         return levels.iter().zip(residual).map(|(level, value)| (f32::from(*level) - 128.0) * value).sum();
     }
     let top = ((1 << bits) - 1) as f32;
     let half = top / 2.0;
     let deviation = ((kernels().inner_product)(residual, residual) / residual.len() as f32).sqrt();
     let step = STEPS.iter().find(|(of, _)| *of == bits).expect("1, 2 or 4 bits").1 * deviation;
-    let level = |value: f32, inverse: f32| (value * inverse + half).round_ties_even().clamp(0.0, top);
+    let level = |value: f32, inverse: f32| nearest((value * inverse + half).clamp(0.0, top));
     let trials: &[f32] = if bits == 1 { &[1.0] } else { &TRIALS };
     let mut best = (f32::NEG_INFINITY, 1.0, 0.0);
     for trial in trials {
@@ -247,6 +249,11 @@ impl Codes for Packed {
             query.delta = self.factor(scale) / 2.0;
         }
         query.shift = query.delta * self.half * sum as f32;
+    }
+
+    fn prepare_from(&self, finer: &Self, slot: Slot, query: &mut PackedQuery) {
+        let along = finer.residual(slot, &mut query.residual);
+        self.prepare_residual(along, query);
     }
 
     #[inline]

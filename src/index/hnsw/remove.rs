@@ -6,7 +6,7 @@
 //! missed costs its owner one useless link until its list is selected anew, nothing else: the slot it leads to is
 //! empty or another entry, and both are nodes.
 
-use super::body::{Body, with_store};
+use super::body::{Body, with_linker};
 use super::codes::{Codes, Slot};
 use super::graph::{Graph, State};
 use super::index::Hnsw;
@@ -23,10 +23,8 @@ impl Hnsw {
         body.graph.kill(slot);
         self.move_entry(&body.graph, slot);
         let mut scratch = self.scratch();
-        with_store!(body.finest(), codes => {
-            let ef = self.options.ef_construction as usize;
-            Linker::new(&body.graph, codes).unlink(slot, ef, &mut scratch);
-        });
+        let ef = self.options.ef_construction as usize;
+        with_linker!(body, linker => linker.unlink(slot, ef, &mut scratch));
         self.recycle(scratch);
         body.graph.clear(slot);
     }
@@ -55,14 +53,14 @@ impl<C: Codes> Linker<'_, C> {
     fn unlink(&mut self, slot: Slot, ef: usize, scratch: &mut Scratch) {
         let Some((entry, top)) = self.graph.entry() else { return };
         let own = self.graph.level(slot);
-        self.codes.prepare_slot(slot, &mut self.query);
+        self.look_for(slot);
         let mut start = descend(self.eyes(), (entry, top), own.min(top));
         for level in (0..=own).rev() {
-            self.codes.prepare_slot(slot, &mut self.query);
             let heirs: Vec<Slot> =
                 self.graph.links(slot, level).filter(|heir| self.graph.state(*heir) == State::Live).collect();
             if slot_of(start) == slot {
-                start = candidate(self.codes.distance(&self.query, entry), entry);
+                let (_, near, query) = self.eyes();
+                start = candidate(near.distance(query, entry), entry);
             }
             if level <= top {
                 let cancel = CancelFlag::new();
@@ -90,9 +88,9 @@ impl<C: Codes> Linker<'_, C> {
     fn mend(&mut self, from: Slot, level: u32, heirs: &[Slot], gone: Slot) {
         let _guard = self.graph.lock(from);
         let mut links: Vec<Slot> = self.graph.links(from, level).filter(|link| *link != gone).collect();
-        self.codes.prepare_slot(from, &mut self.query);
+        self.codes.prepare_slot(from, &mut self.other);
         let others = heirs.iter().filter(|heir| **heir != from && !links.contains(heir));
-        let nearest = others.map(|heir| candidate(self.codes.distance(&self.query, *heir), *heir)).min();
+        let nearest = others.map(|heir| candidate(self.codes.distance(&self.other, *heir), *heir)).min();
         links.extend(nearest.map(slot_of));
         self.graph.write(from, level, &links);
     }
@@ -100,10 +98,10 @@ impl<C: Codes> Linker<'_, C> {
     /// The removed node's neighbours lost a node that led to them: each is linked with the nearest few of the others.
     fn adopt(&mut self, heirs: &[Slot], level: u32) {
         for heir in heirs {
-            self.codes.prepare_slot(*heir, &mut self.query);
+            self.codes.prepare_slot(*heir, &mut self.other);
             let others = heirs.iter().filter(|other| *other != heir);
             let mut near: Vec<_> =
-                others.map(|other| candidate(self.codes.distance(&self.query, *other), *other)).collect();
+                others.map(|other| candidate(self.codes.distance(&self.other, *other), *other)).collect();
             near.sort_unstable();
             for other in near.iter().take(ADOPTERS).map(|near| slot_of(*near)) {
                 self.add(other, *heir, level);

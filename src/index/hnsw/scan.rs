@@ -72,7 +72,10 @@ impl GraphSearch {
             _ => None,
         };
         let Some(admit) = sight.admit else {
-            self.scratch.pool.extend(start.inspect(|start| drop(self.scratch.visited.insert(slot_of(*start)))));
+            if let Some(start) = start {
+                self.scratch.visited.insert(slot_of(start));
+                self.scratch.pool.push(start);
+            }
             let reach = Reach { level: 0, ef, keep: self.probe.resume };
             expand(eyes, reach, &mut self.scratch, sight.cancel)?;
             self.stage = match (self.probe.resume, self.scratch.aside.is_empty()) {

@@ -216,6 +216,9 @@ pub(super) fn expand<C: Codes>(
             let found = candidate(codes.distance(query, *link), *link);
             if let Some(at) = scratch.offer(found, ef, keep) {
                 lowest = lowest.min(at);
+                if level == 0 && at <= next + 1 {
+                    graph.prefetch(*link);
+                }
             }
         }
         scratch.batch = batch;
