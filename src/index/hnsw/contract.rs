@@ -146,6 +146,9 @@ pub struct Probe {
     pub resume: bool,
     /// Which part of all entries [`Sight::admit`] lets through, if the caller has an idea: chooses how to filter.
     pub pass_rate: Option<f64>,
+    /// Only entries of these rows: they are compared one by one, without the graph and without [`Sight::admit`], and the
+    /// search goes on to their end. The way for rows that another index names, up to some ten thousand. Each row once.
+    pub among: Option<Arc<[Rid]>>,
 }
 
 /// The owner's eyes during one call of [`Search::next`].
@@ -290,6 +293,14 @@ pub trait VectorIndex: Send + Sync {
     /// # Errors
     /// What writing fails with.
     fn checkpoint(&self, out: &mut dyn Write) -> Result<()>;
+}
+
+impl Probe {
+    /// A search for the first `limit` hits, unfiltered, that does not resume.
+    #[must_use]
+    pub fn new(vector: Vector, ef: usize, limit: usize) -> Self {
+        Self { vector, ef, limit, resume: false, pass_rate: None, among: None }
+    }
 }
 
 impl Vector {

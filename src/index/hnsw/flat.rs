@@ -101,6 +101,9 @@ impl FlatSearch {
         let mut hits = Vec::new();
         for (rid, tag, vector) in self.index.entries.read().iter() {
             sight.cancel.check()?;
+            if self.probe.among.as_ref().is_some_and(|among| !among.contains(rid)) {
+                continue;
+            }
             self.counters.filtered += u64::from(sight.admit.is_some());
             if sight.admit.is_some_and(|admit| !admit(*rid)) {
                 continue;

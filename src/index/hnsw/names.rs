@@ -65,6 +65,15 @@ impl Names {
         Some(at)
     }
 
+    /// Appends the slots of a row.
+    pub(super) fn slots_of(&self, rid: Rid, out: &mut Vec<Slot>) {
+        let mut at = self.heads.get(rid as usize).and_then(|head| head.checked_sub(1));
+        while let Some(slot) = at {
+            out.push(slot);
+            at = if self.next.is_empty() { None } else { self.next.get(&slot).copied() };
+        }
+    }
+
     /// Lets a slot be used again.
     pub(super) fn release(&mut self, slot: Slot) {
         self.free.push_back(slot);

@@ -57,16 +57,15 @@ impl GraphSearch {
         codes.prepare(self.probe.vector.view(), &mut query);
         let eyes = (&*body.graph, codes, &query);
         let ef = (self.probe.ef.max(1) as f64 * body.ef_factor).ceil() as usize;
-        if self.stage == Stage::Walk {
-            // The best of what was put aside begins the next round.
-            let aside = &mut self.scratch.aside;
-            let count = ef.min(aside.len());
-            if count < aside.len() {
-                aside.select_nth_unstable(count);
+        if self.probe.among.is_some() {
+            if self.stage == Stage::Begin {
+                self.compare_named(codes, &query, sight)?;
             }
-            self.scratch.pool.extend(aside.drain(..count));
-            self.scratch.pool.sort_unstable();
+            self.refill(ef);
+            self.stage = if self.scratch.aside.is_empty() { Stage::End } else { Stage::Walk };
+            return Ok(());
         }
+        self.refill(ef);
         let start = match self.stage {
             Stage::Begin => body.graph.entry().map(|entry| descend(eyes, entry, 0)),
             _ => None,
@@ -97,6 +96,40 @@ impl GraphSearch {
         if short || filter.spent() {
             self.sweep(body, eyes.1, eyes.2, sight)?;
         }
+        Ok(())
+    }
+
+    /// Takes the best of what was put aside into the pool.
+    fn refill(&mut self, ef: usize) {
+        let aside = &mut self.scratch.aside;
+        let count = ef.min(aside.len());
+        if count < aside.len() {
+            aside.select_nth_unstable(count);
+        }
+        self.scratch.pool.extend(aside.drain(..count));
+        self.scratch.pool.sort_unstable();
+    }
+
+    /// Compares the rows that the probe names, all of them aside.
+    fn compare_named<C: Codes>(&mut self, codes: &C, query: &C::Query, sight: &Sight<'_>) -> Result<()> {
+        /// Rows asked for ahead of the one compared.
+        const AHEAD: usize = 8;
+        let mut slots = Vec::new();
+        {
+            let names = self.index.names.lock();
+            self.probe.among.iter().flat_map(|rows| rows.iter()).for_each(|rid| names.slots_of(*rid, &mut slots));
+        }
+        slots.iter().take(AHEAD).for_each(|slot| codes.prefetch(*slot));
+        for (at, slot) in slots.iter().enumerate() {
+            if at % 4096 == 0 {
+                sight.cancel.check()?;
+            }
+            if let Some(ahead) = slots.get(at + AHEAD) {
+                codes.prefetch(*ahead);
+            }
+            self.scratch.aside.push(candidate(codes.distance(query, *slot), *slot));
+        }
+        self.scratch.evaluated += slots.len() as u64;
         Ok(())
     }
 

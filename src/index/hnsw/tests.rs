@@ -66,8 +66,19 @@ pub(super) fn exhaust(
     ef: usize,
     modulus: u32,
 ) -> Vec<Hit> {
+    exhaust_among(index, model, query, (ef, modulus), None)
+}
+
+/// The same among some rows.
+fn exhaust_among(
+    index: &Arc<dyn VectorIndex>,
+    model: &Model,
+    query: &Vector,
+    (ef, modulus): (usize, u32),
+    among: Option<Arc<[Rid]>>,
+) -> Vec<Hit> {
     let metric = index.options().metric;
-    let probe = Probe { vector: query.clone(), ef, limit: 10, resume: true, pass_rate: None };
+    let probe = Probe { vector: query.clone(), ef, limit: 10, resume: true, pass_rate: None, among };
     let mut search = Arc::clone(index).search(probe);
     let judge = |rid: Rid, tag: Tag| {
         let entry = model.get(&(rid, tag)).expect("only what is in the index comes out");
@@ -125,6 +136,11 @@ pub(super) fn holds(index: &Arc<dyn VectorIndex>, model: &Model, seed: u64) {
         found.sort_unstable();
         let wanted: Vec<(Rid, Tag)> = model.keys().filter(|key| key.0 % modulus == 0).copied().collect();
         assert_eq!(found, wanted, "every entry once, {options:?}, modulus {modulus}");
+        let rows: std::collections::BTreeSet<Rid> = wanted.iter().map(|key| key.0).chain([1 << 20]).collect();
+        let hits = exhaust_among(index, model, &query, (1 + dice.below(20), 1), Some(rows.into_iter().collect()));
+        let mut named: Vec<(Rid, Tag)> = hits.iter().map(|hit| (hit.rid, hit.tag)).collect();
+        named.sort_unstable();
+        assert_eq!(named, wanted, "every entry of the named rows once, {options:?}");
     }
 }
 
