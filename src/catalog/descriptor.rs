@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::acl::Acl;
 use crate::types::{Oid, SqlType};
 
 /// Names the rows and index entries of one incarnation of a table or index in storage. TRUNCATE and rewrites take a new one.
@@ -63,6 +64,10 @@ pub struct ColumnDesc {
     pub default: Option<String>,
     /// GENERATED ALWAYS AS (expr) STORED, as canonical SQL.
     pub generated: Option<String>,
+    /// GENERATED ... VIRTUAL. The expression is immutable, so a value that is computed when the row is written is the one
+    /// that would be computed when it is read: virtual columns are kept like stored ones.
+    #[serde(default)]
+    pub generated_virtual: bool,
     /// GENERATED ... AS IDENTITY.
     pub identity: Option<Identity>,
     /// Value that rows written before the column was added have, in `types::codec` encoding; none is NULL.
@@ -314,6 +319,9 @@ pub struct DatabaseDesc {
     pub is_template: bool,
     /// ALTER DATABASE SET.
     pub settings: Vec<(String, String)>,
+    /// What was granted and revoked; none is the default.
+    #[serde(default)]
+    pub acl: Option<Acl>,
 }
 
 /// A role. The password verifier is in the `users` column family only, never here.
@@ -334,6 +342,25 @@ pub struct RoleDesc {
     pub valid_until: Option<i64>,
     /// ALTER ROLE SET.
     pub settings: Vec<(String, String)>,
+    /// The roles that this one is a member of.
+    #[serde(default)]
+    pub memberships: Vec<Membership>,
+}
+
+/// That a role is a member of another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Membership {
+    pub oid: Oid,
+    /// The role that members share.
+    pub role: Oid,
+    pub grantor: Oid,
+    /// May make others members.
+    pub admin: bool,
+    /// Has the role's rights without SET ROLE.
+    pub inherit: bool,
+    /// May SET ROLE.
+    pub set: bool,
 }
 
 /// An installed extension.

@@ -65,7 +65,8 @@ impl Names {
     /// schemas are qualified, whatever the session's path.
     #[must_use]
     pub fn stored(snapshot: Arc<Snapshot>) -> Self {
-        let path = SearchPath { schemas: vec![PG_CATALOG, PUBLIC], creation: Some(PUBLIC), temporary: None };
+        let path =
+            SearchPath { schemas: vec![PG_CATALOG, PUBLIC], creation: Some(PUBLIC), temporary: None, role: None };
         Self { snapshot, path }
     }
 
@@ -73,6 +74,17 @@ impl Names {
     #[must_use]
     pub fn schema_named(&self, name: &str) -> Option<Oid> {
         if name == "pg_temp" { self.path.temporary } else { self.snapshot.schema_named(name) }
+    }
+
+    /// Refuses a schema that is named and may not be looked into.
+    ///
+    /// # Errors
+    /// `42501`.
+    pub fn check_usage(&self, schema: Option<&str>) -> Result<()> {
+        match schema.and_then(|schema| self.schema_named(schema)) {
+            Some(oid) if Some(oid) != self.path.temporary => self.snapshot.check_usage(self.path.role, oid),
+            _ => Ok(()),
+        }
     }
 
     /// The relation that a bare or qualified name means.
@@ -97,6 +109,7 @@ impl Names {
         if let Some(schema) = schema.filter(|schema| self.schema_named(schema).is_none()) {
             bail!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist");
         }
+        self.check_usage(schema)?;
         match self.find_relation(schema, name) {
             Some(relation) => Ok(relation),
             None => bail!(UNDEFINED_TABLE, "relation \"{}\" does not exist", parts.join(".")),

@@ -7,12 +7,15 @@
 //!
 //! * [`lookup`]: names with a search path, for `reg*` types and messages.
 //! * [`system`]: columns and rows of `pg_catalog` and `information_schema`.
+//! * [`acl`], [`privileges`]: access lists, memberships, and who may do what.
 //! * [`describe`], [`signature`]: the texts PostgreSQL prints about objects.
 
+pub mod acl;
 pub mod builtin;
 pub mod describe;
 pub mod descriptor;
 pub mod lookup;
+pub mod privileges;
 mod regnames;
 pub mod signature;
 pub mod snapshot;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::catalog::acl::Acl;
 use crate::catalog::builtin::{TypeRow, builtin};
 use crate::catalog::descriptor::{
     DatabaseDesc, ExtensionDesc, IndexDesc, RelationDesc, RoleDesc, SchemaDesc, SequenceDesc, TableDesc, TypeDesc,
@@ -90,6 +91,9 @@ pub enum TypeRef {
 /// A comment's key: catalog name letter, object, column or 0.
 pub type CommentKey = (Oid, Oid, i32);
 
+/// A default access list's key: role, schema or 0, letter of the kind.
+pub type DefaultAclKey = (Oid, Oid, u8);
+
 /// Objects of one database.
 #[derive(Clone, Default)]
 #[allow(missing_docs)]
@@ -101,6 +105,10 @@ pub struct Objects {
     pub types: BTreeMap<Oid, Arc<TypeDesc>>,
     pub extensions: BTreeMap<Oid, Arc<ExtensionDesc>>,
     pub comments: BTreeMap<CommentKey, String>,
+    /// Access lists of what was granted or revoked; a third part that is not 0 is a column.
+    pub acls: BTreeMap<CommentKey, Acl>,
+    /// ALTER DEFAULT PRIVILEGES: by role, schema or 0, and kind.
+    pub default_acls: BTreeMap<DefaultAclKey, Acl>,
     pub(super) relation_names: HashMap<(Oid, String), Relation>,
     pub(super) index_tables: HashMap<Oid, Oid>,
     pub(super) type_names: HashMap<(Oid, String), Oid>,
@@ -137,6 +145,8 @@ pub struct SearchPath {
     pub creation: Option<Oid>,
     /// The session's temporary schema.
     pub temporary: Option<Oid>,
+    /// The role whose rights count; none for the system itself, which may do everything.
+    pub role: Option<Oid>,
 }
 
 impl Objects {
@@ -198,10 +208,14 @@ impl Snapshot {
     #[must_use]
     pub fn search_path(&self, names: &[String], user: &str, temporary: Option<Oid>) -> SearchPath {
         let mut listed = Vec::new();
+        let role = self.role_named(user).map(|role| role.oid);
         for name in names {
             let name = if name == "$user" { user } else { name };
             let found = if name == "pg_temp" { temporary } else { self.schema_named(name) };
-            listed.extend(found);
+            // A schema that one may not look into is passed over.
+            listed.extend(
+                found.filter(|oid| Some(*oid) == temporary || role.is_none_or(|role| self.may_look_into(role, *oid))),
+            );
         }
         let creation =
             listed.iter().copied().find(|oid| *oid != PG_CATALOG || names.first().is_some_and(|n| n == "pg_catalog"));
@@ -213,7 +227,7 @@ impl Snapshot {
             schemas.push(PG_CATALOG);
         }
         schemas.extend(listed);
-        SearchPath { schemas, creation, temporary }
+        SearchPath { schemas, creation, temporary, role }
     }
 
     /// A relation in a schema.

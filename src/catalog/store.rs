@@ -12,10 +12,13 @@ use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::catalog::acl::Acl;
 use crate::catalog::descriptor::{
-    DatabaseDesc, ExtensionDesc, RoleDesc, SchemaDesc, SequenceDesc, StorageId, TableDesc, TypeDesc, ViewDesc,
+    DatabaseDesc, ExtensionDesc, Membership, RoleDesc, SchemaDesc, SequenceDesc, StorageId, TableDesc, TypeDesc,
+    ViewDesc,
 };
-use crate::catalog::snapshot::{CommentKey, Objects, PG_CATALOG, PUBLIC, Shared, Snapshot};
+use crate::catalog::privileges::BUILTIN_ROLES;
+use crate::catalog::snapshot::{CommentKey, DefaultAclKey, Objects, PG_CATALOG, PUBLIC, Shared, Snapshot};
 use crate::error::{Error, Result};
 use crate::storage::keyspace::mark_key;
 use crate::storage::{Cf, Kv, WriteBatch};
@@ -79,6 +82,14 @@ fn comment_parts(key: &CommentKey) -> Vec<u8> {
     [key.0.0.to_be_bytes(), key.1.0.to_be_bytes(), key.2.to_be_bytes()].concat()
 }
 
+fn default_acl_parts(key: &DefaultAclKey) -> Vec<u8> {
+    [&key.0.0.to_be_bytes()[..], &key.1.0.to_be_bytes()[..], &[key.2]].concat()
+}
+
+fn number_at(key: &[u8], at: usize) -> Option<u32> {
+    key.get(at..at + 4).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()).map(u32::from_be_bytes)
+}
+
 macro_rules! edits {
     ($($(#[$doc:meta])* $put:ident, $drop:ident, $field:ident, $ty:ty, $kind:literal;)*) => {
         impl Edit {
@@ -106,11 +117,24 @@ macro_rules! edits {
                     objects.$field.insert(object.oid, Arc::new(object));
                 })*
                 b'c' => {
-                    let number = |at: usize| key.get(at..at + 4).and_then(|b| <[u8; 4]>::try_from(b).ok()).map(u32::from_be_bytes);
-                    let (Some(class), Some(object), Some(sub)) = (number(6), number(10), number(14)) else {
+                    let (Some(class), Some(object), Some(sub)) = (number_at(key, 6), number_at(key, 10), number_at(key, 14))
+                    else {
                         return Err(Error::corrupt("invalid comment key"));
                     };
                     objects.comments.insert((Oid(class), Oid(object), sub as i32), from_json(value)?);
+                }
+                b'a' => {
+                    let (Some(class), Some(object), Some(sub)) = (number_at(key, 6), number_at(key, 10), number_at(key, 14))
+                    else {
+                        return Err(Error::corrupt("invalid access list key"));
+                    };
+                    objects.acls.insert((Oid(class), Oid(object), sub as i32), from_json(value)?);
+                }
+                b'e' => {
+                    let (Some(role), Some(schema), Some(kind)) = (number_at(key, 6), number_at(key, 10), key.get(14)) else {
+                        return Err(Error::corrupt("invalid default access list key"));
+                    };
+                    objects.default_acls.insert((Oid(role), Oid(schema), *kind), from_json(value)?);
                 }
                 other => return Err(Error::corrupt(format!("unknown catalog entry kind {other}"))),
             }
@@ -151,6 +175,30 @@ impl Edit {
             match text {
                 Some(text) => objects.comments.insert(key, text),
                 None => objects.comments.remove(&key),
+            };
+        });
+    }
+
+    /// Sets or removes an access list.
+    pub fn set_acl(&mut self, key: CommentKey, list: Option<Acl>) {
+        let disk = object_key(self.snapshot.database, b'a', &comment_parts(&key));
+        self.changes.push((disk, list.as_ref().map(json)));
+        self.change(|objects| {
+            match list {
+                Some(list) => objects.acls.insert(key, list),
+                None => objects.acls.remove(&key),
+            };
+        });
+    }
+
+    /// Sets or removes what new objects start with.
+    pub fn set_default_acl(&mut self, key: DefaultAclKey, list: Option<Acl>) {
+        let disk = object_key(self.snapshot.database, b'e', &default_acl_parts(&key));
+        self.changes.push((disk, list.as_ref().map(json)));
+        self.change(|objects| {
+            match list {
+                Some(list) => objects.default_acls.insert(key, list),
+                None => objects.default_acls.remove(&key),
             };
         });
     }
@@ -203,6 +251,12 @@ impl Edit {
         for key in objects.comments.keys() {
             self.changes.push((object_key(oid, b'c', &comment_parts(key)), None));
         }
+        for key in objects.acls.keys() {
+            self.changes.push((object_key(oid, b'a', &comment_parts(key)), None));
+        }
+        for key in objects.default_acls.keys() {
+            self.changes.push((object_key(oid, b'e', &default_acl_parts(key)), None));
+        }
         Arc::make_mut(&mut self.snapshot.shared).databases.remove(&oid);
         self.dropped_databases.push(oid);
         self.touch_shared();
@@ -231,6 +285,35 @@ fn plpgsql() -> ExtensionDesc {
     }
 }
 
+/// Roles that are there without being stored; one that was changed is stored from then on.
+fn builtin_roles() -> impl Iterator<Item = RoleDesc> {
+    BUILTIN_ROLES.iter().map(|(oid, name, groups)| RoleDesc {
+        oid: Oid(*oid),
+        name: (*name).to_owned(),
+        superuser: false,
+        create_role: false,
+        create_db: false,
+        login: false,
+        inherit: true,
+        replication: false,
+        bypass_rls: false,
+        connection_limit: -1,
+        valid_until: None,
+        settings: Vec::new(),
+        memberships: groups
+            .iter()
+            .map(|group| Membership {
+                oid: Oid(*group + 10_000),
+                role: Oid(*group),
+                grantor: FIRST_ROLE,
+                admin: false,
+                inherit: true,
+                set: true,
+            })
+            .collect(),
+    })
+}
+
 fn public_schema(owner: Oid) -> SchemaDesc {
     SchemaDesc { oid: PUBLIC, name: "public".to_owned(), owner }
 }
@@ -241,6 +324,15 @@ impl Catalog {
     /// # Errors
     /// `XX001` when an entry does not decode; storage errors.
     pub fn open(kv: Arc<dyn Kv>, admin: &str) -> Result<Self> {
+        Self::open_with(kv, admin, || None)
+    }
+
+    /// As [`Catalog::open`]; the first role's password verifier is written together with it, so that no crash leaves
+    /// a role without its password.
+    ///
+    /// # Errors
+    /// As [`Catalog::open`].
+    pub fn open_with(kv: Arc<dyn Kv>, admin: &str, verifier: impl FnOnce() -> Option<String>) -> Result<Self> {
         let mut databases: HashMap<Oid, Objects> = HashMap::new();
         let mut shared = Shared::default();
         kv.scan(Cf::Default, b"C", b"D", &mut |key, value| {
@@ -266,6 +358,9 @@ impl Catalog {
             Some(bytes) => u32::from_be_bytes(bytes.try_into().map_err(|_| Error::corrupt("invalid OID mark"))?),
             None => Oid::FIRST_USER.0,
         };
+        for role in builtin_roles() {
+            shared.roles.entry(role.oid).or_insert_with(|| Arc::new(role));
+        }
         databases.values_mut().for_each(Objects::reindex);
         let databases = databases.into_iter().map(|(oid, objects)| (oid, Arc::new(objects))).collect();
         let catalog = Self {
@@ -276,12 +371,12 @@ impl Catalog {
             reserved: Mutex::new(next),
         };
         if catalog.state.read().shared.databases.is_empty() {
-            catalog.create_first(admin);
+            catalog.create_first(admin, verifier());
         }
         Ok(catalog)
     }
 
-    fn create_first(&self, admin: &str) {
+    fn create_first(&self, admin: &str, verifier: Option<String>) {
         let mut edit = self.edit(FIRST_DATABASE, true);
         edit.put_role(RoleDesc {
             oid: FIRST_ROLE,
@@ -296,6 +391,7 @@ impl Catalog {
             connection_limit: -1,
             valid_until: None,
             settings: Vec::new(),
+            memberships: Vec::new(),
         });
         let database = |oid: u32, name: &str, is_template: bool| DatabaseDesc {
             oid: Oid(oid),
@@ -305,6 +401,7 @@ impl Catalog {
             connection_limit: -1,
             is_template,
             settings: Vec::new(),
+            acl: None,
         };
         edit.put_database(database(1, "template1", true));
         edit.put_database(database(4, "template0", true));
@@ -318,6 +415,9 @@ impl Catalog {
                 Some(value) => batch.put(Cf::Default, key.clone(), value.clone()),
                 None => batch.delete(Cf::Default, key.clone()),
             }
+        }
+        if let Some(verifier) = verifier {
+            batch.put(Cf::Users, admin.as_bytes().to_vec(), verifier.into_bytes());
         }
         self.kv.write(batch, true);
         self.publish(&edit);

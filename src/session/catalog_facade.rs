@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::catalog::acl::AclKind;
 use crate::catalog::builtin::{PG_COLLATION, PG_OPFAMILY, builtin, raw_rows};
 use crate::catalog::descriptor::TypeKind;
 use crate::catalog::lookup::Names;
@@ -28,6 +29,9 @@ pub fn catalog_answer(names: &Names, question: &CatalogQuestion<'_>) -> Result<O
     let text = |value: Option<String>| value.map(Datum::text);
     Ok(match *question {
         CatalogQuestion::IsVisible { class, object } => is_visible(names, class, object).map(Datum::Bool),
+        CatalogQuestion::ColumnNumber { relation, name } => column_number(names, relation, name).map(Datum::Int2),
+        CatalogQuestion::AclDefault { kind, owner } => AclKind::of_letter(kind)
+            .map(|kind| system::privileges::acl_datum(&names.snapshot, &kind.default_acl(owner))),
         CatalogQuestion::RoleName(oid) => Some(Datum::text(describe::role_name(names, oid))),
         CatalogQuestion::IndexDef { index, column, pretty } => {
             let print = |expr: &str, table: Oid| expression(names, expr, table, pretty);
@@ -52,6 +56,17 @@ pub fn catalog_answer(names: &Names, question: &CatalogQuestion<'_>) -> Result<O
         CatalogQuestion::SequenceParameters(oid) => sequence_parameters(names, oid),
         CatalogQuestion::EnumLabels(oid) => enum_labels(names, oid),
     })
+}
+
+fn column_number(names: &Names, relation: Oid, name: &str) -> Option<i16> {
+    let relation = names.snapshot.relation(relation)?;
+    let columns = match &relation {
+        Relation::Table(desc) => &desc.columns,
+        Relation::View(desc) => &desc.columns,
+        Relation::System(desc) => &desc.columns,
+        _ => return None,
+    };
+    columns.iter().find(|column| column.name == name).map(|column| column.attnum)
 }
 
 /// A stored expression as this session prints it. The stored text has all parentheses and qualifies what is not in

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::bail;
+use crate::catalog::acl;
 use crate::catalog::descriptor::TableDesc;
+use crate::catalog::privileges::Claim;
 use crate::catalog::{Names, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::pgwire::copy_format::{CopyFormat, CopyOptions, CopyReader, CopyWriter, Field, ForceColumns, OnError};
@@ -83,6 +85,7 @@ impl Session {
         }
         txn.begin_statement();
         let positions = copy_columns(&table, columns)?;
+        self.check_insert(&names, &table, &positions)?;
         check_forced(&options, &table, &positions)?;
         let ctx = pipeline::context(&self.core, &names);
         let mut loader = Loader::new(&ctx, &names, table, positions, copy.filter.as_ref())?;
@@ -137,6 +140,14 @@ impl Session {
         let count = loader.count;
         txn.next_command();
         Ok(Effect::tag(format!("COPY {count}")))
+    }
+
+    /// INSERT on the table, or on every column that the data has.
+    fn check_insert(&self, names: &Names, table: &TableDesc, positions: &[usize]) -> Result<()> {
+        let mut claim = Claim::new(table.oid, None, acl::INSERT);
+        claim.inserted.extend(positions.iter().map(|at| table.columns[*at].attnum));
+        let role = self.core.role()?;
+        names.snapshot.check_claim(&claim, &role)
     }
 
     fn copy_out(&mut self, copy: &Copy, options: CopyOptions, sink: &mut dyn Sink) -> Result<Effect> {

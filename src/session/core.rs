@@ -34,7 +34,8 @@ pub(super) struct State {
     pub edit: Option<Edit>,
     /// The catalog as the statement that holds the copy has made it so far: what functions see that it evaluates.
     pub editing: Option<Snapshot>,
-    pub names: Option<(u64, Arc<[String]>, Arc<Names>)>,
+    /// The catalog version, search path and user that the names were made for.
+    pub names: Option<(u64, Arc<[String]>, Arc<str>, Arc<Names>)>,
     /// Constraint checks that the transaction owes.
     pub deferred: Arc<DeferredChecks>,
     pub sequences: HashMap<Oid, i64>,
@@ -44,8 +45,6 @@ pub(super) struct State {
     pub statement_micros: i64,
     pub transaction_micros: i64,
     pub temporary: Option<Oid>,
-    /// SET ROLE; none is the login role.
-    pub role: Option<String>,
     pub notifications: Vec<(String, String)>,
     pub listen: Vec<(bool, Option<String>)>,
 }
@@ -67,13 +66,17 @@ pub struct Core {
 impl Core {
     /// The catalog as this session's transaction sees it, with the session's search path.
     pub fn names(&self) -> Arc<Names> {
-        let path = self.settings.lock().search_path();
+        let (path, user) = {
+            let settings = self.settings.lock();
+            (settings.search_path(), current_user(&settings))
+        };
         let mut state = self.state.lock();
         let own = state.edit.as_ref().map(|edit| &edit.snapshot).or(state.editing.as_ref());
         let version = own.map_or_else(|| self.engine.catalog.version(), |snapshot| snapshot.version);
-        if let Some((seen, seen_path, names)) = &state.names
+        if let Some((seen, seen_path, seen_user, names)) = &state.names
             && *seen == version
             && Arc::ptr_eq(seen_path, &path)
+            && *seen_user == user
         {
             return Arc::clone(names);
         }
@@ -81,13 +84,12 @@ impl Core {
             Some(snapshot) => snapshot.clone(),
             None => self.engine.catalog.snapshot(self.database).unwrap_or_else(|| {
                 // The database was dropped under the session; it goes on with what it knew.
-                state.names.as_ref().map(|known| (*known.2.snapshot).clone()).expect("a session starts with a catalog")
+                state.names.as_ref().map(|known| (*known.3.snapshot).clone()).expect("a session starts with a catalog")
             }),
         };
-        let user = state.role.clone().unwrap_or_else(|| self.user.clone());
         let search = snapshot.search_path(&path, &user, state.temporary);
         let names = Arc::new(Names { snapshot: Arc::new(snapshot), path: search });
-        state.names = Some((version, path, Arc::clone(&names)));
+        state.names = Some((version, path, user, Arc::clone(&names)));
         names
     }
 
@@ -96,12 +98,53 @@ impl Core {
         self.state.lock().names = None;
     }
 
+    /// The name of the role whose rights count.
+    pub fn current_user(&self) -> Arc<str> {
+        current_user(&self.settings.lock())
+    }
+
+    /// Whether the session's user may set `role` or `session_authorization` to a name.
+    ///
+    /// # Errors
+    /// `22023` when there is no such role, `42501`.
+    pub fn check_role_setting(&self, setting: &str, name: &str) -> Result<()> {
+        if setting == "role" && name == "none" {
+            return Ok(());
+        }
+        let names = self.names();
+        let Some(wanted) = names.snapshot.role_named(name) else {
+            crate::bail!(INVALID_PARAMETER_VALUE, "role \"{name}\" does not exist")
+        };
+        if setting == "session_authorization" {
+            let superuser = names.snapshot.role_named(&self.user).is_some_and(|role| role.superuser);
+            if !superuser && name != self.user {
+                crate::bail!(INSUFFICIENT_PRIVILEGE, "permission denied to set session authorization \"{name}\"");
+            }
+            return Ok(());
+        }
+        let session = self.settings.lock().typed().session_authorization.clone();
+        let may = names.snapshot.role_named(&session).is_some_and(|own| names.snapshot.may_become(own.oid, wanted.oid));
+        if !may {
+            crate::bail!(INSUFFICIENT_PRIVILEGE, "permission denied to set role \"{name}\"");
+        }
+        Ok(())
+    }
+
+    /// Tells the settings whether the current user, who may have changed, is a superuser.
+    pub fn refresh_superuser(&self) {
+        let superuser = self.role().is_ok_and(|role| role.superuser);
+        if self.settings.lock().typed().is_superuser != superuser {
+            let text = if superuser { "on" } else { "off" };
+            self.settings.lock().set_internal("is_superuser", text).ok();
+        }
+    }
+
     /// The current user's role.
     ///
     /// # Errors
     /// `28000` when it was dropped.
     pub fn role(&self) -> Result<Arc<RoleDesc>> {
-        let name = self.state.lock().role.clone().unwrap_or_else(|| self.user.clone());
+        let name = self.current_user();
         match self.names().snapshot.role_named(&name) {
             Some(role) => Ok(Arc::clone(role)),
             None => Err(crate::error!(UNDEFINED_OBJECT, "role \"{name}\" does not exist")),
@@ -172,12 +215,14 @@ impl Core {
         match done {
             Ok(()) => {
                 self.settings.lock().commit();
+                self.refresh_superuser();
                 super::notify::apply(self, listen, notifications);
                 Ok(())
             }
             Err(error) => {
                 self.settings.lock().rollback();
                 self.forget_names();
+                self.refresh_superuser();
                 Err(error)
             }
         }
@@ -199,6 +244,7 @@ impl Core {
             txn.rollback();
         }
         self.settings.lock().rollback();
+        self.refresh_superuser();
     }
 
     /// What expressions are evaluated in, without subqueries.
@@ -336,6 +382,12 @@ impl Core {
             tracing::error!("temporary tables could not be dropped: {error}");
         }
     }
+}
+
+/// SET ROLE, else the session's user.
+fn current_user(settings: &Settings) -> Arc<str> {
+    let typed = settings.typed();
+    Arc::clone(if &*typed.role == "none" { &typed.session_authorization } else { &typed.role })
 }
 
 /// Commits a transaction that changed the catalog and publishes the change.

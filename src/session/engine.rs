@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pgwire::{Connection, Host, Login, RoleLogin, TlsInfo, Waker};
 use crate::sql::executor::spill::{self, SpillSpace};
-use crate::storage::{Cf, Kv, RocksKv, RocksOptions, WriteBatch};
+use crate::storage::{Cf, Kv, RocksKv, RocksOptions};
 use crate::table::Tables;
 use crate::txn::{Collector, TxnManager, TxnOptions};
 use crate::types::Oid;
@@ -119,13 +119,8 @@ impl Engine {
         };
         let txns = TxnManager::open(Arc::clone(&kv), options)?;
         let created = is_empty(&*kv)?;
-        let catalog = Catalog::open(Arc::clone(&kv), &config.admin_user)?;
-        if created {
-            let mut batch = WriteBatch::default();
-            let verifier = verifier::make(&config.admin_password);
-            batch.put(Cf::Users, config.admin_user.clone().into_bytes(), verifier.into_bytes());
-            kv.write(batch, true);
-        }
+        let verifier = || Some(verifier::make(&config.admin_password));
+        let catalog = Catalog::open_with(Arc::clone(&kv), &config.admin_user, verifier)?;
         let tables = Arc::new(Tables::new(rng::random_u64()));
         txns.set_sweeper(Arc::clone(&tables) as _);
         let collector = Collector::start(&txns, COLLECT_EVERY);

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::bail;
-use crate::catalog::Relation;
+use crate::catalog::descriptor::SequenceDesc;
+use crate::catalog::privileges::Securable;
+use crate::catalog::{Relation, Snapshot, acl};
 use crate::common::{CancelReason, rng};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::eval::EvalContext;
-use crate::sql::eval::context::{AdvisoryKey, CatalogQuestion, CheckFinding, ObjectClass, SessionFacade};
+use crate::sql::eval::context::{AdvisoryKey, CatalogQuestion, CheckFinding, Privileged, SessionFacade};
 use crate::storage::{Cf, keyspace};
 use crate::txn::{SequenceSpec, Wait};
 use crate::types::{Datum, Oid};
@@ -24,12 +26,25 @@ fn key_of(key: AdvisoryKey) -> crate::txn::AdvisoryKey {
 }
 
 impl Core {
-    fn sequence(&self, oid: Oid) -> Result<Arc<crate::catalog::descriptor::SequenceDesc>> {
+    fn sequence(&self, oid: Oid) -> Result<Arc<SequenceDesc>> {
         match self.names().snapshot.relation(oid) {
             Some(Relation::Sequence(sequence)) => Ok(sequence),
             Some(other) => bail!(WRONG_OBJECT_TYPE, "\"{}\" is not a sequence", other.name()),
             None => bail!(UNDEFINED_TABLE, "relation with OID {oid} does not exist"),
         }
+    }
+
+    /// Refuses who has none of these rights on a sequence. The sequence of an identity column is the table's own.
+    fn check_sequence(&self, desc: &SequenceDesc, rights: acl::Rights) -> Result<()> {
+        if desc.internal {
+            return Ok(());
+        }
+        let (role, names) = (self.role()?, self.names());
+        let object = Securable::Relation(desc.oid);
+        if role.superuser || names.snapshot.held(role.oid, object).0 & rights != 0 {
+            return Ok(());
+        }
+        Err(names.snapshot.denied(object))
     }
 
     fn check_writable(&self, what: &str) -> Result<()> {
@@ -45,13 +60,27 @@ pub(super) fn shown_address(address: SocketAddr) -> (String, i32) {
     (address.ip().to_canonical().to_string(), i32::from(address.port()))
 }
 
+/// `pg_has_role`: USAGE is inheritance, MEMBER any membership, SET by SET ROLE; with option: may administer.
+fn has_role(snapshot: &Snapshot, role: Oid, other: Oid, right: &str, option: bool) -> bool {
+    if option {
+        return snapshot.admin_through(role, other).is_some();
+    }
+    let superuser = snapshot.shared.roles.get(&role).is_some_and(|role| role.superuser);
+    superuser
+        || match right {
+            "USAGE" => snapshot.inherited_roles(role).contains(&other),
+            "SET" => snapshot.settable_roles(role).contains(&other),
+            _ => snapshot.member_roles(role).contains(&other),
+        }
+}
+
 impl SessionFacade for Core {
     fn current_user(&self) -> String {
-        self.state.lock().role.clone().unwrap_or_else(|| self.user.clone())
+        self.current_user().to_string()
     }
 
     fn session_user(&self) -> String {
-        self.user.clone()
+        self.settings.lock().typed().session_authorization.to_string()
     }
 
     fn current_database(&self) -> String {
@@ -107,13 +136,21 @@ impl SessionFacade for Core {
     }
 
     fn set_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
+        let lower = name.to_ascii_lowercase();
+        if matches!(lower.as_str(), "role" | "session_authorization") {
+            self.check_role_setting(&lower, value)?;
+        }
         let mut settings = self.settings.lock();
         settings.set_text(name, value, local)?;
-        settings.show(name)
+        let shown = settings.show(name)?;
+        drop(settings);
+        self.refresh_superuser();
+        Ok(shown)
     }
 
     fn nextval(&self, sequence: Oid) -> Result<i64> {
         let desc = self.sequence(sequence)?;
+        self.check_sequence(&desc, acl::USAGE | acl::UPDATE)?;
         self.check_writable("nextval()")?;
         let spec = SequenceSpec {
             name: &desc.name,
@@ -133,6 +170,7 @@ impl SessionFacade for Core {
 
     fn currval(&self, sequence: Oid) -> Result<i64> {
         let desc = self.sequence(sequence)?;
+        self.check_sequence(&desc, acl::USAGE | acl::SELECT)?;
         match self.state.lock().sequences.get(&sequence) {
             Some(value) => Ok(*value),
             None => bail!(
@@ -153,6 +191,7 @@ impl SessionFacade for Core {
 
     fn setval(&self, sequence: Oid, value: i64, is_called: bool) -> Result<i64> {
         let desc = self.sequence(sequence)?;
+        self.check_sequence(&desc, acl::UPDATE)?;
         self.check_writable("setval()")?;
         if value < desc.min || value > desc.max {
             bail!(
@@ -282,32 +321,34 @@ impl SessionFacade for Core {
         i64::try_from(size).unwrap_or(i64::MAX)
     }
 
-    fn has_privilege(&self, role: Option<Oid>, class: ObjectClass, object: Oid, privilege: &str) -> Result<bool> {
+    fn has_privilege(&self, role: Option<Oid>, object: Privileged, right: &str, option: bool) -> Result<Option<bool>> {
         let names = self.names();
+        let snapshot = &names.snapshot;
         let role = match role {
-            Some(oid) => names.snapshot.shared.roles.get(&oid).cloned(),
-            None => Some(self.role()?),
+            Some(oid) => oid,
+            None => self.role()?.oid,
         };
-        let Some(role) = role else { return Ok(false) };
-        if role.superuser {
-            return Ok(true);
+        let securable = match object {
+            Privileged::Role(other) => return Ok(Some(has_role(snapshot, role, other, right, option))),
+            Privileged::AnyColumn(oid) => {
+                let (rights, options) = snapshot.held_on_any_column(role, oid);
+                let wanted = acl::right_named(right).unwrap_or(0);
+                let held = if option { options } else { rights };
+                return Ok(snapshot.relation(oid).map(|_| held & wanted != 0));
+            }
+            Privileged::Relation(oid) => Securable::Relation(oid),
+            Privileged::Column(oid, attnum) => Securable::Column(oid, attnum),
+            Privileged::Schema(oid) => Securable::Schema(oid),
+            Privileged::Database(oid) => Securable::Database(if oid == Oid::NONE { snapshot.database } else { oid }),
+            Privileged::Function(oid) => Securable::Function(oid),
+            Privileged::Type(oid) => Securable::Type(oid),
+        };
+        if snapshot.securable(securable).is_none() {
+            return Ok(None);
         }
-        let owner = match class {
-            ObjectClass::Relation | ObjectClass::Index => match names.snapshot.relation(object) {
-                Some(Relation::Table(table)) => table.owner,
-                Some(Relation::View(view)) => view.owner,
-                Some(Relation::Sequence(sequence)) => sequence.owner,
-                Some(Relation::System(_)) => return Ok(privilege.eq_ignore_ascii_case("select")),
-                _ => role.oid,
-            },
-            ObjectClass::Schema => match names.snapshot.objects.schemas.get(&object) {
-                Some(schema) => schema.owner,
-                None => return Ok(privilege.eq_ignore_ascii_case("usage")),
-            },
-            _ => role.oid,
-        };
-        let everybody = class == ObjectClass::Schema && privilege.eq_ignore_ascii_case("usage");
-        Ok(owner == role.oid || everybody)
+        let (rights, options) = snapshot.held(role, securable);
+        let held = if option { options } else { rights };
+        Ok(Some(held & acl::right_named(right).unwrap_or(0) != 0))
     }
 
     fn catalog_answer(&self, question: &CatalogQuestion<'_>) -> Result<Option<Datum>> {

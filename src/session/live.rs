@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::descriptor::RelationDesc;
+use crate::catalog::descriptor::{RelationDesc, RoleDesc};
 use crate::catalog::system::live::{ActivityRow, Encryption, LockRow, SettingRow};
 use crate::catalog::system::{self, LiveState, SystemContext};
 use crate::catalog::{Names, Relation};
@@ -17,25 +17,20 @@ use super::catalog_facade::catalog_answer;
 use super::core::Core;
 use super::facade::shown_address;
 
+/// `pg_read_all_stats`.
+const READ_ALL_STATS: Oid = Oid(3375);
+
 /// The engine and the session, as system relations see them.
 struct Live<'a> {
     core: &'a Core,
     names: &'a Names,
 }
 
-/// Relations that show password verifiers.
-const PG_AUTHID: Oid = Oid(1260);
-const PG_SHADOW: Oid = Oid(12_005);
-
 /// The rows of a system relation.
 ///
 /// # Errors
-/// `42501` for relations with secrets, which only superusers read.
+/// Those of reading a sequence's state.
 pub(super) fn rows(core: &Arc<Core>, names: &Arc<Names>, relation: &RelationDesc) -> Result<Vec<Vec<Datum>>> {
-    if matches!(relation.oid, PG_AUTHID | PG_SHADOW) && !core.role()?.superuser {
-        let kind = if relation.kind == 'v' { "view" } else { "table" };
-        crate::bail!(INSUFFICIENT_PRIVILEGE, "permission denied for {kind} {}", relation.name);
-    }
     if relation.kind == 'S' {
         return sequence_row(core, names, relation.oid);
     }
@@ -55,6 +50,13 @@ fn sequence_row(core: &Core, names: &Names, oid: Oid) -> Result<Vec<Vec<Datum>>>
 /// The answer to a question about objects.
 pub(super) fn answer(core: &Core, question: &CatalogQuestion<'_>) -> Result<Option<Datum>> {
     catalog_answer(&core.names(), question)
+}
+
+/// Whether a role may see what another's session runs: one that it inherits, or all for `pg_read_all_stats`.
+fn reads(names: &Names, role: &RoleDesc, user: &str) -> bool {
+    let mine = names.snapshot.inherited_roles(role.oid);
+    let other = names.snapshot.role_named(user).map(|other| other.oid);
+    role.superuser || mine.contains(&READ_ALL_STATS) || other.is_some_and(|other| mine.contains(&other))
 }
 
 impl Live<'_> {
@@ -120,7 +122,7 @@ impl LiveState for Live<'_> {
                 wait_event: wait.map(|lock| lock.on.kind().to_owned()),
                 state: activity.state.to_owned(),
                 query: match &reader {
-                    Some(role) if role.superuser || role.name == session.user => activity.query,
+                    Some(role) if reads(self.names, role, &session.user) => activity.query,
                     _ => "<insufficient privilege>".to_owned(),
                 },
             });

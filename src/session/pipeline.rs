@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::Names;
 use crate::catalog::descriptor::{IndexDesc, RelationDesc, TableDesc};
+use crate::catalog::privileges::Claim;
 use crate::error::Result;
 use crate::sql::ast::Statement;
 use crate::sql::binder::{self, BindEnv, Params};
@@ -31,6 +32,7 @@ pub(super) struct Planned {
     /// `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
     pub verb: &'static str,
     names: Arc<Names>,
+    claims: Vec<Claim>,
     locks: Vec<(Oid, TableLock)>,
 }
 
@@ -100,7 +102,7 @@ pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: Option<&[O
     };
     let env = BindEnv { names: &names, format: &format, now_micros };
     let mut params = declared.map_or_else(Params::default, Params::declared);
-    let logical = binder::bind(statement, &env, &mut params)?;
+    let (logical, claims) = binder::bind(statement, &env, &mut params)?;
     let params = params.resolved()?;
     let fields = logical.fields().to_vec();
     let mut logical = optimizer::optimize(logical);
@@ -113,7 +115,7 @@ pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: Option<&[O
         Statement::Delete(delete) => ("DELETE", !delete.returning.is_empty()),
         _ => ("SELECT", true),
     };
-    Ok(Planned { node: Arc::new(node), fields, params, returns_rows, verb, names, locks })
+    Ok(Planned { node: Arc::new(node), fields, params, returns_rows, verb, names, claims, locks })
 }
 
 /// The tables of a plan with the locks that it needs, those in subqueries too. Changes nothing.
@@ -161,11 +163,21 @@ impl Planned {
         Ok(self.is_current(core))
     }
 
-    /// Opens the plan: takes the statement's snapshot and makes the operators.
+    /// Refuses who may not do what the statement does. Rights change, so this is asked before each execution.
     ///
     /// # Errors
-    /// Those of opening.
+    /// `42501`.
+    pub(super) fn check_rights(&self, core: &Core) -> Result<()> {
+        let role = core.role()?;
+        self.claims.iter().try_for_each(|claim| self.names.snapshot.check_claim(claim, &role))
+    }
+
+    /// Opens the plan: checks rights, takes the statement's snapshot and makes the operators.
+    ///
+    /// # Errors
+    /// `42501`; those of opening.
     pub(super) fn open(&self, core: &Arc<Core>, params: Vec<Datum>, meters: Option<Arc<Meters>>) -> Result<Running> {
+        self.check_rights(core)?;
         let txn = core.transaction();
         txn.begin_statement();
         open_node(core, &self.names, &self.node, params, meters)

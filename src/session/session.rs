@@ -11,6 +11,8 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use crate::bail;
+use crate::catalog::acl;
+use crate::catalog::privileges::Securable;
 use crate::common::watchdog::Armed;
 use crate::common::{CancelFlag, CancelReason, clock};
 use crate::error::{Error, Result, SqlState};
@@ -85,8 +87,10 @@ impl Session {
             let message = format!("role \"{}\" does not exist", login.user);
             return Err(fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message));
         };
+        check_connect(&engine, role, database)?;
         check_limits(&engine, role, database)?;
         let settings = start_settings(&engine, &login, role, &database.settings)?;
+        let login_settings = login.settings.clone();
         let cancel = CancelFlag::new();
         let now = clock::now_micros();
         let application = settings.typed().application_name.to_string();
@@ -117,7 +121,7 @@ impl Session {
             seed: Mutex::new(None),
             engine,
         });
-        core.names();
+        check_role(&core, &login_settings)?;
         let reports = core.settings.lock().take_reports();
         Ok(Self {
             core,
@@ -588,6 +592,40 @@ pub(super) fn failed_block() -> Error {
         IN_FAILED_SQL_TRANSACTION,
         "current transaction is aborted, commands ignored until end of transaction block"
     )
+}
+
+/// Holds a role that a session starts with against its user's memberships. What the client asks for and may not have ends
+/// the session; what ALTER ROLE SET says is passed over.
+fn check_role(core: &Core, asked: &[(String, String)]) -> Result<()> {
+    let role = Arc::clone(&core.settings.lock().typed().role);
+    if let Err(mut error) = core.check_role_setting("role", &role) {
+        if asked.iter().any(|(name, _)| name.eq_ignore_ascii_case("role")) {
+            core.engine.leave(core.entry.pid);
+            error.report_mut().severity = crate::error::Severity::Fatal;
+            return Err(error);
+        }
+        tracing::warn!("the role of a role's or database's settings was not set: {error}");
+        core.settings.lock().set_internal("role", "none")?;
+    }
+    core.refresh_superuser();
+    Ok(())
+}
+
+/// Refuses who has no CONNECT on the database.
+fn check_connect(
+    engine: &Engine,
+    role: &crate::catalog::descriptor::RoleDesc,
+    database: &crate::catalog::descriptor::DatabaseDesc,
+) -> Result<()> {
+    let snapshot = engine.catalog.snapshot(database.oid);
+    let connects = |snapshot: &crate::catalog::Snapshot| {
+        snapshot.held(role.oid, Securable::Database(database.oid)).0 & acl::CONNECT != 0
+    };
+    if snapshot.as_ref().is_some_and(connects) {
+        return Ok(());
+    }
+    let message = format!("permission denied for database \"{}\"", database.name);
+    Err(Error::fatal(SqlState::INSUFFICIENT_PRIVILEGE, message).detail("User does not have CONNECT privilege."))
 }
 
 /// Refuses a session above the limits of its role or database; superusers have none.

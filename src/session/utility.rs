@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use crate::bail;
+use crate::catalog::Relation;
+use crate::catalog::acl;
+use crate::catalog::privileges::Securable;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{
     DiscardTarget, Explain, SetStatement, SetValue, Statement, TransactionModes, TransactionStatement, TypeName,
@@ -72,6 +75,7 @@ impl Session {
                     });
                 }
                 self.core.forget_names();
+                self.core.refresh_superuser();
                 self.savepoints.truncate(at + 1);
                 self.block = Block::Open;
                 Ok(Effect::tag("ROLLBACK"))
@@ -236,7 +240,7 @@ impl Session {
                 _ => {}
             }
         }
-        Ok(Effect::tag("SET"))
+        Ok(Effect::tag(if set.reset { "RESET" } else { "SET" }))
     }
 
     /// SET CONSTRAINTS: `values` are the mode, then ALL or names.
@@ -291,24 +295,19 @@ impl Session {
     }
 
     fn set_role(&mut self, set: &SetStatement) -> Result<Effect> {
-        let wanted = match &set.value {
-            SetValue::Default => None,
-            SetValue::Values(values) => values.first().filter(|name| *name != "none" && *name != "default").cloned(),
+        let name = match &set.value {
+            SetValue::Values(values) => values.first().cloned().unwrap_or_default(),
+            SetValue::Default if set.name == "role" => "none".to_owned(),
+            SetValue::Default => self.core.user.clone(),
         };
-        if let Some(name) = &wanted {
-            let names = self.core.names();
-            if names.snapshot.role_named(name).is_none() {
-                bail!(INVALID_PARAMETER_VALUE, "role \"{name}\" does not exist");
-            }
-            let login = names.snapshot.role_named(&self.core.user).is_some_and(|role| role.superuser);
-            if !login && *name != self.core.user {
-                bail!(INSUFFICIENT_PRIVILEGE, "permission denied to set role \"{name}\"");
-            }
+        let name = if set.name == "session_authorization" && name == "default" { self.core.user.clone() } else { name };
+        self.core.check_role_setting(&set.name, &name)?;
+        self.core.settings.lock().set_text(&set.name, &name, set.local)?;
+        if set.name == "session_authorization" {
+            self.core.settings.lock().set_text("role", "none", set.local)?;
         }
-        self.core.settings.lock().set_internal(&set.name, wanted.as_deref().unwrap_or("none")).ok();
-        self.core.state.lock().role = wanted;
-        self.core.forget_names();
-        Ok(Effect::tag("SET"))
+        self.core.refresh_superuser();
+        Ok(Effect::tag(if set.reset { "RESET" } else { "SET" }))
     }
 
     /// SHOW.
@@ -346,6 +345,10 @@ impl Session {
             self.core.locks.unlock_all();
             self.core.entry.channels.lock().clear();
             self.core.settings.lock().reset_all();
+            for (name, value) in [("session_authorization", self.core.user.as_str()), ("role", "none")] {
+                self.core.settings.lock().set_internal(name, value).ok();
+            }
+            self.core.refresh_superuser();
         }
         if all || target == DiscardTarget::Sequences {
             let mut state = self.core.state.lock();
@@ -379,6 +382,7 @@ impl Session {
         }
         let plan = pipeline::plan(&self.core, &inner, Some(&[]))?;
         plan.lock(&self.core)?;
+        plan.check_rights(&self.core)?;
         let layout = Layout { costs: explain.costs, timing: explain.timing };
         let names = self.core.names();
         let start = crate::common::clock::monotonic();
@@ -467,6 +471,7 @@ impl Session {
                 let wait = if *nowait { Wait::NoWait } else { Wait::Block };
                 for name in tables {
                     let relation = names.relation(&name.parts)?;
+                    self.check_lock_right(&relation, mode)?;
                     if !self.core.transaction().lock_table(relation.oid(), mode, wait, &self.core.cancel)? {
                         bail!(LOCK_NOT_AVAILABLE, "could not obtain lock on relation \"{}\"", relation.name());
                     }
@@ -503,6 +508,23 @@ impl Session {
 }
 
 impl Session {
+    /// LOCK TABLE needs a right to do what the lock keeps others from.
+    fn check_lock_right(&self, relation: &Relation, mode: TableLock) -> Result<()> {
+        let mut rights = acl::MAINTAIN | acl::UPDATE | acl::DELETE | acl::TRUNCATE;
+        if mode <= TableLock::RowExclusive {
+            rights |= acl::INSERT;
+        }
+        if mode == TableLock::AccessShare {
+            rights |= acl::SELECT;
+        }
+        let (role, names) = (self.core.role()?, self.core.names());
+        let object = Securable::Relation(relation.oid());
+        if names.snapshot.held(role.oid, object).0 & rights == 0 {
+            return Err(names.snapshot.denied(object));
+        }
+        Ok(())
+    }
+
     fn check_relation(&self, name: Option<&crate::sql::ast::Name>) -> Result<()> {
         match name {
             Some(name) => self.core.names().relation(&name.parts).map(|_| ()),

@@ -235,6 +235,8 @@ pub struct Modify {
     /// RETURNING over the table's live columns (new row; old row for DELETE), in `table.columns` order, then the FROM/USING
     /// columns of the input, or `xmax` and `tableoid` for INSERT; empty when absent.
     pub returning: Vec<Expr>,
+    /// RETURNING names OLD or NEW: the row before and the row after, NULLs where there is none, follow its other input.
+    pub versions: bool,
     /// Output columns of RETURNING.
     pub fields: Vec<Field>,
     /// CHECK constraints over the new row, with their names (columns in `table.columns` order).

@@ -14,6 +14,7 @@ pub(crate) fn table(columns: &[(&str, Oid)]) -> TableDesc {
         not_null: false,
         default: None,
         generated: None,
+        generated_virtual: false,
         identity: None,
         missing: None,
         collation: Oid(0),

@@ -84,7 +84,11 @@ fn column_row(snapshot: &Snapshot, relation: Oid, column: &ColumnDesc) -> Vec<Da
         flag(column.default.is_some() || column.generated.is_some()),
         flag(column.missing.is_some()),
         letter(identity),
-        letter(if column.generated.is_some() { 's' } else { '\0' }),
+        letter(match (&column.generated, column.generated_virtual) {
+            (Some(_), false) => 's',
+            (Some(_), true) => 'v',
+            (None, _) => '\0',
+        }),
         flag(false),
         oid(column.collation),
         column.statistics.map_or(Datum::Null, int),

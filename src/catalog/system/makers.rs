@@ -8,7 +8,8 @@ use crate::catalog::lookup::Names;
 use crate::catalog::snapshot::{PG_CATALOG, Snapshot};
 use crate::catalog::system::live::LiveState;
 use crate::catalog::system::{
-    activity, attributes, builtin_rows, classes, constraints, dependencies, indexes, overviews, roles, standard, typing,
+    activity, attributes, builtin_rows, classes, constraints, dependencies, indexes, overviews, privileges, roles,
+    standard, typing,
 };
 use crate::error::Result;
 use crate::types::Datum;
@@ -43,7 +44,7 @@ const PG_MAKERS: &[(&str, Maker)] = &[
     ("pg_amproc", builtin_rows::pg_amproc),
     ("pg_attrdef", attributes::pg_attrdef),
     ("pg_attribute", attributes::pg_attribute),
-    ("pg_auth_members", roles::pg_auth_members),
+    ("pg_auth_members", privileges::pg_auth_members),
     ("pg_authid", roles::pg_authid),
     ("pg_available_extension_versions", roles::pg_available_extension_versions),
     ("pg_available_extensions", roles::pg_available_extensions),
@@ -54,11 +55,12 @@ const PG_MAKERS: &[(&str, Maker)] = &[
     ("pg_cursors", activity::pg_cursors),
     ("pg_database", roles::pg_database),
     ("pg_db_role_setting", roles::pg_db_role_setting),
+    ("pg_default_acl", privileges::pg_default_acl),
     ("pg_depend", dependencies::pg_depend),
     ("pg_description", dependencies::pg_description),
     ("pg_enum", typing::pg_enum),
     ("pg_extension", roles::pg_extension),
-    ("pg_group", roles::pg_group),
+    ("pg_group", privileges::pg_group),
     ("pg_index", indexes::pg_index),
     ("pg_indexes", overviews::pg_indexes),
     ("pg_language", builtin_rows::pg_language),
@@ -118,5 +120,7 @@ static MAKERS: LazyLock<HashMap<&'static str, Maker>> = LazyLock::new(|| PG_MAKE
 /// None today; a live relation may come to fail.
 pub fn rows(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Result<Vec<Vec<Datum>>> {
     let maker = if desc.schema == PG_CATALOG { MAKERS.get(desc.name).copied() } else { standard::maker(desc.name) };
-    Ok(maker.map_or_else(Vec::new, |make| make(desc, ctx)))
+    let mut rows = maker.map_or_else(Vec::new, |make| make(desc, ctx));
+    privileges::fill(desc, ctx.snapshot(), &mut rows);
+    Ok(rows)
 }

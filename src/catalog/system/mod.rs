@@ -22,6 +22,7 @@ pub mod live;
 mod makers;
 pub(in crate::catalog) mod objects;
 mod overviews;
+pub mod privileges;
 mod roles;
 mod rowset;
 mod shapes;

@@ -32,8 +32,6 @@ pub const CLASS_ROLE: Oid = Oid(1260);
 
 /// The role that owns schema `public` while nobody has given it to another.
 pub const DATABASE_OWNER: Oid = Oid(6171);
-/// Its name.
-pub const DATABASE_OWNER_NAME: &str = "pg_database_owner";
 
 /// The owner of a schema as clients see it: `public` belongs to whoever owns the database.
 pub fn schema_owner(snapshot: &Snapshot, schema: &SchemaDesc) -> Oid {
@@ -100,6 +98,7 @@ pub fn plain_column(attnum: AttNum, name: &str, ty: SqlType, not_null: bool) -> 
         not_null,
         default: None,
         generated: None,
+        generated_virtual: false,
         identity: None,
         missing: None,
         collation: Oid::NONE,
@@ -230,7 +229,6 @@ pub fn extension_schema(snapshot: &Snapshot) -> Option<Oid> {
 pub fn role_name(snapshot: &Snapshot, oid: Oid) -> String {
     match snapshot.shared.roles.get(&oid) {
         Some(role) => role.name.clone(),
-        None if oid == DATABASE_OWNER => DATABASE_OWNER_NAME.to_owned(),
         None => format!("unknown (OID={oid})"),
     }
 }

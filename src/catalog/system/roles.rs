@@ -1,12 +1,9 @@
 //! Roles, databases, tablespaces and extensions. Password verifiers never show.
 
-use std::sync::Arc;
-
 use crate::catalog::descriptor::{RelationDesc, RoleDesc};
 use crate::catalog::store::FIRST_ROLE;
 use crate::catalog::system::makers::SystemContext;
-use crate::catalog::system::objects::{DATABASE_OWNER, DATABASE_OWNER_NAME};
-use crate::catalog::system::rowset::{RowSet, array, flag, int, letter, oid, text, texts, time};
+use crate::catalog::system::rowset::{RowSet, flag, int, letter, oid, text, texts, time};
 use crate::types::{Datum, Oid};
 
 type Rows = Vec<Vec<Datum>>;
@@ -47,7 +44,6 @@ pub fn pg_authid(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
         "rolvaliduntil",
     ];
     let mut set = RowSet::new(desc, &columns);
-    set.push_vec(role_row(&database_owner_role()));
     for role in ctx.snapshot().shared.roles.values() {
         set.push_vec(role_row(role));
     }
@@ -87,8 +83,7 @@ pub fn pg_roles(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
         "rolconfig",
     ];
     let mut set = RowSet::new(desc, &columns);
-    let built_in = Arc::new(database_owner_role());
-    for role in std::iter::once(&built_in).chain(ctx.snapshot().shared.roles.values()) {
+    for role in ctx.snapshot().shared.roles.values() {
         let mut row = role_row(role);
         row.extend([text(HIDDEN), settings(&role.settings)]);
         set.push_vec(row);
@@ -131,38 +126,6 @@ pub fn pg_user(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
 
 pub fn pg_shadow(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
     users(desc, ctx, &Datum::Null)
-}
-
-/// The role that stands for whoever owns the database and owns schema `public`; pg_dump knows it by its number.
-fn database_owner_role() -> RoleDesc {
-    RoleDesc {
-        oid: DATABASE_OWNER,
-        name: DATABASE_OWNER_NAME.to_owned(),
-        superuser: false,
-        create_role: false,
-        create_db: false,
-        login: false,
-        inherit: true,
-        replication: false,
-        bypass_rls: false,
-        connection_limit: -1,
-        valid_until: None,
-        settings: Vec::new(),
-    }
-}
-
-/// Groups are roles that cannot log in; there are no memberships.
-pub fn pg_group(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
-    let mut set = RowSet::new(desc, &["groname", "grosysid", "grolist"]);
-    for role in ctx.snapshot().shared.roles.values().filter(|role| !role.login) {
-        set.push([text(&role.name), oid(role.oid), array(Oid::OID, Vec::new())]);
-    }
-    set.finish()
-}
-
-/// No role is a member of another.
-pub fn pg_auth_members(desc: &RelationDesc, _: &SystemContext<'_>) -> Rows {
-    RowSet::new(desc, &[]).finish()
 }
 
 pub fn pg_database(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {

@@ -39,6 +39,7 @@ fn load() -> Shapes {
             not_null: row.not_null,
             default: None,
             generated: None,
+            generated_virtual: false,
             identity: None,
             missing: None,
             collation: builtin().type_row(row.type_oid).map_or(Oid::NONE, |found| found.collation),

@@ -52,6 +52,10 @@ pub struct Typed {
     pub temp_file_limit: Option<u64>,
     /// `maintenance_work_mem` in bytes.
     pub maintenance_work_mem: usize,
+    /// `role`: `none` for the session's user.
+    pub role: Arc<str>,
+    /// `session_authorization`.
+    pub session_authorization: Arc<str>,
     /// `application_name`.
     pub application_name: Arc<str>,
     /// `standard_conforming_strings`.
@@ -96,6 +100,8 @@ impl Default for Typed {
             hash_mem_multiplier: 1.0,
             temp_file_limit: None,
             maintenance_work_mem: 0,
+            role: Arc::from("none"),
+            session_authorization: Arc::from(""),
             application_name: Arc::from(""),
             standard_conforming_strings: true,
             client_min_messages: 0,
@@ -178,6 +184,8 @@ impl Typed {
             other => panic!("temp_file_limit is an integer, not {other:?}"),
         };
         self.maintenance_work_mem = read.size("maintenance_work_mem", 1024);
+        self.role = read.text("role");
+        self.session_authorization = read.text("session_authorization");
         self.application_name = read.text("application_name");
         self.standard_conforming_strings = read.bool("standard_conforming_strings");
         self.client_min_messages = message_rank(&read.text("client_min_messages"));

@@ -56,10 +56,22 @@ pub enum ColumnConstraintKind {
     Null,
     NotNull,
     Default(Expr),
-    Generated(Expr),
-    Identity { always: bool, options: Vec<SequenceOption> },
-    PrimaryKey { options: Vec<(String, String)> },
-    Unique { nulls_not_distinct: bool, options: Vec<(String, String)> },
+    /// `stored` is false for VIRTUAL.
+    Generated {
+        expr: Expr,
+        stored: bool,
+    },
+    Identity {
+        always: bool,
+        options: Vec<SequenceOption>,
+    },
+    PrimaryKey {
+        options: Vec<(String, String)>,
+    },
+    Unique {
+        nulls_not_distinct: bool,
+        options: Vec<(String, String)>,
+    },
     Check(Expr),
     References(References),
 }
@@ -388,12 +400,56 @@ pub struct Comment {
 }
 
 /// GRANT and REVOKE.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 #[allow(missing_docs)]
 pub struct Grant {
     pub revoke: bool,
-    pub privileges: Vec<String>,
-    pub kind: Option<ObjectKind>,
-    pub names: Vec<Name>,
+    /// `grant`, `admin`, `inherit` or `set` of REVOKE ... OPTION FOR.
+    pub option_for: Option<String>,
+    /// Rights, or roles when there is no target.
+    pub privileges: Vec<Privilege>,
+    pub target: Option<GrantTarget>,
     pub roles: Vec<String>,
+    /// WITH GRANT OPTION.
+    pub grant_option: bool,
+    /// WITH ADMIN, INHERIT, SET of memberships.
+    pub options: Vec<(String, bool)>,
+    pub granted_by: Option<String>,
+    pub cascade: bool,
+}
+
+/// A right with the columns that it is limited to.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Privilege {
+    pub name: String,
+    pub columns: Vec<String>,
+}
+
+/// What rights are granted on; functions come with argument types.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct GrantTarget {
+    pub kind: ObjectKind,
+    /// ALL ... IN SCHEMA: the names are schemas.
+    pub all_in_schemas: bool,
+    pub names: Vec<(Name, Option<Vec<TypeName>>)>,
+}
+
+/// ALTER DEFAULT PRIVILEGES.
+#[derive(Clone, Debug, PartialEq, Default)]
+#[allow(missing_docs)]
+pub struct DefaultPrivileges {
+    pub roles: Vec<String>,
+    pub schemas: Vec<String>,
+    pub grant: Grant,
+}
+
+/// REASSIGN OWNED, with a new owner, and DROP OWNED.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Belongings {
+    pub roles: Vec<String>,
+    pub new_owner: Option<String>,
+    pub cascade: bool,
 }

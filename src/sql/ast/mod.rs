@@ -99,7 +99,15 @@ pub enum Statement {
     Drop(Drop),
     Truncate(Truncate),
     Comment(Comment),
-    Grant(Grant),
+    Grant(Box<Grant>),
+    DefaultPrivileges(Box<DefaultPrivileges>),
+    Belongings(Belongings),
+    /// ALTER SCHEMA and ALTER DATABASE ... OWNER TO.
+    ChangeOwner {
+        kind: ObjectKind,
+        name: Name,
+        owner: String,
+    },
     Transaction(TransactionStatement),
     Set(SetStatement),
     Show {

@@ -43,6 +43,8 @@ pub struct SetStatement {
     pub name: String,
     pub value: SetValue,
     pub local: bool,
+    /// RESET, not SET ... TO DEFAULT.
+    pub reset: bool,
 }
 
 /// What it is set to.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::bail;
 use crate::catalog::Names;
+use crate::catalog::acl::{self, Rights};
 use crate::catalog::descriptor::TableDesc;
+use crate::catalog::privileges::Claim;
 use crate::error::{Error, Result};
 use crate::sql::ast;
 use crate::sql::expr::{AggregateCall, Expr, WindowCall};
@@ -212,6 +214,10 @@ pub struct Binder<'a> {
     pub(super) depth: usize,
     /// Views being expanded, to stop endless recursion.
     pub(super) views: Vec<Oid>,
+    /// What the statement wants of relations.
+    pub(super) claims: Vec<Claim>,
+    /// The owner of the view being expanded: its rights count inside.
+    pub(super) claims_of: Option<Oid>,
 }
 
 impl<'a> Binder<'a> {
@@ -226,6 +232,27 @@ impl<'a> Binder<'a> {
             next_cte: 1,
             depth: 0,
             views: Vec::new(),
+            claims: Vec::new(),
+            claims_of: None,
+        }
+    }
+
+    /// What is wanted of a relation so far.
+    pub(super) fn claim(&mut self, relation: Oid, rights: Rights) -> &mut Claim {
+        let role = self.claims_of;
+        let found = self.claims.iter().position(|claim| claim.relation == relation && claim.role == role);
+        let at = found.unwrap_or_else(|| {
+            self.claims.push(Claim::new(relation, role, 0));
+            self.claims.len() - 1
+        });
+        self.claims[at].rights |= rights;
+        &mut self.claims[at]
+    }
+
+    /// Notes that a column is read.
+    pub(super) fn reads(&mut self, column: &ScopeColumn) {
+        if let Some((relation, attnum)) = column.origin {
+            self.claim(relation, acl::SELECT).selected.insert(attnum);
         }
     }
 
@@ -269,6 +296,7 @@ impl<'a> Binder<'a> {
 
     /// A reference to a column at a level, from the innermost one.
     pub(super) fn reference(&mut self, level: usize, column: &ScopeColumn) -> Expr {
+        self.reads(column);
         let depth = self.levels.len() - 1 - level;
         if depth == 0 {
             return Expr::Column { index: column.index, ty: column.ty };

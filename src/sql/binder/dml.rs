@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::Relation;
+use crate::catalog::acl;
 use crate::catalog::builtin::builtin;
 use crate::catalog::descriptor::{ColumnDesc, ConstraintKind, IndexTarget, TableDesc};
 use crate::error::{Error, Result};
@@ -82,6 +83,8 @@ impl Binder<'_> {
     fn insert_inner(&mut self, insert: &ast::Insert) -> Result<LogicalPlan> {
         let table = self.target_table(&insert.table, "insert into")?;
         let positions = self.insert_columns(insert, &table)?;
+        let inserted = positions.iter().map(|at| table.columns[*at].attnum);
+        self.claim(table.oid, acl::INSERT).inserted.extend(inserted);
         let input = self.insert_source(insert, &table, &positions)?;
         let alias = insert.alias.clone().unwrap_or_else(|| table.name.clone());
         let on_conflict = match &insert.on_conflict {
@@ -299,6 +302,7 @@ impl Binder<'_> {
 
     fn on_conflict(&mut self, clause: &ast::OnConflict, table: &Arc<TableDesc>, alias: &str) -> Result<OnConflict> {
         let arbiters = self.arbiters(clause, table)?;
+        self.claim_arbiters(&arbiters, table);
         let Some((assignments, filter)) = &clause.update else { return Ok(OnConflict { arbiters, update: None }) };
         if arbiters.is_empty() {
             return Err(crate::error!(
@@ -320,6 +324,7 @@ impl Binder<'_> {
                 column.qualified_only = true;
             }
             let assignments = binder.assignments(assignments, table)?;
+            binder.claim_updates(&assignments, table);
             let predicate = match filter {
                 Some(filter) => Some(binder.condition(filter, Place::Where, "WHERE")?),
                 None => None,
@@ -328,6 +333,22 @@ impl Binder<'_> {
         })(self);
         self.levels.pop();
         Ok(OnConflict { arbiters, update: Some(result?) })
+    }
+
+    fn claim_updates(&mut self, assignments: &[(usize, Expr)], table: &TableDesc) {
+        let updated = assignments.iter().map(|item| table.columns[item.0].attnum);
+        self.claim(table.oid, acl::UPDATE).updated.extend(updated);
+    }
+
+    /// To look for a conflict is to read the key.
+    fn claim_arbiters(&mut self, arbiters: &[Oid], table: &TableDesc) {
+        for index in table.indexes.iter().filter(|index| arbiters.contains(&index.oid)) {
+            for key in &index.keys {
+                if let IndexTarget::Column(attnum) = key.target {
+                    self.claim(table.oid, acl::SELECT).selected.insert(attnum);
+                }
+            }
+        }
     }
 
     fn arbiters(&mut self, clause: &ast::OnConflict, table: &Arc<TableDesc>) -> Result<Vec<Oid>> {
@@ -635,6 +656,7 @@ impl Binder<'_> {
         self.with_ctes(update.with.as_ref(), |binder| {
             binder.change(&rows, |binder, table, input, row_id_column| {
                 let assignments = binder.assignments(&update.assignments, table)?;
+                binder.claim_updates(&assignments, table);
                 Ok(ModifyAction::Update { input, row_id_column, assignments })
             })
         })
@@ -654,7 +676,10 @@ impl Binder<'_> {
             returning: &delete.returning,
         };
         self.with_ctes(delete.with.as_ref(), |binder| {
-            binder.change(&rows, |_, _, input, row_id_column| Ok(ModifyAction::Delete { input, row_id_column }))
+            binder.change(&rows, |binder, table, input, row_id_column| {
+                binder.claim(table.oid, acl::DELETE);
+                Ok(ModifyAction::Delete { input, row_id_column })
+            })
         })
     }
 
@@ -743,8 +768,9 @@ impl Binder<'_> {
                 }
             }
         }
-        let (exprs, fields) = self.returning(&table, returning, alias, scope)?;
-        Ok(LogicalPlan::Modify(Box::new(Modify { table, action, returning: exprs, fields, checks, generated })))
+        let (exprs, fields, versions) = self.returning(&table, returning, alias, scope)?;
+        let returning = exprs;
+        Ok(LogicalPlan::Modify(Box::new(Modify { table, action, returning, versions, fields, checks, generated })))
     }
 
     /// The schema that may qualify a table's name: not when the table goes by an alias.
@@ -760,13 +786,25 @@ impl Binder<'_> {
         targets: &[ast::Target],
         alias: &str,
         scope: Option<Scope>,
-    ) -> Result<(Vec<Expr>, Vec<Field>)> {
+    ) -> Result<(Vec<Expr>, Vec<Field>, bool)> {
         if targets.is_empty() {
-            return Ok((Vec::new(), Vec::new()));
+            return Ok((Vec::new(), Vec::new(), false));
         }
         let schema = self.schema_text(table, alias);
         self.levels.push(Level::default());
-        self.level().scope = scope.unwrap_or_else(|| inserted_scope(table, alias, schema));
+        let mut scope = scope.unwrap_or_else(|| inserted_scope(table, alias, schema));
+        let plain = scope.width;
+        // OLD and NEW come behind; a relation of that name hides them, and `*` leaves them out.
+        for version in ["old", "new"] {
+            let mut rows = row_scope(table, version, None);
+            if scope.rel(None, version).is_some() {
+                rows.rels[0].hidden = true;
+            }
+            rows.star.clear();
+            rows.columns.iter_mut().for_each(|column| column.qualified_only = true);
+            scope.append(rows, 0)?;
+        }
+        self.level().scope = scope;
         let outputs = self.targets(targets, Place::Returning);
         let outputs = outputs.and_then(|outputs| {
             outputs
@@ -783,7 +821,11 @@ impl Binder<'_> {
             .iter()
             .map(|output| Field { name: output.name.clone(), ty: output.expr.ty(), origin: output.origin })
             .collect();
-        Ok((outputs.into_iter().map(|output| output.expr).collect(), fields))
+        let exprs: Vec<Expr> = outputs.into_iter().map(|output| output.expr).collect();
+        let mut read = Vec::new();
+        exprs.iter().for_each(|expr| walk::columns_of(expr, &mut read));
+        let versions = read.into_iter().any(|column| column >= plain) || exprs.iter().any(walk::has_subquery);
+        Ok((exprs, fields, versions))
     }
 }
 

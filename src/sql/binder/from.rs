@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::catalog::Relation;
+use crate::catalog::acl;
 use crate::catalog::descriptor::{RelationDesc, TableDesc, ViewDesc};
 use crate::error::{Error, Result};
 use crate::sql::ast::{self, ExprKind, FromItem, JoinCondition};
@@ -111,6 +112,9 @@ impl Binder<'_> {
             return Ok(Bound { plan, scope });
         }
         let relation = self.relation(name)?;
+        if !matches!(relation, Relation::Index(_)) {
+            self.claim(relation.oid(), acl::SELECT);
+        }
         match relation {
             Relation::Table(table) => self.scan(&table, name, alias),
             Relation::View(view) => self.view(&view, name, alias),
@@ -145,6 +149,10 @@ impl Binder<'_> {
     /// # Errors
     /// `42P01`, `3F000` is not used here: PostgreSQL says that the relation does not exist.
     pub fn relation(&self, name: &ast::Name) -> Result<Relation> {
+        // A view's text was resolved by its owner.
+        if self.views.is_empty() {
+            self.names().check_usage(name.schema()).map_err(|error| error.at(name.position))?;
+        }
         let found = self.names().find_relation(name.schema(), name.last());
         found.ok_or_else(|| crate::error!(UNDEFINED_TABLE, "relation \"{name}\" does not exist").at(name.position))
     }
@@ -212,7 +220,9 @@ impl Binder<'_> {
         let query = parser::parse_query(&view.query)?;
         let (levels, ctes) = (std::mem::take(&mut self.levels), std::mem::take(&mut self.ctes));
         self.views.push(view.oid);
+        let outside = self.claims_of.replace(view.owner);
         let plan = self.nested(|binder| binder.query(&query));
+        self.claims_of = outside;
         self.views.pop();
         (self.levels, self.ctes) = (levels, ctes);
         let plan = plan?;
@@ -370,6 +380,8 @@ impl Binder<'_> {
         for name in &columns {
             let a = using_column(&left.scope, name, "left")?;
             let mut b = using_column(&right.scope, name, "right")?;
+            self.reads(&a);
+            self.reads(&b);
             b.index += left_width;
             let test = self.binary(
                 "=",

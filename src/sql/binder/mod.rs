@@ -29,6 +29,7 @@ pub use query::column_name;
 pub use table_expr::{bind as bind_table_expr, bind_stored, bind_view_query};
 pub use types::resolve_type;
 
+use crate::catalog::privileges::Claim;
 use crate::error::{Error, Result};
 use crate::sql::ast::Statement;
 use crate::sql::expr::Expr;
@@ -38,19 +39,20 @@ use crate::types::SqlType;
 use self::coerce::CoercionContext;
 use self::context::Level;
 
-/// Binds a query or a data modification.
+/// Binds a query or a data modification; also what it wants of relations, to be checked when it runs.
 ///
 /// # Errors
 /// Whatever is wrong with the statement, with its position.
-pub fn bind(statement: &Statement, env: &BindEnv<'_>, params: &mut Params) -> Result<LogicalPlan> {
+pub fn bind(statement: &Statement, env: &BindEnv<'_>, params: &mut Params) -> Result<(LogicalPlan, Vec<Claim>)> {
     let mut binder = Binder::new(env, params);
-    match statement {
-        Statement::Query(query) => binder.query(query),
-        Statement::Insert(insert) => binder.insert(insert),
-        Statement::Update(update) => binder.update(update),
-        Statement::Delete(delete) => binder.delete(delete),
-        _ => Err(Error::internal("only queries and data modification are bound to plans")),
-    }
+    let plan = match statement {
+        Statement::Query(query) => binder.query(query)?,
+        Statement::Insert(insert) => binder.insert(insert)?,
+        Statement::Update(update) => binder.update(update)?,
+        Statement::Delete(delete) => binder.delete(delete)?,
+        _ => return Err(Error::internal("only queries and data modification are bound to plans")),
+    };
+    Ok((plan, binder.claims))
 }
 
 /// Binds a constant expression (EXECUTE arguments), converted to a type by assignment.

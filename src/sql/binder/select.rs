@@ -104,6 +104,7 @@ impl Binder<'_> {
                         return Err(crate::error!(SYNTAX_ERROR, "SELECT * with no tables specified is not valid")
                             .at(target.expr.position));
                     }
+                    columns.iter().for_each(|column| self.reads(column));
                     outputs.extend(columns.into_iter().map(|column| Output {
                         expr: Expr::Column { index: column.index, ty: column.ty },
                         name: column.name,
@@ -510,6 +511,10 @@ impl Binder<'_> {
                     }),
                 }
             }
+        }
+        // To lock a row is to keep others from changing it.
+        for target in &targets {
+            self.claim(target.table.oid, crate::catalog::acl::UPDATE);
         }
         Ok(targets)
     }

@@ -13,7 +13,10 @@ use crate::types::{Oid, SqlType, typmod};
 pub fn resolve_type(name: &ast::TypeName, names: &Names) -> Result<SqlType> {
     let found = match name.name.schema() {
         Some(schema) => match names.snapshot.schema_named(schema) {
-            Some(oid) => names.snapshot.type_in(oid, name.name.last()),
+            Some(oid) => {
+                names.check_usage(Some(schema)).map_err(|error| error.at(name.name.position))?;
+                names.snapshot.type_in(oid, name.name.last())
+            }
             None => {
                 return Err(
                     crate::error!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist").at(name.name.position)

@@ -63,6 +63,14 @@ pub(super) fn alter_column(mut table: TableDesc, action: &AlterAction, ctx: &mut
             sequence::alter_options(&mut desc, options, ctx)?;
         }
         AlterAction::DropIdentity { if_exists, .. } => drop_identity(&mut table, at, *if_exists, ctx)?,
+        AlterAction::DropExpression { .. } if table.columns[at].generated_virtual => {
+            let error = crate::error!(
+                FEATURE_NOT_SUPPORTED,
+                "ALTER TABLE / DROP EXPRESSION is not supported for virtual generated columns"
+            );
+            return Err(error
+                .detail(format!("Column \"{column}\" of relation \"{}\" is a virtual generated column.", table.name)));
+        }
         AlterAction::DropExpression { if_exists, .. } => {
             if table.columns[at].generated.take().is_none() {
                 let what = format!("column \"{column}\" of relation \"{}\" is not a generated column", table.name);

@@ -6,7 +6,9 @@ use super::columns::{ColumnPlan, check_name, is_constrained_domain, plan_column}
 use super::constraints::{self, Added};
 use super::context::DdlContext;
 use super::create_table::{attnum_after, check_options};
-use super::{alter_column, bind, defaults, drop, foreign_key, naming, rename, rewrite, sequence, validate, visit};
+use super::{
+    alter_column, bind, defaults, drop, foreign_key, naming, owner, rename, rewrite, sequence, validate, visit,
+};
 use crate::bail;
 use crate::catalog::Relation;
 use crate::catalog::descriptor::{ConstraintKind, Identity, TableDesc};
@@ -90,20 +92,7 @@ fn other_action(relation: &Relation, action: &AlterAction, ctx: &mut DdlContext<
             Ok(())
         }
         (_, AlterAction::SetSchema(schema)) => rename::set_schema(relation, schema, ctx),
-        (Relation::View(view), AlterAction::OwnerTo(owner)) => {
-            let owner = ctx.role_named(owner)?.oid;
-            let mut view = (**view).clone();
-            view.owner = owner;
-            ctx.edit.put_view(view);
-            Ok(())
-        }
-        (Relation::Sequence(sequence), AlterAction::OwnerTo(owner)) => {
-            let owner = ctx.role_named(owner)?.oid;
-            let mut sequence = (**sequence).clone();
-            sequence.owner = owner;
-            ctx.edit.put_sequence(sequence);
-            Ok(())
-        }
+        (Relation::View(_) | Relation::Sequence(_), AlterAction::OwnerTo(owner)) => change_owner(relation, owner, ctx),
         _ => {
             let error = crate::error!(
                 WRONG_OBJECT_TYPE,
@@ -142,7 +131,7 @@ fn table_action(oid: Oid, action: &AlterAction, ctx: &mut DdlContext<'_>) -> Res
         }
         AlterAction::ValidateConstraint { name } => return validate_constraint(table, name, ctx),
         AlterAction::SetSchema(schema) => return rename::set_schema(&Relation::Table(Arc::new(table)), schema, ctx),
-        AlterAction::OwnerTo(owner) => return change_owner(table, owner, ctx),
+        AlterAction::OwnerTo(owner) => return change_owner(&Relation::Table(Arc::new(table)), owner, ctx),
         AlterAction::Unsupported(what) => return Err(Error::unsupported(what)),
         AlterAction::AlterConstraint { name, timing } => alter_constraint(&mut table, name, *timing)?,
         AlterAction::SetOptions(options) => {
@@ -157,16 +146,10 @@ fn table_action(oid: Oid, action: &AlterAction, ctx: &mut DdlContext<'_>) -> Res
     Ok(())
 }
 
-fn change_owner(mut table: TableDesc, owner: &str, ctx: &mut DdlContext<'_>) -> Result<()> {
-    let owner = ctx.role_named(owner)?.oid;
-    table.owner = owner;
-    for oid in sequence::owned_by_table(ctx, table.oid) {
-        let mut sequence = (*ctx.snapshot().objects.sequences[&oid]).clone();
-        sequence.owner = owner;
-        ctx.edit.put_sequence(sequence);
-    }
-    ctx.edit.put_table(table);
-    Ok(())
+fn change_owner(relation: &Relation, owner: &str, ctx: &mut DdlContext<'_>) -> Result<()> {
+    let owner = ctx.role_named(owner)?;
+    owner::check_new_owner(ctx, &owner, Some(ctx.snapshot().relation_schema(relation)))?;
+    owner::set_relation_owner(relation, owner.oid, ctx)
 }
 
 /// How a new column gets its values in rows that are there.

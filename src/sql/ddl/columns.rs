@@ -4,8 +4,10 @@ use super::bind;
 use super::context::DdlContext;
 use super::naming::truncate;
 use crate::bail;
+use crate::catalog::acl;
 use crate::catalog::builtin::{PG_COLLATION, builtin, raw_rows};
 use crate::catalog::descriptor::{AttNum, ColumnDesc, TypeKind};
+use crate::catalog::privileges::Securable;
 use crate::error::{Error, Result};
 use crate::sql::ast::{
     ColumnConstraint, ColumnConstraintKind, ColumnDef, Expr, Name, SequenceOption, TableConstraint,
@@ -43,6 +45,8 @@ pub(super) fn plan_column(def: &ColumnDef, attnum: AttNum, table: &str, ctx: &Dd
     let name = truncate(&def.name).to_owned();
     check_name(&name)?;
     check_type(&name, ty)?;
+    let element = ctx.snapshot().element_type(ty.oid).unwrap_or(ty.oid);
+    ctx.check_right(Securable::Type(element), acl::USAGE)?;
     let collation = collation(ctx, ty, def.collation.as_ref())?;
     let mut plan = ColumnPlan {
         desc: ColumnDesc {
@@ -52,6 +56,7 @@ pub(super) fn plan_column(def: &ColumnDef, attnum: AttNum, table: &str, ctx: &Dd
             not_null: serial.is_some(),
             default: None,
             generated: None,
+            generated_virtual: false,
             identity: None,
             missing: None,
             collation,
@@ -84,6 +89,15 @@ fn take_constraint(
     nullability: &mut Option<bool>,
     table: &str,
 ) -> Result<()> {
+    let keeps_keys = matches!(
+        constraint.kind,
+        ColumnConstraintKind::PrimaryKey { .. }
+            | ColumnConstraintKind::Unique { .. }
+            | ColumnConstraintKind::References(_)
+    );
+    if constraint.timing.deferrable && !keeps_keys {
+        bail!(SYNTAX_ERROR, "misplaced DEFERRABLE clause");
+    }
     let column = plan.desc.name.clone();
     let mut set_null = |may_be_null: bool, plan: &mut ColumnPlan| {
         if nullability.is_some_and(|before| before != may_be_null) {
@@ -101,7 +115,8 @@ fn take_constraint(
             plan.default = Some(expr.clone());
             return Ok(());
         }
-        ColumnConstraintKind::Generated(expr) => {
+        ColumnConstraintKind::Generated { expr, stored } => {
+            plan.desc.generated_virtual = !stored;
             check_one_source(plan, Source::Generated, table)?;
             plan.generated = Some(expr.clone());
             return Ok(());

@@ -4,6 +4,7 @@ use super::context::DdlContext;
 use super::{rename, types};
 use crate::bail;
 use crate::catalog::Relation;
+use crate::catalog::privileges::Securable;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{Comment, Name, ObjectKind};
 use crate::types::Oid;
@@ -20,9 +21,23 @@ const PG_AUTHID: Oid = Oid(1260);
 /// COMMENT ON.
 pub(super) fn comment(statement: &Comment, ctx: &mut DdlContext<'_>) -> Result<()> {
     let Some(key) = target(statement, ctx)? else { return Ok(()) };
+    check_owner(key, ctx)?;
     let text = statement.text.clone().filter(|text| !text.is_empty());
     ctx.edit.set_comment(key, text);
     Ok(())
+}
+
+/// Who owns the object may say something about it.
+fn check_owner(key: (Oid, Oid, i32), ctx: &DdlContext<'_>) -> Result<()> {
+    let object = match key.0 {
+        PG_NAMESPACE => Securable::Schema(key.1),
+        PG_DATABASE => Securable::Database(key.1),
+        _ => return Ok(()),
+    };
+    match ctx.snapshot().securable(object) {
+        Some((kind, owner, name)) => ctx.check_owner(owner, kind.word(), &name),
+        None => Ok(()),
+    }
 }
 
 fn target(statement: &Comment, ctx: &mut DdlContext<'_>) -> Result<Option<(Oid, Oid, i32)>> {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::bail;
+use crate::catalog::acl::{self, Rights};
 use crate::catalog::descriptor::{RoleDesc, StorageId, TableDesc};
+use crate::catalog::privileges::Securable;
 use crate::catalog::snapshot::{INFORMATION_SCHEMA, PG_CATALOG, PG_TOAST};
 use crate::catalog::{Catalog, Edit, Names, Relation, SearchPath, Snapshot};
 use crate::error::{Error, Result, Severity, SqlState};
@@ -96,6 +98,10 @@ impl DdlContext<'_> {
         }
         let Some(schema) = name.schema() else { return Ok(None) };
         match self.schema_named(schema) {
+            Some(oid) if Some(oid) != self.path.temporary => {
+                self.snapshot().check_usage(Some(self.role.oid), oid).map_err(|error| error.at(name.position))?;
+                Ok(Some(oid))
+            }
             Some(oid) => Ok(Some(oid)),
             None => Err(crate::error!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist").at(name.position)),
         }
@@ -109,6 +115,11 @@ impl DdlContext<'_> {
             if explicit.is_some_and(|schema| schema != own) {
                 bail!(INVALID_TABLE_DEFINITION, "cannot create temporary relation in non-temporary schema");
             }
+            let database = self.snapshot().database;
+            if self.snapshot().held(self.role.oid, Securable::Database(database)).0 & acl::TEMPORARY == 0 {
+                let name = self.snapshot().shared.databases.get(&database).map_or("", |found| found.name.as_str());
+                bail!(INSUFFICIENT_PRIVILEGE, "permission denied to create temporary tables in database \"{name}\"");
+            }
             return Ok(own);
         }
         let schema = match explicit.or(self.path.creation) {
@@ -120,6 +131,7 @@ impl DdlContext<'_> {
             let error = crate::error!(INSUFFICIENT_PRIVILEGE, "permission denied to create \"{text}.{}\"", name.last());
             return Err(error.detail("System catalog modifications are currently disallowed."));
         }
+        self.check_right(Securable::Schema(schema), acl::CREATE)?;
         Ok(schema)
     }
 
@@ -155,9 +167,14 @@ impl DdlContext<'_> {
         Arc::clone(self.snapshot().table(oid).expect("the statement resolved this table"))
     }
 
+    /// Refuses who does not have these rights on an object.
+    pub(super) fn check_right(&self, object: Securable, rights: Rights) -> Result<()> {
+        self.snapshot().check_right(self.role.oid, object, rights)
+    }
+
     /// Refuses who owns neither the object nor the server.
     pub(super) fn check_owner(&self, owner: Oid, kind: &str, name: &str) -> Result<()> {
-        if self.role.superuser || self.role.oid == owner {
+        if self.snapshot().owns(&self.role, owner) {
             return Ok(());
         }
         bail!(INSUFFICIENT_PRIVILEGE, "must be owner of {kind} {name}")

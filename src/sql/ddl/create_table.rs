@@ -3,9 +3,10 @@
 use super::columns::{COLUMNS_MAX, ColumnPlan, plan_column};
 use super::context::DdlContext;
 use super::naming::truncate;
-use super::{columns, constraints, defaults, foreign_key, like, sequence};
+use super::{columns, constraints, defaults, foreign_key, grant, like, sequence};
 use crate::bail;
 use crate::catalog::descriptor::{AttNum, ColumnDesc, Identity, TableDesc};
+use crate::catalog::privileges::Securable;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{CreateTable, Name, TableConstraint, TableConstraintKind};
 use crate::types::{Oid, SqlType};
@@ -59,6 +60,7 @@ pub(super) fn create_table(create: &CreateTable, ctx: &mut DdlContext<'_>) -> Re
             ctx.edit.put_table(table.clone());
         }
     }
+    grant::set_default_acl(Securable::Relation(table.oid), table.schema, ctx);
     debug_assert!(added || table.constraints.len() == ctx.table_by_oid(table.oid).constraints.len());
     Ok(())
 }
@@ -221,6 +223,7 @@ pub fn table_of_query(
             not_null: false,
             default: None,
             generated: None,
+            generated_virtual: false,
             identity: None,
             missing: None,
             collation: columns::default_collation(ctx, ty),
@@ -232,5 +235,6 @@ pub fn table_of_query(
     table.unlogged = new.unlogged;
     table.next_attnum = attnum_after(table.columns.len())?;
     ctx.edit.put_table(table.clone());
+    grant::set_default_acl(Securable::Relation(table.oid), table.schema, ctx);
     Ok(Some(table))
 }

@@ -2,6 +2,7 @@
 
 use super::context::DdlContext;
 use super::naming::truncate;
+use super::owner::check_new_owner;
 use crate::bail;
 use crate::catalog::descriptor::DatabaseDesc;
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ pub(super) fn create_database(name: &str, options: &[(String, String)], ctx: &mu
         connection_limit: -1,
         is_template: false,
         settings: Vec::new(),
+        acl: None,
     };
     for (option, value) in options {
         apply_option(&mut database, option, value, ctx)?;
@@ -44,7 +46,11 @@ fn flag(option: &str, value: &str) -> Result<bool> {
 
 fn apply_option(database: &mut DatabaseDesc, option: &str, value: &str, ctx: &DdlContext<'_>) -> Result<()> {
     match option {
-        "owner" => database.owner = ctx.role_named(value)?.oid,
+        "owner" => {
+            let owner = ctx.role_named(value)?;
+            check_new_owner(ctx, &owner, None)?;
+            database.owner = owner.oid;
+        }
         "template" if value == "default" => {}
         "template" => {
             let Some(found) = ctx.snapshot().database_named(value) else {

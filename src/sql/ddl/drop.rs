@@ -6,6 +6,7 @@ use super::{database, remove, rename, role};
 use crate::bail;
 use crate::catalog::Relation;
 use crate::catalog::descriptor::TableDesc;
+use crate::catalog::privileges::Securable;
 use crate::catalog::snapshot::{INFORMATION_SCHEMA, PG_CATALOG, PG_TOAST, TypeRef};
 use crate::common::quote_ident;
 use crate::error::{Error, Result, Severity, SqlState};
@@ -95,7 +96,12 @@ fn relation(statement: &Drop, name: &Name, ctx: &mut DdlContext<'_>) -> Result<O
         let error = crate::error!(WRONG_OBJECT_TYPE, "\"{}\" is not {article} {kind}", found.name());
         return Err(error.hint(format!("Use DROP {} to remove {article_own} {own}.", own.to_uppercase())));
     }
-    ctx.check_relation_owner(&found)?;
+    // The owner of the schema may drop what is in it.
+    let schema = ctx.snapshot().relation_schema(&found);
+    let schema_owner = ctx.snapshot().securable(Securable::Schema(schema)).map_or(Oid::NONE, |item| item.1);
+    if !ctx.snapshot().owns(&ctx.role, schema_owner) {
+        ctx.check_relation_owner(&found)?;
+    }
     match &found {
         Relation::Index(index) if index.constraint.is_some() => {
             let constraint = describe(ctx, Object::Constraint(index.table, index.constraint));
@@ -127,7 +133,7 @@ fn schema(statement: &Drop, name: &Name, ctx: &mut DdlContext<'_>) -> Result<Opt
     if [PG_CATALOG, INFORMATION_SCHEMA, PG_TOAST].contains(&oid) {
         bail!(DEPENDENT_OBJECTS_STILL_EXIST, "cannot drop schema {bare} because it is required by the database system");
     }
-    let owner = ctx.snapshot().objects.schemas[&oid].owner;
+    let owner = ctx.snapshot().securable(Securable::Schema(oid)).map_or(Oid::NONE, |item| item.1);
     ctx.check_owner(owner, "schema", bare)?;
     Ok(Some(Object::Schema(oid)))
 }

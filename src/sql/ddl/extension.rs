@@ -2,7 +2,9 @@
 
 use super::context::DdlContext;
 use crate::bail;
+use crate::catalog::acl;
 use crate::catalog::descriptor::ExtensionDesc;
+use crate::catalog::privileges::Securable;
 use crate::catalog::snapshot::PUBLIC;
 use crate::error::{Result, SqlState};
 use crate::sql::ast::CreateExtension;
@@ -33,6 +35,11 @@ pub(super) fn create_extension(create: &CreateExtension, ctx: &mut DdlContext<'_
             INVALID_PARAMETER_VALUE,
             "extension \"vector\" has no installation script nor update path for version \"{version}\""
         );
+    }
+    let database = Securable::Database(ctx.snapshot().database);
+    if ctx.snapshot().held(ctx.role.oid, database).0 & acl::CREATE == 0 {
+        let error = crate::error!(INSUFFICIENT_PRIVILEGE, "permission denied to create extension \"{name}\"");
+        return Err(error.hint("Must have CREATE privilege on current database to create this extension."));
     }
     let schema = match &create.schema {
         Some(schema) => match ctx.schema_named(schema) {

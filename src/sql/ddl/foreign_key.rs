@@ -7,10 +7,12 @@ use super::context::DdlContext;
 use super::naming::{self, truncate};
 use crate::bail;
 use crate::catalog::Relation;
+use crate::catalog::acl;
 use crate::catalog::builtin::builtin;
 use crate::catalog::descriptor::{
     AttNum, ConstraintDesc, ConstraintKind, ForeignKey, IndexDesc, IndexTarget, ReferentialAction, TableDesc,
 };
+use crate::catalog::privileges::Securable;
 use crate::error::{Error, Result};
 use crate::sql::ast::{Action, References, TableConstraint};
 use crate::types::{Oid, SqlType};
@@ -46,6 +48,7 @@ pub(super) fn add(
             referenced.name
         );
     }
+    check_rights(&referenced, &theirs, ctx)?;
     let name = name_of(table, constraint, columns, ctx)?;
     check_types(&name, (table, &own), (&referenced, &theirs), ctx)?;
     check_generated(table, &own, references)?;
@@ -76,6 +79,16 @@ pub(super) fn add(
         validated: !constraint.timing.not_valid,
     });
     Ok(oid)
+}
+
+/// REFERENCES on the table, or on each of the columns.
+fn check_rights(table: &TableDesc, columns: &[AttNum], ctx: &DdlContext<'_>) -> Result<()> {
+    let held = |object: Securable| ctx.snapshot().held(ctx.role.oid, object).0 & acl::REFERENCES != 0;
+    let whole = Securable::Relation(table.oid);
+    if held(whole) || columns.iter().all(|attnum| held(Securable::Column(table.oid, *attnum))) {
+        return Ok(());
+    }
+    Err(ctx.snapshot().denied(whole))
 }
 
 /// The name given, or the automatic one.

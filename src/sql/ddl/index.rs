@@ -9,7 +9,7 @@ use super::{columns, create_table, validate, visit};
 use crate::bail;
 use crate::catalog::Relation;
 use crate::catalog::builtin::{OpclassRow, PG_AM, builtin, raw_rows};
-use crate::catalog::descriptor::{AttNum, IndexDesc, IndexKey, IndexTarget, TableDesc, TypeKind};
+use crate::catalog::descriptor::{AttNum, ColumnDesc, IndexDesc, IndexKey, IndexTarget, TableDesc, TypeKind};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{CreateIndex, Expr as AstExpr, ExprKind, IndexElement, Name};
 use crate::sql::eval::Volatility;
@@ -162,6 +162,7 @@ fn element_key(
                 bail!(UNDEFINED_COLUMN, "column \"{}\" does not exist", column.last())
             };
             let column = &table.columns[at];
+            check_stored(column)?;
             (IndexTarget::Column(column.attnum), column.ty, column.collation, column.name.clone())
         }
         _ => {
@@ -216,9 +217,18 @@ fn predicate(filter: &AstExpr, table: &TableDesc, ctx: &DdlContext<'_>) -> Resul
     Ok(bind::text_of(&bound, table, &ctx.stored_names()))
 }
 
+/// PostgreSQL has no values of virtual columns to index.
+fn check_stored(column: &ColumnDesc) -> Result<()> {
+    if column.generated_virtual && column.generated.is_some() {
+        bail!(FEATURE_NOT_SUPPORTED, "indexes on virtual generated columns are not supported");
+    }
+    Ok(())
+}
+
 /// The plain btree key of a column.
 pub(super) fn column_key(table: &TableDesc, at: usize, ctx: &DdlContext<'_>) -> Result<IndexKey> {
     let column = &table.columns[at];
+    check_stored(column)?;
     Ok(IndexKey {
         target: IndexTarget::Column(column.attnum),
         ty: column.ty,

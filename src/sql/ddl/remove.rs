@@ -4,6 +4,7 @@ use super::context::DdlContext;
 use super::depend::Object;
 use super::{bind, rewrite, visit};
 use crate::catalog::descriptor::{AttNum, ConstraintKind, IndexTarget, TableDesc, TypeKind};
+use crate::catalog::privileges::Securable;
 use crate::storage::Cf;
 use crate::storage::keyspace::sequence_key;
 use crate::types::{Oid, SqlType};
@@ -13,21 +14,24 @@ pub(super) fn remove(ctx: &mut DdlContext<'_>, object: Object) {
     match object {
         Object::Table(oid) => table(ctx, oid),
         Object::View(oid) => {
-            forget_comments(ctx, oid);
+            forget_notes(ctx, oid);
             ctx.edit.drop_view(oid);
         }
         Object::Sequence(oid) => sequence(ctx, oid),
         Object::Index(oid) => index(ctx, oid),
         Object::Type(oid) => {
-            forget_comments(ctx, oid);
+            forget_notes(ctx, oid);
             ctx.edit.drop_type(oid);
         }
         Object::Schema(oid) => {
-            forget_comments(ctx, oid);
+            forget_notes(ctx, oid);
+            let defaults: Vec<_> =
+                ctx.snapshot().objects.default_acls.keys().filter(|key| key.1 == oid).copied().collect();
+            defaults.into_iter().for_each(|key| ctx.edit.set_default_acl(key, None));
             ctx.edit.drop_schema(oid);
         }
         Object::Extension(oid) => {
-            forget_comments(ctx, oid);
+            forget_notes(ctx, oid);
             ctx.edit.drop_extension(oid);
         }
         Object::Constraint(table, oid) => constraint(ctx, table, oid),
@@ -56,8 +60,10 @@ fn change_table(ctx: &mut DdlContext<'_>, oid: Oid, change: impl FnOnce(&mut Tab
     }
 }
 
-/// Comments on an object and its parts.
-fn forget_comments(ctx: &mut DdlContext<'_>, object: Oid) {
+/// Comments and access lists of an object and its parts.
+fn forget_notes(ctx: &mut DdlContext<'_>, object: Oid) {
+    let lists: Vec<_> = ctx.snapshot().objects.acls.keys().filter(|key| key.1 == object).copied().collect();
+    lists.into_iter().for_each(|key| ctx.edit.set_acl(key, None));
     let keys: Vec<_> = ctx.snapshot().objects.comments.keys().filter(|key| key.1 == object).copied().collect();
     keys.into_iter().for_each(|key| ctx.edit.set_comment(key, None));
 }
@@ -68,16 +74,16 @@ fn table(ctx: &mut DdlContext<'_>, oid: Oid) {
     for owned in super::sequence::owned_by_table(ctx, oid) {
         sequence(ctx, owned);
     }
-    forget_comments(ctx, oid);
-    table.indexes.iter().for_each(|index| forget_comments(ctx, index.oid));
-    table.constraints.iter().for_each(|constraint| forget_comments(ctx, constraint.oid));
+    forget_notes(ctx, oid);
+    table.indexes.iter().for_each(|index| forget_notes(ctx, index.oid));
+    table.constraints.iter().for_each(|constraint| forget_notes(ctx, constraint.oid));
     ctx.edit.drop_table(oid);
 }
 
 /// A sequence and its state.
 pub(super) fn sequence(ctx: &mut DdlContext<'_>, oid: Oid) {
     if ctx.snapshot().objects.sequences.contains_key(&oid) {
-        forget_comments(ctx, oid);
+        forget_notes(ctx, oid);
         ctx.txn.put_meta(Cf::Default, sequence_key(oid.0), None);
         ctx.edit.drop_sequence(oid);
     }
@@ -86,7 +92,7 @@ pub(super) fn sequence(ctx: &mut DdlContext<'_>, oid: Oid) {
 fn index(ctx: &mut DdlContext<'_>, oid: Oid) {
     let Some(index) = ctx.snapshot().index(oid) else { return };
     ctx.discard_storage(index.storage);
-    forget_comments(ctx, oid);
+    forget_notes(ctx, oid);
     change_table(ctx, index.table, |desc| desc.indexes.retain(|index| index.oid != oid));
 }
 
@@ -100,7 +106,7 @@ fn constraint(ctx: &mut DdlContext<'_>, table: Oid, oid: Oid) {
     if let Some(own) = own_index {
         index(ctx, own);
     }
-    forget_comments(ctx, oid);
+    forget_notes(ctx, oid);
     change_table(ctx, table, |desc| desc.constraints.retain(|constraint| constraint.oid != oid));
 }
 
@@ -155,6 +161,10 @@ fn column(ctx: &mut DdlContext<'_>, table: Oid, attnum: AttNum) {
         .copied()
         .collect();
     comments.into_iter().for_each(|key| ctx.edit.set_comment(key, None));
+    let list = Securable::Column(table, attnum).key();
+    if ctx.snapshot().objects.acls.contains_key(&list) {
+        ctx.edit.set_acl(list, None);
+    }
     change_table(ctx, table, |desc| {
         desc.columns.retain(|column| column.attnum != attnum);
     });

@@ -3,14 +3,22 @@
 //! A password becomes a SCRAM verifier here and goes into the users family with the transaction; the catalog never sees it.
 
 use super::context::DdlContext;
+use super::membership;
 use super::naming::truncate;
 use crate::bail;
+use crate::catalog::Relation;
 use crate::catalog::descriptor::RoleDesc;
+use crate::catalog::privileges::Securable;
 use crate::common::verifier;
 use crate::error::{Error, Result};
 use crate::sql::ast::{CreateRole, Drop, RoleOption, SetStatement, SetValue};
 use crate::storage::Cf;
 use crate::types::{Oid, timestamp};
+
+/// Catalogs whose objects have lists.
+const CLASS_RELATION: Oid = Oid(1259);
+const CLASS_SCHEMA: Oid = Oid(2615);
+const CLASS_TYPE: Oid = Oid(1247);
 
 /// CREATE ROLE.
 pub(super) fn create_role(create: &CreateRole, ctx: &mut DdlContext<'_>) -> Result<()> {
@@ -28,6 +36,7 @@ pub(super) fn create_role(create: &CreateRole, ctx: &mut DdlContext<'_>) -> Resu
         connection_limit: -1,
         valid_until: None,
         settings: Vec::new(),
+        memberships: Vec::new(),
     };
     check_once(&create.options)?;
     if !ctx.role.superuser && !ctx.role.create_role {
@@ -41,7 +50,20 @@ pub(super) fn create_role(create: &CreateRole, ctx: &mut DdlContext<'_>) -> Resu
         bail!(DUPLICATE_OBJECT, "role \"{name}\" already exists");
     }
     set_password(&name, &create.options, ctx)?;
-    ctx.edit.put_role(role);
+    ctx.edit.put_role(role.clone());
+    membership::add_creator(&role, ctx)?;
+    for option in &create.options {
+        match option {
+            RoleOption::InRole(groups) => {
+                groups.iter().try_for_each(|group| membership::add_by_name(group, &name, false, ctx))?;
+            }
+            RoleOption::Role(members) | RoleOption::Admin(members) => {
+                let admin = matches!(option, RoleOption::Admin(_));
+                members.iter().try_for_each(|member| membership::add_by_name(&name, member, admin, ctx))?;
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 
@@ -134,9 +156,6 @@ fn apply(role: &mut RoleDesc, options: &[RoleOption], ctx: &DdlContext<'_>) -> R
                 for name in names {
                     ctx.role_named(name)?;
                 }
-                if !names.is_empty() {
-                    return Err(Error::unsupported("role membership"));
-                }
             }
             RoleOption::Password(_) => {}
         }
@@ -175,7 +194,8 @@ pub(super) fn alter_role(alter: &CreateRole, ctx: &mut DdlContext<'_>) -> Result
                 error.detail("Only roles with the SUPERUSER attribute may alter roles with the SUPERUSER attribute.")
             );
         }
-        if !ctx.role.create_role && !own {
+        let administers = ctx.role.create_role && ctx.snapshot().admin_through(ctx.role.oid, role.oid).is_some();
+        if !administers && !own {
             let error = crate::error!(INSUFFICIENT_PRIVILEGE, "permission denied to alter role");
             return Err(error.detail(format!(
                 "Only roles with the CREATEROLE attribute and the ADMIN option on role \"{}\" may alter this role.",
@@ -211,7 +231,8 @@ pub(super) fn alter_setting(
     match (role, database) {
         (Some(role), None) => {
             let mut role = (*ctx.role_named(role)?).clone();
-            let may = ctx.role.superuser || ctx.role.create_role || role.oid == ctx.role.oid;
+            let administers = ctx.role.create_role && ctx.snapshot().admin_through(ctx.role.oid, role.oid).is_some();
+            let may = ctx.role.superuser || administers || role.oid == ctx.role.oid;
             if !may || (role.superuser && !ctx.role.superuser) {
                 bail!(INSUFFICIENT_PRIVILEGE, "permission denied to alter role");
             }
@@ -255,7 +276,8 @@ pub(super) fn drop_roles(statement: &Drop, ctx: &mut DdlContext<'_>) -> Result<(
             }
             bail!(UNDEFINED_OBJECT, "role \"{name}\" does not exist")
         };
-        if !ctx.role.superuser && (!ctx.role.create_role || role.superuser) {
+        let administers = ctx.role.create_role && ctx.snapshot().admin_through(ctx.role.oid, role.oid).is_some();
+        if !ctx.role.superuser && (!administers || role.superuser) {
             let error = crate::error!(INSUFFICIENT_PRIVILEGE, "permission denied to drop role");
             return Err(error.detail(
                 "Only roles with the CREATEROLE attribute and the ADMIN option on the target roles may drop roles."
@@ -265,7 +287,7 @@ pub(super) fn drop_roles(statement: &Drop, ctx: &mut DdlContext<'_>) -> Result<(
         if role.oid == ctx.role.oid {
             bail!(OBJECT_IN_USE, "current user cannot be dropped");
         }
-        if role.oid == crate::catalog::store::FIRST_ROLE {
+        if role.oid == crate::catalog::store::FIRST_ROLE || role.oid < Oid::FIRST_USER {
             let error = crate::error!(
                 DEPENDENT_OBJECTS_STILL_EXIST,
                 "cannot drop role {name} because it is required by the database system"
@@ -281,6 +303,7 @@ pub(super) fn drop_roles(statement: &Drop, ctx: &mut DdlContext<'_>) -> Result<(
             return Err(error.detail(owned.join("\n")));
         }
         ctx.txn.put_meta(Cf::Users, name.as_bytes().to_vec(), None);
+        membership::forget(&role, ctx);
         ctx.edit.drop_role(role.oid);
     }
     Ok(())
@@ -302,9 +325,12 @@ fn owned_objects(ctx: &DdlContext<'_>, role: Oid) -> Vec<String> {
     lines.extend(objects.views.values().filter(|d| d.owner == role).map(|d| relation("view", d.oid)));
     lines.extend(objects.sequences.values().filter(|d| d.owner == role).map(|d| relation("sequence", d.oid)));
     lines.extend(objects.types.values().filter(|d| d.owner == role).map(|d| format!("owner of type {}", d.name)));
+    lines.extend(privileges_of(ctx, role));
     for database in snapshot.shared.databases.values().filter(|database| database.oid != snapshot.database) {
         let Some(objects) = ctx.catalog.objects(database.oid) else { continue };
-        let count = objects.tables.values().filter(|d| d.owner == role).count()
+        let count = objects.acls.values().filter(|list| list.mentions(role)).count()
+            + objects.default_acls.iter().filter(|(key, list)| key.0 == role || list.mentions(role)).count()
+            + objects.tables.values().filter(|d| d.owner == role).count()
             + objects.views.values().filter(|d| d.owner == role).count()
             + objects.sequences.values().filter(|d| d.owner == role).count()
             + objects.types.values().filter(|d| d.owner == role).count()
@@ -313,6 +339,49 @@ fn owned_objects(ctx: &DdlContext<'_>, role: Oid) -> Vec<String> {
             0 => {}
             1 => lines.push(format!("1 object in database {}", database.name)),
             many => lines.push(format!("{many} objects in database {}", database.name)),
+        }
+    }
+    lines
+}
+
+/// The lists that a role stands in, as messages about dependencies call them.
+fn privileges_of(ctx: &DdlContext<'_>, role: Oid) -> Vec<String> {
+    let snapshot = ctx.snapshot();
+    let mut lines = Vec::new();
+    let databases = snapshot.shared.databases.values();
+    for database in databases.filter(|item| item.acl.as_ref().is_some_and(|list| list.mentions(role))) {
+        lines.push(format!("privileges for database {}", database.name));
+    }
+    for ((class, oid, column), _) in snapshot.objects.acls.iter().filter(|item| item.1.mentions(role)) {
+        let object = match (*class, *column) {
+            (CLASS_RELATION, 0) => Securable::Relation(*oid),
+            (CLASS_RELATION, attnum) => Securable::Column(*oid, i16::try_from(attnum).unwrap_or(0)),
+            (CLASS_SCHEMA, _) => Securable::Schema(*oid),
+            (CLASS_TYPE, _) => Securable::Type(*oid),
+            _ => Securable::Function(*oid),
+        };
+        let Some((kind, _, name)) = snapshot.securable(object) else { continue };
+        lines.push(match (object, snapshot.relation(*oid)) {
+            (Securable::Column(_, attnum), Some(relation)) => {
+                let column = match &relation {
+                    Relation::Table(table) => table.position_of(attnum).map(|at| table.columns[at].name.clone()),
+                    Relation::View(view) => view.columns.iter().find(|c| c.attnum == attnum).map(|c| c.name.clone()),
+                    _ => None,
+                };
+                let (column, word) = (column.unwrap_or_default(), relation.kind_name());
+                format!("privileges for column {column} of {word} {}", ctx.relation_text(*oid))
+            }
+            (Securable::Relation(_), Some(relation)) => {
+                format!("privileges for {} {}", relation.kind_name(), ctx.relation_text(*oid))
+            }
+            _ => format!("privileges for {} {name}", kind.word()),
+        });
+    }
+    for ((holder, schema, _), list) in &snapshot.objects.default_acls {
+        if *holder == role || list.mentions(role) {
+            let owner = snapshot.shared.roles.get(holder).map_or("", |role| role.name.as_str());
+            let place = snapshot.schema_name(*schema).map(|name| format!(" in schema {name}")).unwrap_or_default();
+            lines.push(format!("privileges for default privileges on new relations belonging to role {owner}{place}"));
         }
     }
     lines

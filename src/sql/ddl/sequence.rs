@@ -2,10 +2,11 @@
 
 use super::context::DdlContext;
 use super::naming::{self, truncate};
-use super::{bind, rename};
+use super::{bind, grant, rename};
 use crate::bail;
 use crate::catalog::Relation;
 use crate::catalog::descriptor::{AttNum, SequenceDesc, TableDesc};
+use crate::catalog::privileges::Securable;
 use crate::error::{Result, SqlState};
 use crate::sql::ast::{AlterSequence, CreateSequence, Name, SequenceOption};
 use crate::types::Oid;
@@ -24,7 +25,9 @@ pub(super) fn create_sequence(create: &CreateSequence, ctx: &mut DdlContext<'_>)
     let mut desc = blank(ctx.catalog.allocate_oid(), schema, name, ctx.role.oid, Oid::INT8);
     desc.temporary = create.temporary;
     apply(&mut desc, &create.options, true, false, ctx)?;
+    let oid = desc.oid;
     ctx.edit.put_sequence(desc);
+    grant::set_default_acl(Securable::Relation(oid), schema, ctx);
     Ok(())
 }
 
@@ -73,6 +76,7 @@ pub(super) fn create_owned(
     desc.internal = identity;
     let oid = desc.oid;
     ctx.edit.put_sequence(desc);
+    grant::set_default_acl(Securable::Relation(oid), table.schema, ctx);
     Ok(oid)
 }
 

@@ -2,7 +2,7 @@
 
 use super::context::DdlContext;
 use super::{
-    alter_table, comment, create_table, database, drop, extension, grant, index, rename, role, schema, sequence,
+    alter_table, comment, create_table, database, drop, extension, grant, index, owner, rename, role, schema, sequence,
     truncate, types, view,
 };
 use crate::error::{Error, Result};
@@ -34,6 +34,9 @@ pub fn is_ddl(statement: &Statement) -> bool {
             | Statement::Truncate(_)
             | Statement::Comment(_)
             | Statement::Grant(_)
+            | Statement::DefaultPrivileges(_)
+            | Statement::Belongings(_)
+            | Statement::ChangeOwner { .. }
     )
 }
 
@@ -69,6 +72,9 @@ pub fn execute(statement: &Statement, ctx: &mut DdlContext<'_>) -> Result<String
         Statement::Truncate(statement) => truncate::truncate(statement, ctx)?,
         Statement::Comment(statement) => comment::comment(statement, ctx)?,
         Statement::Grant(statement) => grant::grant(statement, ctx)?,
+        Statement::DefaultPrivileges(statement) => grant::default_privileges(statement, ctx)?,
+        Statement::Belongings(statement) => owner::belongings(statement, ctx)?,
+        Statement::ChangeOwner { kind, name, owner } => owner::change_owner(*kind, name, owner, ctx)?,
         Statement::Unsupported { feature } => return Err(Error::unsupported(feature)),
         _ => return Err(Error::internal("not a statement of data definition")),
     }
@@ -105,12 +111,16 @@ fn tag(statement: &Statement) -> String {
         Statement::Drop(statement) => return format!("DROP {}", rename::kind_tag(statement.kind)),
         Statement::Truncate(_) => "TRUNCATE TABLE",
         Statement::Comment(_) => "COMMENT",
-        Statement::Grant(statement) => match (statement.kind, statement.revoke) {
+        Statement::Grant(statement) => match (&statement.target, statement.revoke) {
             (None, false) => "GRANT ROLE",
             (None, true) => "REVOKE ROLE",
             (Some(_), false) => "GRANT",
             (Some(_), true) => "REVOKE",
         },
+        Statement::DefaultPrivileges(_) => "ALTER DEFAULT PRIVILEGES",
+        Statement::Belongings(statement) if statement.new_owner.is_some() => "REASSIGN OWNED",
+        Statement::Belongings(_) => "DROP OWNED",
+        Statement::ChangeOwner { kind, .. } => return format!("ALTER {}", rename::kind_tag(*kind)),
         _ => "",
     }
     .to_owned()

@@ -4,7 +4,9 @@ use super::context::DdlContext;
 use super::{rewrite, sequence};
 use crate::bail;
 use crate::catalog::Relation;
+use crate::catalog::acl;
 use crate::catalog::descriptor::ConstraintKind;
+use crate::catalog::privileges::Securable;
 use crate::error::{Result, SqlState};
 use crate::sql::ast::{Name, Truncate};
 use crate::types::Oid;
@@ -52,10 +54,9 @@ pub(super) fn truncate(statement: &Truncate, ctx: &mut DdlContext<'_>) -> Result
 }
 
 fn table(name: &Name, ctx: &DdlContext<'_>) -> Result<Oid> {
-    let relation = ctx.relation(name)?;
-    match &relation {
+    match &ctx.relation(name)? {
         Relation::Table(table) => {
-            ctx.check_relation_owner(&relation)?;
+            ctx.check_right(Securable::Relation(table.oid), acl::TRUNCATE)?;
             Ok(table.oid)
         }
         Relation::System(desc) => {

@@ -6,8 +6,10 @@ use super::bind::{self, Place};
 use super::columns::check_type;
 use super::context::DdlContext;
 use super::naming::truncate;
+use super::{grant, owner};
 use crate::bail;
 use crate::catalog::descriptor::{EnumLabel, TypeDesc, TypeKind};
+use crate::catalog::privileges::Securable;
 use crate::catalog::snapshot::TypeRef;
 use crate::error::{Result, SqlState};
 use crate::sql::ast::{AlterType, CreateDomain, CreateType, CreateTypeKind, Expr as AstExpr, Name};
@@ -55,6 +57,7 @@ pub(super) fn create_type(create: &CreateType, ctx: &mut DdlContext<'_>) -> Resu
     };
     let array_oid = ctx.catalog.allocate_oid();
     ctx.edit.put_type(TypeDesc { oid, array_oid, schema, name, owner: ctx.role.oid, kind });
+    grant::set_default_acl(Securable::Type(oid), schema, ctx);
     Ok(())
 }
 
@@ -135,10 +138,10 @@ pub(super) fn alter_type(alter: &AlterType, ctx: &mut DdlContext<'_>) -> Result<
             Ok(())
         }
         AlterType::OwnerTo { name, owner } => {
-            let owner = ctx.role_named(owner)?.oid;
-            let mut desc = (*user_type(name, ctx)?).clone();
-            desc.owner = owner;
-            ctx.edit.put_type(desc);
+            let desc = user_type(name, ctx)?;
+            let owner = ctx.role_named(owner)?;
+            owner::check_new_owner(ctx, &owner, Some(desc.schema))?;
+            owner::set_type_owner(desc.oid, owner.oid, ctx);
             Ok(())
         }
         AlterType::SetSchema { name, schema } => {
@@ -245,6 +248,7 @@ pub(super) fn create_domain(create: &CreateDomain, ctx: &mut DdlContext<'_>) -> 
     let kind = TypeKind::Domain { base, not_null: create.not_null, default, checks };
     let (oid, array_oid) = (ctx.catalog.allocate_oid(), ctx.catalog.allocate_oid());
     ctx.edit.put_type(TypeDesc { oid, array_oid, schema, name, owner: ctx.role.oid, kind });
+    grant::set_default_acl(Securable::Type(oid), schema, ctx);
     Ok(())
 }
 

@@ -1,14 +1,15 @@
 //! CREATE VIEW.
 
-use super::bind;
 use super::columns::{check_name, check_type, default_collation};
 use super::context::DdlContext;
 use super::create_table::{attnum_after, check_type_name};
 use super::naming::truncate;
 use super::view_text;
+use super::{bind, grant};
 use crate::bail;
 use crate::catalog::Relation;
 use crate::catalog::descriptor::{ColumnDesc, ViewDesc};
+use crate::catalog::privileges::Securable;
 use crate::error::{Error, Result};
 use crate::sql::ast::CreateView;
 use crate::sql::deparse::deparse_query;
@@ -55,7 +56,11 @@ pub(super) fn create_view(create: &CreateView, ctx: &mut DdlContext<'_>) -> Resu
             (ctx.catalog.allocate_oid(), ctx.catalog.allocate_oid(), ctx.role.oid)
         }
     };
+    let is_new = old.is_none();
     ctx.edit.put_view(ViewDesc { oid, row_type, schema, name, owner, columns, query, depends_on, temporary });
+    if is_new {
+        grant::set_default_acl(Securable::Relation(oid), schema, ctx);
+    }
     Ok(())
 }
 
@@ -84,6 +89,7 @@ fn columns(fields: &[(String, SqlType)], create: &CreateView, ctx: &DdlContext<'
             not_null: false,
             default: None,
             generated: None,
+            generated_virtual: false,
             identity: None,
             missing: None,
             collation: default_collation(ctx, ty),

@@ -194,6 +194,23 @@ pub enum ObjectClass {
     Expression,
 }
 
+/// What a question about rights is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Privileged {
+    Relation(Oid),
+    /// A column by attribute number.
+    Column(Oid, i16),
+    /// Any column of a relation.
+    AnyColumn(Oid),
+    Schema(Oid),
+    /// A database; 0 is the session's.
+    Database(Oid),
+    Function(Oid),
+    Type(Oid),
+    Role(Oid),
+}
+
 /// Something that does not agree in a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckFinding {
@@ -361,12 +378,13 @@ pub trait SessionFacade: Send + Sync {
     fn database_size(&self) -> i64 {
         0
     }
-    /// Whether the current user (or `role`) is a superuser or otherwise holds `privilege` on the object.
+    /// Whether the current user (or `role`, 0 for PUBLIC) holds a right on an object, or with `option` may grant it;
+    /// `None` when there is no such object.
     ///
     /// # Errors
     /// PostgreSQL's error when there is no such object or role.
-    fn has_privilege(&self, role: Option<Oid>, class: ObjectClass, object: Oid, privilege: &str) -> Result<bool> {
-        Ok(true)
+    fn has_privilege(&self, role: Option<Oid>, object: Privileged, right: &str, option: bool) -> Result<Option<bool>> {
+        Ok(Some(true))
     }
     /// Answers of the catalog that need more than names: see [`CatalogQuestion`]. `None` is SQL NULL.
     ///
@@ -398,6 +416,10 @@ pub enum CatalogQuestion<'a> {
     IsVisible { class: ObjectClass, object: Oid },
     /// `pg_get_userbyid`: name.
     RoleName(Oid),
+    /// The number of a column: smallint, NULL when there is none.
+    ColumnNumber { relation: Oid, name: &'a str },
+    /// `acldefault`: aclitem[].
+    AclDefault { kind: char, owner: Oid },
     /// `pg_get_indexdef(index, column, pretty)`: text.
     IndexDef { index: Oid, column: i32, pretty: bool },
     /// `pg_get_constraintdef`: text.

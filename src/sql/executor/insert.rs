@@ -56,7 +56,7 @@ impl InsertRows {
                     None => {
                         self.table.insert(&*ctx.shared.txn, &write, &row)?;
                         pending.inserted(&self.spec.table, &row);
-                        self.give(&row, false, &mut out, ctx)?;
+                        self.give(&row, None, &mut out, ctx)?;
                     }
                     Some(conflict) => self.upsert(row, &conflict, &mut out, &mut pending, ctx)?,
                 }
@@ -83,7 +83,7 @@ impl InsertRows {
                 InsertOutcome::Inserted(id) => {
                     self.touched.insert(id);
                     pending.inserted(&self.spec.table, &row);
-                    return self.give(&row, false, out, ctx);
+                    return self.give(&row, None, out, ctx);
                 }
                 InsertOutcome::Conflict(conflict) => match &on_conflict.update {
                     None => return self.check_visible(&conflict, ctx),
@@ -97,17 +97,17 @@ impl InsertRows {
         }
     }
 
-    /// Adds a row to RETURNING, with `xmax` and `tableoid` behind it.
-    fn give(&self, row: &[Datum], updated: bool, out: &mut Returned, ctx: &ExecContext) -> Result<()> {
+    /// Adds a row to RETURNING, with `xmax` and `tableoid` behind it; `old` is what was there before.
+    fn give(&self, row: &[Datum], old: Option<&[Datum]>, out: &mut Returned, ctx: &ExecContext) -> Result<()> {
         if self.spec.returning.is_empty() {
-            return out.add(row, ctx);
+            return out.add(row, old, Some(row), ctx);
         }
         // PostgreSQL shows the transaction that locked the row before it changed it.
-        let xmax = if updated { ctx.shared.txn.id() as u32 } else { 0 };
+        let xmax = if old.is_some() { ctx.shared.txn.id() as u32 } else { 0 };
         let mut all = Vec::with_capacity(row.len() + 2);
         all.extend_from_slice(row);
         all.extend([Datum::Oid(Oid(xmax)), Datum::Oid(self.spec.table.oid)]);
-        out.add(&all, ctx)
+        out.add(&all, old, Some(row), ctx)
     }
 
     /// Above READ COMMITTED a conflicting row whose newest version the snapshot does not see is a serialization failure.
@@ -168,7 +168,7 @@ impl InsertRows {
         self.table.update(txn, &write, conflict.row, &old, &new)?;
         self.touched.insert(conflict.row);
         pending.updated(&self.spec.table, &old, &new, ctx);
-        self.give(&new, true, out, ctx)?;
+        self.give(&new, Some(&old), out, ctx)?;
         Ok(true)
     }
 }

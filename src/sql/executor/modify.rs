@@ -152,6 +152,7 @@ impl ChangeRows {
             None => {
                 self.table.delete(txn, &write, id, &old)?;
                 pending.deleted(&self.spec.table, &old, ctx);
+                out.add(&row, Some(&old), None, ctx)?;
             }
             Some(assignments) => {
                 let mut new = old.clone();
@@ -161,10 +162,11 @@ impl ChangeRows {
                 finish_row(&self.spec.table, &self.spec.generated, &self.spec.checks, &mut new, ctx)?;
                 self.table.update(txn, &write, id, &old, &new)?;
                 pending.updated(&self.spec.table, &old, &new, ctx);
-                row.splice(..width, new);
+                row.splice(..width, new.iter().cloned());
+                out.add(&row, Some(&old), Some(&new), ctx)?;
             }
         }
-        out.add(&row, ctx)
+        Ok(())
     }
 
     /// The row as the input has it with the newest version, if it still qualifies.
@@ -242,17 +244,37 @@ pub(super) struct Returned {
     types: Vec<Oid>,
     rows: Vec<Vec<Datum>>,
     count: usize,
+    /// The table's width when OLD or NEW are named.
+    versions: Option<usize>,
 }
 
 impl Returned {
     pub(super) fn new(spec: &Modify) -> Self {
         let types = spec.fields.iter().map(|field| field.ty.oid).collect();
-        Self { exprs: spec.returning.clone(), types, rows: Vec::new(), count: 0 }
+        let versions = spec.versions.then_some(spec.table.columns.len());
+        Self { exprs: spec.returning.clone(), types, rows: Vec::new(), count: 0, versions }
     }
 
-    pub(super) fn add(&mut self, row: &[Datum], ctx: &ExecContext) -> Result<()> {
+    /// A row was written: `row` is what RETURNING sees, `old` and `new` its versions, as far as there are.
+    pub(super) fn add(
+        &mut self,
+        row: &[Datum],
+        old: Option<&[Datum]>,
+        new: Option<&[Datum]>,
+        ctx: &ExecContext,
+    ) -> Result<()> {
         self.count += 1;
-        if !self.exprs.is_empty() {
+        if let Some(width) = self.versions {
+            let mut all = row.to_vec();
+            for version in [old, new] {
+                match version {
+                    Some(values) => all.extend_from_slice(values),
+                    None => all.resize(all.len() + width, Datum::Null),
+                }
+            }
+            let values = self.exprs.iter().map(|expr| eval_row(expr, Row::Values(&all), &ctx.eval));
+            self.rows.push(values.collect::<Result<Vec<_>>>()?);
+        } else if !self.exprs.is_empty() {
             let values = self.exprs.iter().map(|expr| eval_row(expr, Row::Values(row), &ctx.eval));
             self.rows.push(values.collect::<Result<Vec<_>>>()?);
         }

@@ -243,10 +243,11 @@ impl Parser<'_> {
         self.expect_punct("(")?;
         let expr = self.expr()?;
         self.expect_punct(")")?;
-        if self.eat_word("virtual") || !self.eat_word("stored") {
-            return Err(Error::unsupported("virtual generated columns"));
+        let stored = self.eat_word("stored");
+        if !stored {
+            self.eat_word("virtual");
         }
-        Ok(ColumnConstraintKind::Generated(expr))
+        Ok(ColumnConstraintKind::Generated { expr, stored })
     }
 
     fn nulls_not_distinct(&mut self) -> Result<bool> {
@@ -442,7 +443,7 @@ impl Parser<'_> {
             return Ok(AlterAction::ValidateConstraint { name: self.identifier()? });
         }
         if self.eat_words(&["owner", "to"]) {
-            return Ok(AlterAction::OwnerTo(self.identifier()?));
+            return Ok(AlterAction::OwnerTo(self.role_spec()?));
         }
         if self.eat_words(&["set", "schema"]) {
             return Ok(AlterAction::SetSchema(self.identifier()?));

@@ -9,6 +9,7 @@ mod cursor;
 mod ddl;
 mod dml;
 mod expr;
+mod grant;
 mod keywords;
 mod lexer;
 mod objects;
@@ -132,9 +133,11 @@ impl Parser<'_> {
                 }
                 Ok(Statement::Cluster { table })
             }
-            "do" | "call" | "refresh" | "reassign" | "security" | "import" | "load" => {
-                self.unsupported(&text.to_uppercase())
+            "reassign" => {
+                self.advance();
+                self.belongings(true)
             }
+            "do" | "call" | "refresh" | "security" | "import" | "load" => self.unsupported(&text.to_uppercase()),
             _ => Err(self.unexpected()),
         }
     }

@@ -5,8 +5,7 @@ use super::lexer::TokenKind;
 use crate::error::Result;
 use crate::sql::ast::{
     AlterSequence, AlterType, Comment, CreateDomain, CreateExtension, CreateRole, CreateSchema, CreateSequence,
-    CreateType, CreateTypeKind, CreateView, Drop, Grant, Name, ObjectKind, RoleOption, SequenceOption, Statement,
-    Truncate,
+    CreateType, CreateTypeKind, CreateView, Drop, Name, ObjectKind, RoleOption, SequenceOption, Statement, Truncate,
 };
 
 impl Parser<'_> {
@@ -110,7 +109,7 @@ impl Parser<'_> {
         self.advance();
         let if_not_exists = self.if_not_exists();
         let name = if self.is_word("authorization") { None } else { Some(self.identifier()?) };
-        let owner = if self.eat_word("authorization") { Some(self.identifier()?) } else { None };
+        let owner = if self.eat_word("authorization") { Some(self.role_spec()?) } else { None };
         let Some(name) = name.or_else(|| owner.clone()) else { return Err(self.unexpected()) };
         if !self.at_statement_end() {
             return self.unsupported("CREATE SCHEMA with schema elements");
@@ -281,10 +280,10 @@ impl Parser<'_> {
                 if self.eat_any(&["role", "group"]).is_none() {
                     return Err(self.unexpected());
                 }
-                Ok(RoleOption::InRole(self.comma_list(Self::identifier)?))
+                Ok(RoleOption::InRole(self.comma_list(Self::role_spec)?))
             }
-            "role" | "user" => Ok(RoleOption::Role(self.comma_list(Self::identifier)?)),
-            "admin" => Ok(RoleOption::Admin(self.comma_list(Self::identifier)?)),
+            "role" | "user" => Ok(RoleOption::Role(self.comma_list(Self::role_spec)?)),
+            "admin" => Ok(RoleOption::Admin(self.comma_list(Self::role_spec)?)),
             _ => {
                 self.reset(mark);
                 let word = self.label()?;
@@ -332,6 +331,10 @@ impl Parser<'_> {
                 let to = self.identifier()?;
                 return self.rename_to(ObjectKind::Database, Name::simple(name, 0), to);
             }
+            if self.eat_words(&["owner", "to"]) {
+                let owner = self.role_spec()?;
+                return Ok(Statement::ChangeOwner { kind: ObjectKind::Database, name: Name::simple(name, 0), owner });
+            }
             return self.unsupported("this form of ALTER DATABASE");
         }
         if self.eat_word("schema") {
@@ -340,7 +343,13 @@ impl Parser<'_> {
                 let to = self.identifier()?;
                 return self.rename_to(ObjectKind::Schema, name, to);
             }
-            return self.unsupported("ALTER SCHEMA OWNER TO");
+            if self.eat_words(&["owner", "to"]) {
+                return Ok(Statement::ChangeOwner { kind: ObjectKind::Schema, name, owner: self.role_spec()? });
+            }
+            return Err(self.unexpected());
+        }
+        if self.eat_words(&["default", "privileges"]) {
+            return self.alter_default_privileges();
         }
         match self.ahead(0).clone() {
             TokenKind::Word { text, .. } => self.unsupported(&format!("ALTER {}", text.to_uppercase())),
@@ -379,7 +388,7 @@ impl Parser<'_> {
             return Ok(Statement::AlterType(AlterType::RenameValue { name, from, to: self.string()? }));
         }
         if self.eat_words(&["owner", "to"]) {
-            return Ok(Statement::AlterType(AlterType::OwnerTo { name, owner: self.identifier()? }));
+            return Ok(Statement::AlterType(AlterType::OwnerTo { name, owner: self.role_spec()? }));
         }
         if self.eat_words(&["set", "schema"]) {
             return Ok(Statement::AlterType(AlterType::SetSchema { name, schema: self.identifier()? }));
@@ -432,6 +441,9 @@ impl Parser<'_> {
 
     pub(super) fn drop_statement(&mut self) -> Result<Statement> {
         self.expect_word("drop")?;
+        if self.is_word("owned") {
+            return self.belongings(false);
+        }
         let Some(kind) = self.object_kind() else {
             return match self.ahead(0).clone() {
                 TokenKind::Word { text, .. } => self.unsupported(&format!("DROP {}", text.to_uppercase())),
@@ -483,44 +495,5 @@ impl Parser<'_> {
         self.expect_word("is")?;
         let text = if self.eat_word("null") { None } else { Some(self.string()?) };
         Ok(Statement::Comment(Comment { kind, name, on, text }))
-    }
-
-    pub(super) fn grant(&mut self, revoke: bool) -> Result<Statement> {
-        self.advance();
-        let mut grant = Grant { revoke, privileges: Vec::new(), kind: None, names: Vec::new(), roles: Vec::new() };
-        if revoke {
-            self.eat_words(&["grant", "option", "for"]);
-        }
-        grant.privileges = self.comma_list(|p| {
-            let mut privilege = p.label()?;
-            if p.is_punct("(") {
-                p.column_list()?;
-            }
-            if privilege == "all" && p.eat_word("privileges") {
-                privilege = "all".into();
-            }
-            Ok(privilege)
-        })?;
-        if self.eat_word("on") {
-            if self.eat_word("all") {
-                return self.unsupported("GRANT ON ALL ... IN SCHEMA");
-            }
-            grant.kind = Some(self.object_kind().unwrap_or(ObjectKind::Table));
-            if grant.kind == Some(ObjectKind::Function) {
-                return self.unsupported("GRANT ON FUNCTION");
-            }
-            grant.names = self.comma_list(Self::name)?;
-        }
-        self.expect_word(if revoke { "from" } else { "to" })?;
-        grant.roles = self.comma_list(|p| {
-            p.eat_word("group");
-            p.label()
-        })?;
-        self.eat_words(&["with", "grant", "option"]);
-        if self.eat_words(&["with", "admin", "option"]) || self.eat_words(&["granted", "by"]) {
-            return self.unsupported("GRANT options");
-        }
-        self.cascade();
-        Ok(Statement::Grant(grant))
     }
 }

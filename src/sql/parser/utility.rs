@@ -106,7 +106,7 @@ impl Parser<'_> {
     pub(super) fn set_statement(&mut self) -> Result<Statement> {
         if self.eat_word("reset") {
             let name = self.setting_name()?;
-            return Ok(Statement::Set(SetStatement { name, value: SetValue::Default, local: false }));
+            return Ok(Statement::Set(SetStatement { name, value: SetValue::Default, local: false, reset: true }));
         }
         self.expect_word("set")?;
         if self.eat_words(&["session", "characteristics", "as", "transaction"]) {
@@ -132,32 +132,37 @@ impl Parser<'_> {
         }
         if self.eat_words(&["time", "zone"]) {
             let value = self.time_zone_value()?;
-            return Ok(Statement::Set(SetStatement { name: "timezone".into(), value, local }));
+            return Ok(Statement::Set(SetStatement { name: "timezone".into(), value, local, reset: false }));
         }
         if self.eat_word("names") {
             let value =
                 if self.at_statement_end() { SetValue::Default } else { SetValue::Values(vec![self.option_value()?]) };
-            return Ok(Statement::Set(SetStatement { name: "client_encoding".into(), value, local }));
+            return Ok(Statement::Set(SetStatement { name: "client_encoding".into(), value, local, reset: false }));
         }
         if self.eat_word("schema") {
             let value = SetValue::Values(vec![self.string()?]);
-            return Ok(Statement::Set(SetStatement { name: "search_path".into(), value, local }));
+            return Ok(Statement::Set(SetStatement { name: "search_path".into(), value, local, reset: false }));
         }
         if self.eat_words(&["session", "authorization"]) || self.eat_word("authorization") {
             let value = self.set_value()?;
-            return Ok(Statement::Set(SetStatement { name: "session_authorization".into(), value, local }));
+            return Ok(Statement::Set(SetStatement {
+                name: "session_authorization".into(),
+                value,
+                local,
+                reset: false,
+            }));
         }
         if self.is_word("role") && !self.word_at(1, "to") && !matches!(self.ahead(1), TokenKind::Op(_)) {
             self.advance();
             let value = self.set_value()?;
-            return Ok(Statement::Set(SetStatement { name: "role".into(), value, local }));
+            return Ok(Statement::Set(SetStatement { name: "role".into(), value, local, reset: false }));
         }
         let name = self.setting_name()?;
         if !self.eat_op("=") {
             self.expect_word("to")?;
         }
         let value = self.set_value()?;
-        Ok(Statement::Set(SetStatement { name, value, local }))
+        Ok(Statement::Set(SetStatement { name, value, local, reset: false }))
     }
 
     /// SET CONSTRAINTS as the setting `constraints`.
@@ -170,7 +175,12 @@ impl Parser<'_> {
         }
         let Some(mode) = self.eat_any(&["deferred", "immediate"]) else { return Err(self.unexpected()) };
         values.insert(0, mode.into());
-        Ok(Statement::Set(SetStatement { name: "constraints".into(), value: SetValue::Values(values), local: true }))
+        Ok(Statement::Set(SetStatement {
+            name: "constraints".into(),
+            value: SetValue::Values(values),
+            local: true,
+            reset: false,
+        }))
     }
 
     fn setting_name(&mut self) -> Result<String> {

@@ -13,16 +13,17 @@ mod relations;
 mod rules;
 
 use crate::catalog::system::makers::Maker;
+use crate::catalog::system::privileges;
 
 /// Relations that can have rows; all others are empty.
 const MAKERS: &[(&str, Maker)] = &[
-    ("administrable_role_authorizations", others::empty),
-    ("applicable_roles", others::empty),
+    ("administrable_role_authorizations", privileges::applicable_roles),
+    ("applicable_roles", privileges::applicable_roles),
     ("attributes", others::attributes),
     ("character_sets", others::character_sets),
     ("check_constraints", rules::check_constraints),
     ("collations", others::collations),
-    ("column_privileges", others::column_privileges),
+    ("column_privileges", privileges::column_privileges),
     ("column_udt_usage", others::column_udt_usage),
     ("columns", relations::columns),
     ("constraint_column_usage", rules::constraint_column_usage),
@@ -30,18 +31,22 @@ const MAKERS: &[(&str, Maker)] = &[
     ("domain_constraints", rules::domain_constraints),
     ("domains", others::domains),
     ("element_types", others::element_types),
-    ("enabled_roles", others::enabled_roles),
+    ("enabled_roles", privileges::enabled_roles),
     ("information_schema_catalog_name", others::catalog_name),
     ("key_column_usage", rules::key_column_usage),
     ("parameters", others::parameters),
     ("referential_constraints", rules::referential_constraints),
-    ("role_column_grants", others::column_privileges),
-    ("role_table_grants", others::table_privileges),
+    ("role_column_grants", privileges::column_privileges),
+    ("role_table_grants", privileges::table_privileges),
     ("routines", others::routines),
     ("schemata", relations::schemata),
     ("sequences", relations::sequences),
+    ("role_routine_grants", privileges::routine_privileges),
+    ("role_usage_grants", privileges::usage_privileges),
+    ("routine_privileges", privileges::routine_privileges),
+    ("usage_privileges", privileges::usage_privileges),
     ("table_constraints", rules::table_constraints),
-    ("table_privileges", others::table_privileges),
+    ("table_privileges", privileges::table_privileges),
     ("tables", relations::tables),
     ("user_defined_types", others::user_defined_types),
     ("view_table_usage", relations::view_table_usage),

@@ -1,21 +1,15 @@
-//! Types, privileges, routines, roles and character sets of `information_schema`.
+//! Types, routines and character sets of `information_schema`.
 
 use crate::catalog::builtin::{PG_COLLATION, ProcRow, builtin, raw_rows};
 use crate::catalog::descriptor::{RelationDesc, TypeKind};
 use crate::catalog::snapshot::Snapshot;
 use crate::catalog::system::makers::SystemContext;
-use crate::catalog::system::objects::{
-    Columned, builtin_schema, columned, database_name, role_name, schema_name, type_collation,
-};
+use crate::catalog::system::objects::{Columned, builtin_schema, columned, database_name, schema_name, type_collation};
 use crate::catalog::system::rowset::{RowSet, int, text, text_or_null, yes_no};
 use crate::catalog::system::standard::facts;
 use crate::types::{Datum, Oid, SqlType};
 
 type Rows = Vec<Vec<Datum>>;
-
-pub fn empty(desc: &RelationDesc, _: &SystemContext<'_>) -> Rows {
-    RowSet::new(desc, &[]).finish()
-}
 
 pub fn catalog_name(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
     let mut set = RowSet::new(desc, &["catalog_name"]);
@@ -47,86 +41,8 @@ pub fn collations(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
     set.finish()
 }
 
-/// Roles whose rights the asker has; all, since the asker is taken to administer the server.
-pub fn enabled_roles(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
-    let mut set = RowSet::new(desc, &["role_name"]);
-    let shared = &ctx.snapshot().shared;
-    let asker = ctx.live.current_user().and_then(|oid| shared.roles.get(&oid));
-    for role in shared.roles.values() {
-        if asker.is_none_or(|asker| asker.superuser || asker.oid == role.oid) {
-            set.push([text(&role.name)]);
-        }
-    }
-    set.finish()
-}
-
 fn user_tables(snapshot: &Snapshot) -> impl Iterator<Item = Columned<'_>> {
     columned(snapshot).into_iter().filter(|item| matches!(item.kind, 'r' | 'v') && item.oid >= Oid::FIRST_USER)
-}
-
-/// Owners hold every privilege on their tables.
-pub fn table_privileges(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
-    let columns = [
-        "grantor",
-        "grantee",
-        "table_catalog",
-        "table_schema",
-        "table_name",
-        "privilege_type",
-        "is_grantable",
-        "with_hierarchy",
-    ];
-    let snapshot = ctx.snapshot();
-    let mut set = RowSet::new(desc, &columns);
-    for item in user_tables(snapshot) {
-        let owner = role_name(snapshot, item.owner);
-        for privilege in ["INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] {
-            set.push([
-                text(&owner),
-                text(&owner),
-                text(database_name(snapshot)),
-                text(schema_name(snapshot, item.schema)),
-                text(item.name),
-                text(privilege),
-                yes_no(true),
-                yes_no(privilege == "SELECT"),
-            ]);
-        }
-    }
-    set.finish()
-}
-
-pub fn column_privileges(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
-    let columns = [
-        "grantor",
-        "grantee",
-        "table_catalog",
-        "table_schema",
-        "table_name",
-        "column_name",
-        "privilege_type",
-        "is_grantable",
-    ];
-    let snapshot = ctx.snapshot();
-    let mut set = RowSet::new(desc, &columns);
-    for item in user_tables(snapshot) {
-        let owner = role_name(snapshot, item.owner);
-        for column in item.columns.iter() {
-            for privilege in ["INSERT", "SELECT", "UPDATE", "REFERENCES"] {
-                set.push([
-                    text(&owner),
-                    text(&owner),
-                    text(database_name(snapshot)),
-                    text(schema_name(snapshot, item.schema)),
-                    text(item.name),
-                    text(&column.name),
-                    text(privilege),
-                    yes_no(true),
-                ]);
-            }
-        }
-    }
-    set.finish()
 }
 
 pub fn column_udt_usage(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {

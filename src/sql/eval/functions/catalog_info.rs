@@ -369,7 +369,6 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("pg_get_statisticsobjdef_expressions", null),
     ("pg_get_replica_identity_index", null),
     ("pg_get_acl", null),
-    ("acldefault_sql", null),
     ("pg_partition_root", null),
     ("pg_relation_is_publishable", yes),
     ("pg_column_is_updatable", yes),
@@ -395,7 +394,6 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
 pub const SET_FUNCTIONS: &[(&str, SetFn)] = &[
     ("pg_options_to_table", options),
     ("pg_available_extensions", extensions),
-    ("aclexplode", no_rows),
     ("pg_partition_tree", no_rows),
     ("pg_partition_ancestors", no_rows),
     ("pg_tablespace_databases", no_rows),

@@ -7,6 +7,7 @@
 use crate::sql::eval::aggregate::AggregateMaker;
 use crate::sql::eval::registry::{ScalarFn, SetFn};
 
+pub mod acl;
 mod are;
 mod args;
 pub mod array;
@@ -53,6 +54,7 @@ pub mod vector_casts;
 
 /// All scalar functions.
 pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
+    acl::FUNCTIONS,
     array::FUNCTIONS,
     array_build::FUNCTIONS,
     bit::FUNCTIONS,
@@ -103,6 +105,7 @@ pub const SCALARS: &[&[(&str, ScalarFn)]] = &[
 
 /// All set-returning functions.
 pub const SETS: &[&[(&str, SetFn)]] = &[
+    acl::SET_FUNCTIONS,
     array::SET_FUNCTIONS,
     json::SET_FUNCTIONS,
     json_record::SET_FUNCTIONS,

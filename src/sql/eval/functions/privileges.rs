@@ -6,13 +6,14 @@
 use super::args::{oid, text};
 use crate::bail;
 use crate::error::Result;
-use crate::sql::eval::context::{CatalogQuestion, ObjectClass};
+use crate::sql::eval::context::{CatalogQuestion, Privileged};
 use crate::sql::eval::{FnContext, ScalarFn};
 use crate::types::{Datum, Oid, regtype};
 
 /// What a family of functions asks about.
 struct Family {
-    class: ObjectClass,
+    /// The question about an object.
+    about: fn(Oid) -> Privileged,
     /// The `reg*` type that reads the object's name, if names are read that way.
     names: Option<Oid>,
     privileges: &'static [&'static str],
@@ -20,31 +21,32 @@ struct Family {
 }
 
 const TABLE: Family = Family {
-    class: ObjectClass::Relation,
+    about: Privileged::Relation,
     names: Some(Oid::REGCLASS),
     privileges: &["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"],
     grantable: true,
 };
 const SEQUENCE: Family = Family { privileges: &["USAGE", "SELECT", "UPDATE"], ..TABLE };
-const COLUMN: Family = Family { privileges: &["SELECT", "INSERT", "UPDATE", "REFERENCES"], ..TABLE };
+const COLUMN: Family =
+    Family { about: Privileged::AnyColumn, privileges: &["SELECT", "INSERT", "UPDATE", "REFERENCES"], ..TABLE };
 const DATABASE: Family = Family {
-    class: ObjectClass::Database,
+    about: Privileged::Database,
     names: None,
     privileges: &["CREATE", "CONNECT", "TEMPORARY", "TEMP"],
     grantable: true,
 };
 const SCHEMA: Family = Family {
-    class: ObjectClass::Schema,
+    about: Privileged::Schema,
     names: Some(Oid::REGNAMESPACE),
     privileges: &["CREATE", "USAGE"],
     grantable: true,
 };
 const FUNCTION: Family =
-    Family { class: ObjectClass::Function, names: Some(Oid::REGPROCEDURE), privileges: &["EXECUTE"], grantable: true };
+    Family { about: Privileged::Function, names: Some(Oid::REGPROCEDURE), privileges: &["EXECUTE"], grantable: true };
 const TYPE: Family =
-    Family { class: ObjectClass::Type, names: Some(Oid::REGTYPE), privileges: &["USAGE"], grantable: true };
+    Family { about: Privileged::Type, names: Some(Oid::REGTYPE), privileges: &["USAGE"], grantable: true };
 const ROLE: Family = Family {
-    class: ObjectClass::Role,
+    about: Privileged::Role,
     names: Some(Oid::REGROLE),
     privileges: &["USAGE", "MEMBER", "SET"],
     grantable: true,
@@ -82,8 +84,19 @@ fn object(ctx: &FnContext<'_>, value: &Datum, family: &Family) -> Result<Oid> {
 }
 
 fn has(ctx: &FnContext<'_>, role_arg: Option<&Datum>, target: &Datum, wanted: &str, family: &Family) -> Result<Datum> {
-    let role = role_arg.map(|value| role(ctx, value)).transpose()?;
     let target = object(ctx, target, family)?;
+    held(ctx, role_arg, (family.about)(target), wanted, family)
+}
+
+fn held(
+    ctx: &FnContext<'_>,
+    role_arg: Option<&Datum>,
+    target: Privileged,
+    wanted: &str,
+    family: &Family,
+) -> Result<Datum> {
+    let role = role_arg.map(|value| role(ctx, value)).transpose()?;
+    let mut answer = Datum::Bool(false);
     for item in wanted.split(',') {
         let upper = item.trim().to_ascii_uppercase();
         let bare = upper.strip_suffix(" WITH GRANT OPTION").or_else(|| upper.strip_suffix(" WITH ADMIN OPTION"));
@@ -91,11 +104,13 @@ fn has(ctx: &FnContext<'_>, role_arg: Option<&Datum>, target: &Datum, wanted: &s
         if !family.privileges.contains(&privilege) {
             bail!(INVALID_PARAMETER_VALUE, "unrecognized privilege type: \"{}\"", item.trim());
         }
-        if ctx.session().has_privilege(role, family.class, target, privilege)? {
-            return Ok(Datum::Bool(true));
+        match ctx.session().has_privilege(role, target, privilege, bare.is_some())? {
+            Some(true) => answer = Datum::Bool(true),
+            Some(false) => {}
+            None => return Ok(Datum::Null),
         }
     }
-    Ok(Datum::Bool(false))
+    Ok(answer)
 }
 
 fn object_privilege(ctx: &FnContext<'_>, args: &[Datum], family: &Family) -> Result<Datum> {
@@ -106,12 +121,33 @@ fn object_privilege(ctx: &FnContext<'_>, args: &[Datum], family: &Family) -> Res
     }
 }
 
-/// A privilege on a column is one on its table here.
+/// A column is named or numbered.
 fn column_privilege(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
-    match args {
-        [table, _, wanted] => has(ctx, None, table, text(wanted), &COLUMN),
-        [role, table, _, wanted] => has(ctx, Some(role), table, text(wanted), &COLUMN),
+    let (role, table, column, wanted) = match args {
+        [table, column, wanted] => (None, table, column, wanted),
+        [role, table, column, wanted] => (Some(role), table, column, wanted),
         _ => panic!("column privilege functions have three or four arguments"),
+    };
+    let relation = object(ctx, table, &TABLE)?;
+    let attnum = match column {
+        Datum::Int2(number) => *number,
+        name => match ctx.session().catalog_answer(&CatalogQuestion::ColumnNumber { relation, name: text(name) })? {
+            Some(Datum::Int2(number)) => number,
+            _ => bail!(
+                UNDEFINED_COLUMN,
+                "column \"{}\" of relation \"{}\" does not exist",
+                text(name),
+                relation_name(ctx, table)
+            ),
+        },
+    };
+    held(ctx, role, Privileged::Column(relation, attnum), text(wanted), &COLUMN)
+}
+
+fn relation_name(ctx: &FnContext<'_>, table: &Datum) -> String {
+    match table {
+        Datum::Text(name) => name.to_string(),
+        other => crate::types::io::to_text(other, Oid::REGCLASS, &ctx.io()).unwrap_or_default(),
     }
 }
 
