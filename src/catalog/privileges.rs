@@ -232,9 +232,12 @@ impl Snapshot {
         if let Securable::Database(oid) = object {
             return self.shared.databases.get(&oid)?.acl.clone();
         }
-        if let Some(found) = self.objects.acls.get(&object.key()) {
-            return Some(found.clone());
-        }
+        self.objects.acls.get(&object.key()).cloned().or_else(|| self.initial_acl(object))
+    }
+
+    /// The list that a built-in object starts with where that is not its kind's default.
+    #[must_use]
+    pub fn initial_acl(&self, object: Securable) -> Option<Acl> {
         let open = |owner: Oid, rights: Rights, kind: AclKind| {
             let mut list = kind.default_acl(owner);
             list.0.push(acl::AclItem { grantee: Oid::NONE, grantor: owner, rights, options: 0 });

@@ -63,6 +63,7 @@ const PG_MAKERS: &[(&str, Maker)] = &[
     ("pg_group", privileges::pg_group),
     ("pg_index", indexes::pg_index),
     ("pg_indexes", overviews::pg_indexes),
+    ("pg_init_privs", privileges::pg_init_privs),
     ("pg_language", builtin_rows::pg_language),
     ("pg_locks", activity::pg_locks),
     ("pg_namespace", classes::pg_namespace),

@@ -5,11 +5,11 @@ use crate::catalog::acl::{self, Acl, AclKind, Rights};
 use crate::catalog::builtin::builtin;
 use crate::catalog::descriptor::RelationDesc;
 use crate::catalog::privileges::Securable;
-use crate::catalog::snapshot::Snapshot;
+use crate::catalog::snapshot::{INFORMATION_SCHEMA, PG_CATALOG, PUBLIC, Snapshot};
 use crate::catalog::store::FIRST_ROLE;
 use crate::catalog::system::makers::SystemContext;
 use crate::catalog::system::objects::{builtin_schema, columned, database_name, role_name, schema_name};
-use crate::catalog::system::rowset::{RowSet, array, flag, letter, oid, text, yes_no};
+use crate::catalog::system::rowset::{RowSet, array, flag, int, letter, oid, text, yes_no};
 use crate::types::{Datum, Oid};
 
 type Rows = Vec<Vec<Datum>>;
@@ -56,6 +56,21 @@ fn fill_columns(desc: &RelationDesc, snapshot: &Snapshot, rows: &mut [Vec<Datum>
             row[acl_at] = acl_datum(snapshot, list);
         }
     }
+}
+
+/// Lists that built-in objects started with: pg_dump leaves out what has not changed since.
+pub fn pg_init_privs(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
+    let mut set = RowSet::new(desc, &["objoid", "classoid", "objsubid", "privtype", "initprivs"]);
+    let snapshot = ctx.snapshot();
+    let relations = crate::catalog::system::relations().map(|relation| Securable::Relation(relation.oid));
+    let schemas = [PG_CATALOG, PUBLIC, INFORMATION_SCHEMA].map(Securable::Schema);
+    for object in relations.chain(schemas) {
+        if let Some(list) = snapshot.initial_acl(object) {
+            let (class, found, sub) = object.key();
+            set.push([oid(found), oid(class), int(sub), letter('i'), acl_datum(snapshot, &list)]);
+        }
+    }
+    set.finish()
 }
 
 /// Lists that new objects start with, by ALTER DEFAULT PRIVILEGES.
