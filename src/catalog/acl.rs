@@ -193,40 +193,40 @@ impl Acl {
         })
     }
 
-    /// GRANT.
+    /// GRANT. `roles` are those whose rights the grantor has.
     ///
     /// # Errors
     /// `0LP01` for grant options to PUBLIC or back to the one they come from.
-    pub fn grant(&mut self, grantee: Oid, grantor: Oid, rights: Rights, with_option: bool, owner: Oid) -> Result<()> {
+    pub fn grant(
+        &mut self,
+        grantee: Oid,
+        (grantor, roles): (Oid, &[Oid]),
+        rights: Rights,
+        with_option: bool,
+        owner: Oid,
+    ) -> Result<()> {
         if with_option && grantee == Oid::NONE {
             bail!(INVALID_GRANT_OPERATION, "grant options can only be granted to roles");
         }
-        // A chain of grants must start at the owner, never at itself.
-        if with_option && grantor != owner && grantee != grantor && self.comes_from(grantor, grantee, rights, owner) {
-            bail!(INVALID_GRANT_OPERATION, "grant options cannot be granted back to your own grantor");
+        if with_option && !roles.contains(&owner) {
+            self.check_chain(grantee, roles, rights, owner)?;
         }
         self.add(grantee, grantor, rights, if with_option { rights } else { 0 });
         Ok(())
     }
 
-    /// Whether a role would have no grant option for some of the rights without what `source` granted.
-    fn comes_from(&self, role: Oid, source: Oid, rights: Rights, owner: Oid) -> bool {
+    /// A chain of grants starts at the owner: the grantor must have its options without what the grantee gave on.
+    fn check_chain(&self, grantee: Oid, roles: &[Oid], rights: Rights, owner: Oid) -> Result<()> {
         let mut without = self.clone();
-        without.0.retain(|item| item.grantee != source);
-        let mut reached = vec![owner];
-        let mut grown = true;
-        while grown {
-            let more: Vec<Oid> = without
-                .0
-                .iter()
-                .filter(|item| item.options & rights == rights && reached.contains(&item.grantor))
-                .map(|item| item.grantee)
-                .filter(|grantee| !reached.contains(grantee))
-                .collect();
-            grown = !more.is_empty();
-            reached.extend(more);
+        while let Some(item) = without.0.iter().find(|item| item.grantee == grantee && item.options != 0).copied() {
+            without.revoke((grantee, item.grantor), item.rights | item.options, false, true, owner)?;
         }
-        !reached.contains(&role)
+        let held =
+            without.0.iter().filter(|item| roles.contains(&item.grantee)).fold(0, |all, item| all | item.options);
+        if rights & !held != 0 {
+            bail!(INVALID_GRANT_OPERATION, "grant options cannot be granted back to your own grantor");
+        }
+        Ok(())
     }
 
     /// REVOKE; `options_only` is GRANT OPTION FOR.
@@ -396,6 +396,7 @@ mod tests {
     const OWNER: Oid = Oid(10);
     const A: Oid = Oid(20);
     const B: Oid = Oid(30);
+    const BY_OWNER: (Oid, &[Oid]) = (OWNER, &[OWNER]);
 
     fn name(oid: Oid) -> String {
         match oid {
@@ -414,8 +415,8 @@ mod tests {
         assert_eq!(text(&AclKind::Relation.default_acl(OWNER)), "postgres=arwdDxtm/postgres");
         assert_eq!(text(&AclKind::Database.default_acl(OWNER)), "=Tc/postgres,postgres=CTc/postgres");
         let mut acl = Acl::default();
-        acl.grant(A, OWNER, SELECT | INSERT, true, OWNER).expect("grants");
-        acl.grant(A, OWNER, UPDATE, false, OWNER).expect("grants");
+        acl.grant(A, BY_OWNER, SELECT | INSERT, true, OWNER).expect("grants");
+        acl.grant(A, BY_OWNER, UPDATE, false, OWNER).expect("grants");
         assert_eq!(text(&acl), "\"a-b\"=a*r*w/postgres");
         let named = |name: &str| [("postgres", OWNER), ("a-b", A), ("b", B)].iter().find(|i| i.0 == name).map(|i| i.1);
         assert_eq!(AclItem::parse("\"a-b\"=a*r*w/postgres", &named).expect("reads"), acl.0[0]);
@@ -426,13 +427,13 @@ mod tests {
     #[test]
     fn chains_of_grants_end_with_their_beginning() {
         let mut acl = AclKind::Relation.default_acl(OWNER);
-        acl.grant(A, OWNER, SELECT, true, OWNER).expect("grants");
-        acl.grant(B, A, SELECT, true, OWNER).expect("grants");
-        assert!(acl.grant(A, B, SELECT, true, OWNER).is_err(), "not back to one's own grantor");
+        acl.grant(A, BY_OWNER, SELECT, true, OWNER).expect("grants");
+        acl.grant(B, (A, &[A]), SELECT, true, OWNER).expect("grants");
+        assert!(acl.grant(A, (B, &[B]), SELECT, true, OWNER).is_err(), "not back to one's own grantor");
         assert!(acl.revoke((A, OWNER), SELECT, false, false, OWNER).is_err());
         let mut acl = AclKind::Relation.default_acl(OWNER);
-        acl.grant(A, OWNER, SELECT, true, OWNER).expect("grants");
-        acl.grant(B, A, SELECT, false, OWNER).expect("grants");
+        acl.grant(A, BY_OWNER, SELECT, true, OWNER).expect("grants");
+        acl.grant(B, (A, &[A]), SELECT, false, OWNER).expect("grants");
         acl.revoke((A, OWNER), SELECT, true, true, OWNER).expect("revokes");
         assert_eq!(acl.held(&[B]).0, 0);
         assert_eq!(acl.held(&[A]), (SELECT, 0));

@@ -7,7 +7,7 @@ use super::context::DdlContext;
 use super::{bind, membership};
 use crate::bail;
 use crate::catalog::acl::{self, Acl, AclKind, Rights};
-use crate::catalog::descriptor::AttNum;
+use crate::catalog::descriptor::{AttNum, ColumnDesc};
 use crate::catalog::privileges::Securable;
 use crate::catalog::snapshot::TypeRef;
 use crate::catalog::{Relation, builtin};
@@ -54,13 +54,13 @@ impl Change {
         })
     }
 
-    fn apply(&self, list: &Acl, grantor: Oid, rights: Rights, owner: Oid) -> Result<Acl> {
+    fn apply(&self, list: &Acl, (grantor, roles): (Oid, &[Oid]), rights: Rights, owner: Oid) -> Result<Acl> {
         let mut list = list.clone();
         for grantee in &self.grantees {
             if self.revoke {
                 list.revoke((*grantee, grantor), rights, self.option, self.cascade, owner)?;
             } else {
-                list.grant(*grantee, grantor, rights, self.option, owner)?;
+                list.grant(*grantee, (grantor, roles), rights, self.option, owner)?;
             }
         }
         Ok(list)
@@ -226,7 +226,9 @@ fn change_object(
             ctx.warning(SqlState::INVALID_GRANT_OPERATION, message);
             rights &= actual.all();
         }
-        change_list(object, rights, asked.is_none(), change, &format!("\"{name}\""), ctx)?;
+        if rights != 0 {
+            change_list(object, rights, asked.is_none(), change, &format!("\"{name}\""), ctx)?;
+        }
         if change.revoke {
             revoke_columns(object, rights, change, ctx)?;
         }
@@ -234,8 +236,9 @@ fn change_object(
     for privilege in columns {
         let Securable::Relation(relation) = object else { continue };
         let asked = rights_of(std::slice::from_ref(privilege), AclKind::Column)?;
-        for column in &privilege.columns {
-            let attnum = column_number(relation, column, ctx)?;
+        let numbers: Vec<AttNum> =
+            privilege.columns.iter().map(|column| column_number(relation, column, ctx)).collect::<Result<_>>()?;
+        for (column, attnum) in privilege.columns.iter().zip(numbers) {
             let shown = format!("column \"{column}\" of relation \"{name}\"");
             let rights = asked.unwrap_or(AclKind::Column.all());
             change_list(Securable::Column(relation, attnum), rights, asked.is_none(), change, &shown, ctx)?;
@@ -260,14 +263,18 @@ fn revoke_columns(object: Securable, rights: Rights, change: &Change, ctx: &mut 
     Ok(())
 }
 
+fn columns_of(relation: &Relation) -> Option<&[ColumnDesc]> {
+    match relation {
+        Relation::Table(d) => Some(&d.columns),
+        Relation::View(d) => Some(&d.columns),
+        Relation::System(d) => Some(&d.columns),
+        _ => None,
+    }
+}
+
 fn column_number(relation: Oid, column: &str, ctx: &DdlContext<'_>) -> Result<AttNum> {
     let relation = ctx.snapshot().relation(relation).expect("the statement resolved it");
-    let columns = match &relation {
-        Relation::Table(d) => &d.columns,
-        Relation::View(d) => &d.columns,
-        Relation::System(d) => &d.columns,
-        _ => bail!(INVALID_GRANT_OPERATION, "column privileges are only valid for relations"),
-    };
+    let columns = columns_of(&relation).unwrap_or_default();
     match columns.iter().find(|found| found.name == column) {
         Some(found) => Ok(found.attnum),
         None => bail!(UNDEFINED_COLUMN, "column \"{column}\" of relation \"{}\" does not exist", relation.name()),
@@ -294,7 +301,7 @@ fn change_list(
         let on_columns =
             matches!(object, Securable::Relation(oid) if ctx.snapshot().held_on_any_column(ctx.role.oid, oid).0 != 0);
         if held == 0 && !on_columns {
-            return Err(ctx.snapshot().denied(object));
+            return Err(denied(object, ctx));
         }
     }
     let may = rights & options;
@@ -308,9 +315,26 @@ fn change_list(
     } else if may != rights && !all {
         ctx.warning(state, format!("not all privileges {verb} for {shown}"));
     }
-    let changed = change.apply(&list, grantor, may, owner)?;
+    let roles = ctx.snapshot().inherited_roles(grantor);
+    let changed = change.apply(&list, (grantor, &roles), may, owner)?;
     store(object, changed, ctx);
     Ok(())
+}
+
+/// A refusal; GRANT calls every relation but a sequence a table.
+fn denied(object: Securable, ctx: &DdlContext<'_>) -> Error {
+    let Some((kind, _, name)) = ctx.snapshot().securable(object) else { return ctx.snapshot().denied(object) };
+    if let Securable::Column(oid, attnum) = object
+        && let Some(relation) = ctx.snapshot().relation(oid)
+    {
+        let columns = columns_of(&relation).unwrap_or_default();
+        let column = columns.iter().find(|column| column.attnum == attnum).map_or("", |column| column.name.as_str());
+        return crate::error!(
+            INSUFFICIENT_PRIVILEGE,
+            "permission denied for column \"{column}\" of relation \"{name}\""
+        );
+    }
+    crate::error!(INSUFFICIENT_PRIVILEGE, "permission denied for {} {name}", kind.word())
 }
 
 /// Who grants, and what they may grant.
@@ -323,14 +347,17 @@ fn grantor(
     ctx: &DdlContext<'_>,
 ) -> (Oid, Rights) {
     let snapshot = ctx.snapshot();
-    if snapshot.owns(&ctx.role, owner) {
+    if ctx.role.superuser || ctx.role.oid == owner {
         return (owner, kind.all());
     }
     let mut best: (Oid, Rights) = (ctx.role.oid, 0);
     for role in snapshot.inherited_roles(ctx.role.oid) {
-        let mut options = list.held(&[role]).1;
+        let mut options = if role == owner { kind.all() } else { list.held(&[role]).1 };
         if let Securable::Column(relation, _) = object {
             options |= snapshot.effective_acl(Securable::Relation(relation)).held(&[role]).1 & kind.all();
+        }
+        if options & rights == rights {
+            return (role, options & rights);
         }
         if (options & rights).count_ones() > best.1.count_ones() {
             best = (role, options & rights);
@@ -393,7 +420,7 @@ pub(super) fn default_privileges(statement: &DefaultPrivileges, ctx: &mut DdlCon
             // A schema's list adds to the one for all schemas, which starts with what everybody has.
             let start = if schema.is_some() { Acl::default() } else { acl_kind.default_acl(role) };
             let list = ctx.snapshot().objects.default_acls.get(&key).cloned().unwrap_or_else(|| start.clone());
-            let changed = change.apply(&list, role, rights, role)?;
+            let changed = change.apply(&list, (role, &[role]), rights, role)?;
             let kept = Some(changed).filter(|changed| *changed != start);
             ctx.edit.set_default_acl(key, kept);
         }

@@ -115,6 +115,9 @@ pub(super) fn change_owner(kind: ObjectKind, name: &Name, owner: &str, ctx: &mut
                 bail!(INVALID_SCHEMA_NAME, "schema \"{}\" does not exist", name.last())
             };
             let (_, old, text) = ctx.snapshot().securable(Securable::Schema(oid)).expect("was found by name");
+            if old == owner.oid {
+                return Ok(());
+            }
             ctx.check_owner(old, "schema", &text)?;
             check_new_owner(ctx, &owner, None)?;
             set_schema_owner(oid, owner.oid, ctx);
@@ -124,6 +127,9 @@ pub(super) fn change_owner(kind: ObjectKind, name: &Name, owner: &str, ctx: &mut
             let Some(found) = ctx.snapshot().database_named(name.last()).cloned() else {
                 bail!(INVALID_CATALOG_NAME, "database \"{}\" does not exist", name.last())
             };
+            if found.owner == owner.oid {
+                return Ok(());
+            }
             ctx.check_owner(found.owner, "database", &found.name)?;
             check_new_owner(ctx, &owner, None)?;
             set_database_owner(found.oid, owner.oid, ctx);
