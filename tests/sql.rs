@@ -134,6 +134,7 @@ impl Local {
             database: database.to_owned(),
             settings: Vec::new(),
             client_address: None,
+            server_address: None,
             pid: PIDS.fetch_add(1, Ordering::Relaxed),
             tls: None,
             waker: Waker::none(),

@@ -81,6 +81,7 @@ fn table(types: &[Oid]) -> TableDesc {
         not_null: false,
         default: None,
         generated: None,
+        generated_virtual: false,
         identity: None,
         missing: None,
         collation: Oid::NONE,

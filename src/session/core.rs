@@ -27,6 +27,9 @@ use super::settings::Settings;
 /// OID under which the catalog itself is locked: one transaction at a time defines data.
 pub(super) const CATALOG_LOCK: Oid = Oid(1259);
 
+/// Names, and the catalog version, search path and user that they were made for.
+type MadeNames = (u64, Arc<[String]>, Arc<str>, Arc<Names>);
+
 /// What changes while a session lives.
 #[derive(Default)]
 pub(super) struct State {
@@ -34,8 +37,8 @@ pub(super) struct State {
     pub edit: Option<Edit>,
     /// The catalog as the statement that holds the copy has made it so far: what functions see that it evaluates.
     pub editing: Option<Snapshot>,
-    /// The catalog version, search path and user that the names were made for.
-    pub names: Option<(u64, Arc<[String]>, Arc<str>, Arc<Names>)>,
+    /// The names in use.
+    pub names: Option<MadeNames>,
     /// Constraint checks that the transaction owes.
     pub deferred: Arc<DeferredChecks>,
     pub sequences: HashMap<Oid, i64>,

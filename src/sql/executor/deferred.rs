@@ -249,9 +249,12 @@ pub(super) fn decode(types: &[Oid], mut bytes: &[u8]) -> Result<Vec<Datum>> {
     Ok(key)
 }
 
+/// Table, index and encoded key.
+type SharedKey = (Oid, Oid, Box<[u8]>);
+
 /// Keys of deferrable unique constraints that rows of the running statement share with others.
 #[derive(Default)]
-pub struct SharedKeys(Mutex<Vec<(Oid, Oid, Box<[u8]>)>>);
+pub struct SharedKeys(Mutex<Vec<SharedKey>>);
 
 impl Duplicates for SharedKeys {
     fn note(&self, table: &TableDesc, index: &IndexDesc, key: &[Datum]) {

@@ -374,13 +374,11 @@ fn find_parent(parent: &Arc<TableDesc>, reference: &Reference, key: &[Datum], ct
     Ok(stays)
 }
 
+/// Rows with their ids.
+type FoundRows = Vec<(RowId, Vec<Datum>)>;
+
 /// The rows that refer to a key, and whether the snapshot hides others.
-fn children(
-    child: &Table,
-    reference: &Reference,
-    key: &[Datum],
-    ctx: &ExecContext,
-) -> Result<(Vec<(RowId, Vec<Datum>)>, bool)> {
+fn children(child: &Table, reference: &Reference, key: &[Datum], ctx: &ExecContext) -> Result<(FoundRows, bool)> {
     let table = &reference.table;
     let types = table_types(table);
     let positions: Vec<usize> = (0..table.columns.len()).collect();

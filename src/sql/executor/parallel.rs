@@ -365,7 +365,7 @@ mod tests {
     #[should_panic(expected = "a worker of a parallel scan panicked")]
     fn a_panic_of_a_helper_is_not_lost() {
         let panicking = work(3, |piece| if piece == 1 { panic!("broken") } else { Ok(numbered(piece)) });
-        handed(&panicking, 0, &CancelFlag::new());
+        let _never = handed(&panicking, 0, &CancelFlag::new());
     }
 
     #[test]

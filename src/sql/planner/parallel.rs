@@ -48,12 +48,13 @@ struct Pass<'a> {
 impl Pass<'_> {
     fn node(&self, node: &mut Node, demand: Demand) {
         let whole = Demand { limited: false, whole: true };
-        match &mut node.op {
-            Op::TableScan { filter, .. } => {
-                if !demand.limited && (demand.whole || filter.is_some()) && self.fits(node) {
-                    self.gather(node);
-                }
+        if let Op::TableScan { filter, .. } = &node.op {
+            if !demand.limited && (demand.whole || filter.is_some()) && self.fits(node) {
+                self.gather(node);
             }
+            return;
+        }
+        match &mut node.op {
             Op::Sort { input, keys, top } => {
                 let partial = top.as_ref().is_some_and(is_fixed) && keys.iter().all(|key| is_pure(&key.expr));
                 if partial && self.fits(input) {

@@ -57,7 +57,7 @@ fn context(memory: usize, spill: SpillSpace) -> ExecContext {
     let tables = Arc::new(Tables::new(1));
     let mut shared = Shared::new(txn, tables, names, Arc::new(Nothing), Arc::new(Nothing));
     (shared.work_mem, shared.hash_mem, shared.spill) = (memory, memory, spill);
-    ExecContext { shared: Arc::new(shared), eval: EvalContext::detached() }
+    ExecContext { shared: Arc::new(shared), eval: EvalContext::detached(), part: None }
 }
 
 fn fields(types: &[Oid]) -> Vec<Field> {
