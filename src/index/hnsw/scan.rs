@@ -37,8 +37,8 @@ pub(super) struct GraphSearch {
     probe: Probe,
     stage: Stage,
     scratch: Scratch,
-    /// Found, ascending by the index's own distance, in the metric's unit.
-    pending: VecDeque<(f64, Slot)>,
+    /// Found, ascending by what the walk's codes say; what was refined and not judged is back in front.
+    pending: VecDeque<Candidate>,
     /// Judged, ascending.
     ready: VecDeque<Hit>,
     counters: SearchCounters,
@@ -173,31 +173,23 @@ impl GraphSearch {
         Ok(())
     }
 
-    /// Takes the pool's live entries over, by the finest distances that the index has.
+    /// Takes the pool over.
     fn collect(&mut self, body: &Body) {
-        let graph: &Graph = &body.graph;
-        let mut pool = std::mem::take(&mut self.scratch.pool);
-        pool.iter().for_each(|found| graph.prefetch_name(slot_of(*found)));
-        pool.retain(|found| graph.state(slot_of(*found)) == State::Live);
-        if let Some(fine) = &body.fine {
-            with_store!(&**fine, codes => self.refine(codes, &mut pool));
-        }
-        let in_units = |found: &Candidate| with_store!(body.finest(), codes => codes.in_units(distance_of(*found)));
-        self.pending.extend(pool.iter().map(|found| (in_units(found), slot_of(*found))));
-        pool.clear();
-        self.scratch.pool = pool;
+        let likely = self.scratch.pool.iter().take(2 * self.probe.limit);
+        likely.for_each(|found| body.graph.prefetch_name(slot_of(*found)));
+        self.pending.extend(self.scratch.pool.drain(..));
     }
 
     /// Orders candidates by finer codes.
-    fn refine<C: Codes>(&mut self, codes: &C, pool: &mut [Candidate]) {
+    fn refine<C: Codes>(&mut self, codes: &C, found: &mut [Candidate]) {
         let mut query = C::Query::default();
+        found.iter().for_each(|found| codes.prefetch(slot_of(*found)));
         codes.prepare(self.probe.vector.view(), &mut query);
-        pool.iter().for_each(|found| codes.prefetch(slot_of(*found)));
-        for found in pool.iter_mut() {
+        for found in found.iter_mut() {
             *found = candidate(codes.distance(&query, slot_of(*found)), slot_of(*found));
         }
-        pool.sort_unstable();
-        self.counters.reranked += pool.len() as u64;
+        found.sort_unstable();
+        self.counters.reranked += found.len() as u64;
     }
 
     /// Finds more; false when there is no more. The codes stay what they are meanwhile.
@@ -220,25 +212,36 @@ impl GraphSearch {
         Ok(true)
     }
 
+    /// The next candidates to judge, with their distance in the metric's unit: more than wanted, so that an entry which
+    /// the codes put too far is still in time: the coarser, the more, and of these the finer codes choose.
+    fn chunk(&mut self) -> (Arc<Graph>, Vec<(f64, Slot)>) {
+        let index = Arc::clone(&self.index);
+        let body = index.body.read();
+        let limit = self.probe.limit.max(1);
+        let fine = limit + limit / 4 + 6;
+        let coarse = match body.bits {
+            1 => 4 * limit + 20,
+            2 => 2 * limit + 20,
+            4 => limit + limit / 2 + 10,
+            _ => fine,
+        };
+        // A short rest is not worth another turn.
+        let all_below = |chunk: usize, of: usize| if of < chunk + chunk / 2 { of } else { chunk };
+        let mut found: Vec<Candidate> = self.pending.drain(..all_below(coarse, self.pending.len())).collect();
+        found.retain(|found| body.graph.state(slot_of(*found)) == State::Live);
+        if let Some(codes) = &body.fine {
+            with_store!(&**codes, codes => self.refine(codes, &mut found));
+            let rest = found.split_off(all_below(fine, found.len()));
+            rest.into_iter().rev().for_each(|rest| self.pending.push_front(rest));
+        }
+        let in_units = |found: &Candidate| with_store!(body.finest(), codes => codes.in_units(distance_of(*found)));
+        (Arc::clone(&body.graph), found.iter().map(|found| (in_units(found), slot_of(*found))).collect())
+    }
+
     /// Judges the next chunk of what was found.
     fn judge(&mut self, sight: &Sight<'_>) -> Result<()> {
-        let (graph, bits) = {
-            let body = self.index.body.read();
-            (Arc::clone(&body.graph), if body.fine.is_some() { 8 } else { body.bits })
-        };
-        let limit = self.probe.limit.max(1);
-        // More than wanted, so that an entry which the codes put too far is still in time: the coarser, the more.
-        let chunk = match bits {
-            1 => 4 * limit + 20,
-            2 => 2 * limit + 12,
-            4 => limit + limit / 2 + 8,
-            _ => limit + limit / 4 + 6,
-        };
-        let count = if self.pending.len() < 2 * chunk { self.pending.len() } else { chunk };
-        for (own, slot) in self.pending.drain(..count) {
-            if graph.state(slot) != State::Live {
-                continue;
-            }
+        let (graph, found) = self.chunk();
+        for (own, slot) in found {
             let (rid, tag) = graph.name(slot);
             let distance = match sight.judge {
                 None => Some(own),
