@@ -15,7 +15,6 @@ use super::image::save;
 use super::names::Names;
 use super::scan::GraphSearch;
 use super::walk::Scratch;
-use crate::common::CancelFlag;
 use crate::error::Result;
 use crate::index::Rid;
 
@@ -122,8 +121,7 @@ impl VectorIndex for Hnsw {
         if !self.enter_first(&body, slot) {
             let mut scratch = self.scratch();
             let ef = self.options.ef_construction as usize;
-            let cancel = CancelFlag::new();
-            with_linker!(&*body, linker => linker.link(slot, ef, &mut scratch, &cancel)).expect("nobody cancels");
+            with_linker!(&*body, linker => linker.link_vector(slot, vector, ef, &mut scratch));
             self.recycle(scratch);
         }
         let outgrown = body.bits == 32 && self.len() >= super::load::CODED_ENTRIES_MIN;

@@ -5,6 +5,7 @@
 //! by the walk's small codes; selections compare few rows often and need them exact, so they go by the fine codes.
 
 use super::codes::{Codes, Slot};
+use super::contract::VectorRef;
 use super::graph::{Graph, State};
 use super::select::select;
 use super::walk::{Candidate, Eyes, Reach, Scratch, candidate, descend, expand, slot_of};
@@ -39,14 +40,26 @@ impl<'a, C: Codes> Linker<'a, C> {
         }
     }
 
+    /// Links a placed and written node whose vector is at hand: when only coarse codes are kept, the vector itself finds
+    /// its neighbourhood better than its code would. The graph has an entry point.
+    pub(super) fn link_vector(&mut self, slot: Slot, vector: VectorRef<'_>, ef: usize, scratch: &mut Scratch) {
+        self.near.prepare(vector, &mut self.query);
+        self.link_found(slot, ef, scratch, &CancelFlag::new()).expect("nobody cancels");
+    }
+
     /// Links a placed and written node. The graph has an entry point.
     ///
     /// # Errors
     /// A cancellation; the node is then linked in part.
     pub(super) fn link(&mut self, slot: Slot, ef: usize, scratch: &mut Scratch, cancel: &CancelFlag) -> Result<()> {
+        self.look_for(slot);
+        self.link_found(slot, ef, scratch, cancel)
+    }
+
+    /// Links a node that walks look for already.
+    fn link_found(&mut self, slot: Slot, ef: usize, scratch: &mut Scratch, cancel: &CancelFlag) -> Result<()> {
         let (entry, top) = self.graph.entry().expect("the graph has an entry point");
         let own = self.graph.level(slot);
-        self.look_for(slot);
         let mut start = descend(self.eyes(), (entry, top), own.min(top));
         for level in (0..=own.min(top)).rev() {
             self.neighbourhood(slot, start, level, ef, scratch, cancel)?;
