@@ -9,7 +9,7 @@ use crate::catalog::privileges::Claim;
 use crate::catalog::{Names, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::pgwire::copy_format::{CopyFormat, CopyOptions, CopyReader, CopyWriter, Field, ForceColumns, OnError};
-use crate::pgwire::{Frontend, Sink, backend};
+use crate::pgwire::{Format, Frontend, Sink, backend};
 use crate::sql::ast::{self, Copy, CopySource, CopyTarget, CreateTableAs, Query, Statement};
 use crate::sql::binder::{self, Place};
 use crate::sql::ddl;
@@ -90,11 +90,7 @@ impl Session {
         let ctx = pipeline::context(&self.core, &names);
         let mut loader = Loader::new(&ctx, &names, table, positions, copy.filter.as_ref())?;
         let shown: Vec<String> = loader.positions.iter().map(|at| loader.table.columns[*at].name.clone()).collect();
-        let format = if options.format == CopyFormat::Binary {
-            crate::pgwire::Format::Binary
-        } else {
-            crate::pgwire::Format::Text
-        };
+        let format = if options.format == CopyFormat::Binary { Format::Binary } else { Format::Text };
         backend::copy_in_response(sink.buffer(), format, shown.len());
         let mut reader = CopyReader::new(options.clone(), &loader.table.name.clone(), shown);
         let mut failure: Option<Error> = None;

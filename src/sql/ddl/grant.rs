@@ -298,9 +298,7 @@ fn change_list(
     let (grantor, options) = grantor(object, &list, rights, owner, kind, ctx);
     if options == 0 {
         let (held, _) = ctx.snapshot().held(ctx.role.oid, object);
-        let on_columns =
-            matches!(object, Securable::Relation(oid) if ctx.snapshot().held_on_any_column(ctx.role.oid, oid).0 != 0);
-        if held == 0 && !on_columns {
+        if held == 0 {
             return Err(denied(object, ctx));
         }
     }

@@ -78,6 +78,9 @@ fn add(role: &RoleDesc, member: &RoleDesc, grantor: Oid, options: Options, ctx: 
     if role.oid == member.oid || ctx.snapshot().member_roles(role.oid).contains(&member.oid) {
         bail!(INVALID_GRANT_OPERATION, "role \"{}\" is a member of role \"{}\"", role.name, member.name);
     }
+    if options.admin == Some(true) && grantor != FIRST_ROLE && !administers_without(grantor, role, member, ctx) {
+        bail!(INVALID_GRANT_OPERATION, "ADMIN option cannot be granted back to your own grantor");
+    }
     let mut changed = current(member, ctx);
     let found = changed.memberships.iter_mut().find(|item| item.role == role.oid && item.grantor == grantor);
     if let Some(item) = found {
@@ -106,6 +109,22 @@ fn add(role: &RoleDesc, member: &RoleDesc, grantor: Oid, options: Options, ctx: 
     }
     ctx.edit.put_role(changed);
     Ok(())
+}
+
+/// Whether a role would have ADMIN OPTION on another without a third that may have given it.
+fn administers_without(grantor: Oid, role: &RoleDesc, without: &RoleDesc, ctx: &DdlContext<'_>) -> bool {
+    let mut reached = vec![FIRST_ROLE];
+    let mut at = 0;
+    while at < reached.len() {
+        for member in ctx.snapshot().shared.roles.values().filter(|member| member.oid != without.oid) {
+            let by = |item: &Membership| item.role == role.oid && item.admin && item.grantor == reached[at];
+            if member.memberships.iter().any(by) && !reached.contains(&member.oid) {
+                reached.push(member.oid);
+            }
+        }
+        at += 1;
+    }
+    reached.contains(&grantor)
 }
 
 /// CREATE ROLE ... IN ROLE, ROLE, ADMIN.
