@@ -129,11 +129,12 @@ impl Snapshot {
         let mut at = 0;
         while at < found.len() {
             let member = self.shared.roles.get(&found[at]);
-            for membership in member.iter().flat_map(|role| &role.memberships).filter(|item| follows(item)) {
-                if !found.contains(&membership.role) {
-                    found.push(membership.role);
-                }
-            }
+            let all = member.iter().flat_map(|role| &role.memberships).filter(|item| follows(item));
+            let mut next: Vec<Oid> = all.map(|item| item.role).filter(|role| !found.contains(role)).collect();
+            // The order decides who grants where several roles may; PostgreSQL's is that of its index.
+            next.sort_unstable();
+            next.dedup();
+            found.append(&mut next);
             at += 1;
         }
         let owner = self.shared.databases.get(&self.database).map(|database| database.owner);

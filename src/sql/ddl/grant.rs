@@ -247,18 +247,18 @@ fn change_object(
     Ok(())
 }
 
-/// What is taken from a table is taken from its columns.
+/// What is taken from a table is taken from its columns, each of which is asked for the right to do so.
 fn revoke_columns(object: Securable, rights: Rights, change: &Change, ctx: &mut DdlContext<'_>) -> Result<()> {
-    let (Securable::Relation(relation), rights) = (object, rights & AclKind::Column.all()) else { return Ok(()) };
-    if rights == 0 {
-        return Ok(());
-    }
-    let key = object.key();
-    let with_lists: Vec<i32> =
-        ctx.snapshot().objects.acls.range((key.0, key.1, 1)..=(key.0, key.1, i32::MAX)).map(|item| item.0.2).collect();
-    for attnum in with_lists {
-        let column = Securable::Column(relation, AttNum::try_from(attnum).expect("attribute numbers are small"));
-        change_list(column, rights, true, change, "", ctx)?;
+    let (Securable::Relation(oid), rights) = (object, rights & AclKind::Column.all()) else { return Ok(()) };
+    let relation = ctx.snapshot().relation(oid).expect("the statement resolved it");
+    let columns = columns_of(&relation).unwrap_or_default();
+    for attnum in columns.iter().map(|column| column.attnum).filter(|_| rights != 0) {
+        let column = Securable::Column(oid, attnum);
+        if ctx.snapshot().objects.acls.contains_key(&column.key()) {
+            change_list(column, rights, true, change, "", ctx)?;
+        } else if ctx.snapshot().held(ctx.role.oid, column) == (0, 0) {
+            return Err(denied(column, ctx));
+        }
     }
     Ok(())
 }
