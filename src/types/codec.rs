@@ -599,6 +599,22 @@ fn read_numeric(reader: &mut Reader<'_>) -> Result<Numeric> {
     })
 }
 
+/// The base type that follows the flag of a domain.
+fn read_base(oid: Oid, reader: &mut Reader<'_>) -> Result<Oid> {
+    let base = reader.oid()?;
+    let plain = layout_of(oid) != Layout::Tagged || layout_of(base) == Layout::Tagged;
+    if plain { Err(corrupt()) } else { Ok(base) }
+}
+
+/// The number of items that a shape has; no array has as many as an impossible one.
+fn shape_items(dims: &[ArrayDim]) -> usize {
+    if dims.is_empty() {
+        return 0;
+    }
+    let lengths = dims.iter().map(|dim| usize::try_from(dim.length).ok().filter(|length| *length > 0));
+    lengths.fold(Some(1_usize), |count, length| count?.checked_mul(length?)).unwrap_or(usize::MAX)
+}
+
 fn read_array(reader: &mut Reader<'_>, depth: u32) -> Result<Datum> {
     let element = reader.oid()?;
     let dim_count = reader.count(2)?;
@@ -609,7 +625,10 @@ fn read_array(reader: &mut Reader<'_>, depth: u32) -> Result<Datum> {
     let count = usize::try_from(reader.varint()?).map_err(|_| corrupt())?;
     let flags = reader.byte()?;
     let nulls = flags & 1 != 0;
-    let stored = if flags & DOMAIN == 0 { element } else { reader.oid()? };
+    let stored = if flags & DOMAIN == 0 { element } else { read_base(element, reader)? };
+    if count != shape_items(&dims) {
+        return Err(corrupt());
+    }
     if count > reader.rest.len() {
         return Err(truncated());
     }
@@ -633,7 +652,7 @@ fn read_record(reader: &mut Reader<'_>, depth: u32) -> Result<Datum> {
         let field = match reader.byte()? {
             0 => read(oid, reader, depth + 1)?,
             DOMAIN => {
-                let base = reader.oid()?;
+                let base = read_base(oid, reader)?;
                 read(base, reader, depth + 1)?
             }
             _ => Datum::Null,

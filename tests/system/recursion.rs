@@ -83,6 +83,10 @@ const GRAMMAR: &[Construct] = &[
     ("lateral", "SELECT 1 FROM (SELECT 1) a", ", LATERAL (SELECT 1) b", "", "", ""),
     ("joins in parentheses", "SELECT 1 FROM ", "(", "(SELECT 1) a CROSS JOIN (SELECT 1) b", ")", ""),
     ("joins before their conditions", "SELECT 1 FROM (SELECT 1) a", " JOIN (SELECT 1) b", "", " ON true", ""),
+    ("calls that look like types", "SELECT ", "bit(", "1", ")", ""),
+    ("subqueries in sums", "SELECT ", "((SELECT 1) + ", "1", ")", ""),
+    ("sums of subqueries", "SELECT ", "(((SELECT ", "1", ") + 1))", ""),
+    ("tables that begin with subqueries", "SELECT 1 FROM ", "((", "(SELECT 1) a", " CROSS JOIN (SELECT 1) b))", ""),
     (
         "joins to the right",
         "SELECT 1 FROM ",

@@ -12,6 +12,23 @@ const DEPTH_MAX: usize = 400;
 /// copies or drops the tree goes down level by level.
 const HEIGHT_MAX: usize = 1_000;
 
+fn closings(tokens: &[Token]) -> Vec<u32> {
+    let mut found = vec![0; tokens.len()];
+    let mut open = Vec::new();
+    for (place, token) in tokens.iter().enumerate() {
+        match token.kind {
+            TokenKind::Punct("(") => open.push(place),
+            TokenKind::Punct(")") => {
+                if let Some(opening) = open.pop() {
+                    found[opening] = u32::try_from(place).unwrap_or(0);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 fn too_deep() -> Error {
     error!(STATEMENT_TOO_COMPLEX, "stack depth limit exceeded").hint("Simplify the statement: its nesting is too deep.")
 }
@@ -21,6 +38,8 @@ pub struct Parser<'a> {
     /// The query string.
     pub(super) text: &'a str,
     tokens: Vec<Token>,
+    /// For each opening parenthesis the place of the closing one; 0 for everything else and for one that is never closed.
+    closings: Vec<u32>,
     at: usize,
     depth: usize,
     /// Levels of the highest tree read since the innermost [`Parser::measured`] began.
@@ -29,7 +48,9 @@ pub struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Result<Self> {
-        Ok(Self { text, tokens: tokenize(text)?, at: 0, depth: 0, height: 0 })
+        let tokens = tokenize(text)?;
+        let closings = closings(&tokens);
+        Ok(Self { text, tokens, closings, at: 0, depth: 0, height: 0 })
     }
 
     pub(super) fn token(&self) -> &Token {
@@ -102,6 +123,45 @@ impl<'a> Parser<'a> {
     pub(super) fn grow(&mut self, levels: usize) -> Result<()> {
         self.height += levels;
         if self.height > HEIGHT_MAX { Err(too_deep()) } else { Ok(()) }
+    }
+
+    /// Whether what comes next, just after an opening parenthesis, is a query and not an expression, a list or a join that
+    /// begins with one. Decided by looking ahead: trying one and then the other takes exponential time in nested ones.
+    pub(super) fn query_inside(&self) -> bool {
+        const GOES_ON: [&str; 8] = ["union", "intersect", "except", "order", "limit", "offset", "fetch", "for"];
+        let mut offset = 0;
+        while matches!(self.ahead(offset), TokenKind::Punct("(")) {
+            // In a query a group of parentheses is followed by the query's next clause or by nothing.
+            let closing = self.closings.get(self.at + offset).map_or(0, |place| *place as usize);
+            let Some(after) = closing.checked_sub(self.at) else { return false };
+            let goes_on = matches!(self.ahead(after + 1), TokenKind::Punct(")"))
+                || GOES_ON.iter().any(|word| self.word_at(after + 1, word));
+            if !goes_on {
+                return false;
+            }
+            offset += 1;
+        }
+        ["select", "with", "values"].iter().any(|word| self.word_at(offset, word))
+            || (self.word_at(offset, "table") && matches!(self.ahead(offset + 1), TokenKind::Word { .. }))
+    }
+
+    /// Whether a string comes behind the words and at most one group of parentheses that come next, as in
+    /// `timestamp(3) with time zone '2020-01-01'`.
+    pub(super) fn literal_after_type(&self) -> bool {
+        /// `national character varying (n)` has three words, `timestamp (n) without time zone` four.
+        const WORDS_MAX: usize = 4;
+        let words = |from: usize| {
+            (0..WORDS_MAX)
+                .take_while(|at| matches!(self.ahead(from + at), TokenKind::Word { quoted: false, .. }))
+                .count()
+        };
+        let mut offset = words(0);
+        if matches!(self.ahead(offset), TokenKind::Punct("(")) {
+            let closing = self.closings.get(self.at + offset).map_or(0, |place| *place as usize);
+            let Some(after) = closing.checked_sub(self.at) else { return false };
+            offset = after + 1 + words(after + 1);
+        }
+        matches!(self.ahead(offset), TokenKind::String(_))
     }
 
     /// Whether the token at an offset is this unquoted word.

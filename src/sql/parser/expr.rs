@@ -225,7 +225,7 @@ impl Parser<'_> {
             }
             "in" => {
                 self.expect_punct("(")?;
-                if self.at_query() {
+                if self.query_inside() {
                     let query = Box::new(self.query()?);
                     self.expect_punct(")")?;
                     return Ok(ExprKind::InQuery { arg, query, negated });
@@ -386,22 +386,11 @@ impl Parser<'_> {
 
     fn parenthesised(&mut self) -> Result<Expr> {
         let position = self.position();
-        let mark = self.mark();
         self.expect_punct("(")?;
-        if self.at_query() {
-            let direct = !self.is_punct("(");
-            let attempt = self.nested(Self::query).and_then(|q| self.expect_punct(")").map(|()| q));
-            match attempt {
-                Ok(query) => {
-                    let base = make(ExprKind::ScalarQuery(Box::new(query)), position);
-                    return self.indirection(base);
-                }
-                Err(error) if direct => return Err(error),
-                Err(_) => {
-                    self.reset(mark);
-                    self.expect_punct("(")?;
-                }
-            }
+        if self.query_inside() {
+            let query = self.nested(Self::query)?;
+            self.expect_punct(")")?;
+            return self.indirection(make(ExprKind::ScalarQuery(Box::new(query)), position));
         }
         let mut items = self.comma_list(Self::expr)?;
         self.expect_punct(")")?;

@@ -471,21 +471,12 @@ impl Parser<'_> {
 
     fn from_parenthesised(&mut self, lateral: bool) -> Result<FromItem> {
         let position = self.position();
-        let mark = self.mark();
         self.expect_punct("(")?;
-        if self.at_query() {
-            let attempt = self.query().and_then(|q| self.expect_punct(")").map(|()| q));
-            match attempt {
-                Ok(query) => {
-                    let alias = self.alias()?;
-                    return Ok(FromItem::Query { query: Box::new(query), lateral, alias, position });
-                }
-                Err(error) if !self.punct_follows(mark) => return Err(error),
-                Err(_) => {
-                    self.reset(mark);
-                    self.expect_punct("(")?;
-                }
-            }
+        if self.query_inside() {
+            let query = self.query()?;
+            self.expect_punct(")")?;
+            let alias = self.alias()?;
+            return Ok(FromItem::Query { query: Box::new(query), lateral, alias, position });
         }
         let mut item = self.from_item()?;
         self.expect_punct(")")?;
@@ -494,15 +485,6 @@ impl Parser<'_> {
             *alias = Some(name);
         }
         Ok(item)
-    }
-
-    /// Whether the token after the parenthesis at `mark` opens another one: then a join may be meant.
-    fn punct_follows(&mut self, mark: usize) -> bool {
-        let here = self.mark();
-        self.reset(mark);
-        let found = self.punct_at(1, "(");
-        self.reset(here);
-        found
     }
 
     fn alias(&mut self) -> Result<Option<Alias>> {

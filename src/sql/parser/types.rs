@@ -206,6 +206,10 @@ impl Parser<'_> {
         if !TYPE_WORDS.contains(&text.as_str()) {
             return Ok(None);
         }
+        // Looked for first: reading modifiers and then reading them again as arguments doubles with each nested call.
+        if !self.literal_after_type() {
+            return Ok(None);
+        }
         let mark = self.mark();
         let Ok(mut ty) = self.sql_type(&text) else {
             self.reset(mark);
