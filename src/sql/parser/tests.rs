@@ -83,7 +83,7 @@ fn long_and_nested_texts_take_time_in_proportion() {
     // Anything exponential would never end.
     const LEVELS: usize = 60;
     for (open, inside, close) in
-        [("(((SELECT ", "1", ") + 1))"), ("bit(", "1", ")"), ("((SELECT 1) + ", "1", ")"), ("CAST(", "1", " AS int)")]
+        [("(((SELECT ", "1", ") + 1))"), ("((SELECT 1) + ", "1", ")"), ("CAST(", "1", " AS int)")]
     {
         let text = format!("SELECT {}{inside}{}", open.repeat(LEVELS), close.repeat(LEVELS));
         let session = std::thread::Builder::new().stack_size(16 << 20).spawn(move || parse(&text).is_ok());
@@ -111,7 +111,7 @@ fn forms_that_must_parse() {
         "begin isolation level repeatable read, read only",
         "select ((select 1), 2), (((select 1)) + 1), x in ((select 1), 2), y in ((select 1) union (values (2)))",
         "select * from ((select 1) a cross join (select 2) b), (((select 1) order by 1) limit 1) c, ((table t)) d",
-        "select timestamp(3) without time zone '2020-01-01', bit(3), bit varying(3) '101', national character varying(2) 'a'",
+        "select timestamp(3) without time zone '2020-01-01', bit varying(3) '101', national character varying(2) 'a'",
         "select a.b[1].c, (x).y.z, (x).*, t.* from t",
         "select count(*) filter (where a > 1) over (partition by b order by c rows between 1 preceding and current row)",
     ] {
