@@ -8,6 +8,8 @@ use crate::types::numeric;
 
 /// Nesting that is followed.
 const MAX_DEPTH: usize = 200;
+/// Operators in a path. A chain of them is a tree as tall as it is long, and what walks the tree has the same stack.
+const MAX_OPERATORS: usize = 1000;
 
 /// Methods without arguments, and those that may have some.
 const METHODS: [&str; 15] = [
@@ -24,7 +26,7 @@ pub fn parse(text: &str) -> Result<JsonPath> {
     if tokens.len() == 1 {
         bail!(INVALID_TEXT_REPRESENTATION, "invalid input syntax for type jsonpath: \"{text}\"");
     }
-    let mut parser = Parser { text, tokens, at: 0, depth: 0, filters: 0, subscripts: 0 };
+    let mut parser = Parser { text, tokens, at: 0, depth: 0, operators: 0, filters: 0, subscripts: 0 };
     let strict = parser.accept_word("strict");
     if !strict {
         parser.accept_word("lax");
@@ -41,6 +43,7 @@ struct Parser<'a> {
     tokens: Vec<Placed>,
     at: usize,
     depth: usize,
+    operators: usize,
     filters: usize,
     subscripts: usize,
 }
@@ -83,13 +86,23 @@ impl Parser<'_> {
         let mut left = self.conjunction()?;
         while self.next_is(0, "||") {
             self.require(&left, true)?;
-            self.at += 1;
+            self.operator()?;
             let right = self.conjunction()?;
             self.require(&right, true)?;
             left = Node::Or(Box::new(left), Box::new(right));
         }
         self.depth -= 1;
         Ok(left)
+    }
+
+    /// Passes an operator of a chain.
+    fn operator(&mut self) -> Result<()> {
+        self.at += 1;
+        self.operators += 1;
+        if self.operators > MAX_OPERATORS {
+            bail!(STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
+        }
+        Ok(())
     }
 
     fn require(&self, node: &Node, predicate: bool) -> Result<()> {
@@ -100,7 +113,7 @@ impl Parser<'_> {
         let mut left = self.comparison()?;
         while self.next_is(0, "&&") {
             self.require(&left, true)?;
-            self.at += 1;
+            self.operator()?;
             let right = self.comparison()?;
             self.require(&right, true)?;
             left = Node::And(Box::new(left), Box::new(right));
@@ -189,7 +202,7 @@ impl Parser<'_> {
 
     fn arithmetic(&mut self, operator: Operator, left: Node, right: fn(&mut Self) -> Result<Node>) -> Result<Node> {
         self.require(&left, false)?;
-        self.at += 1;
+        self.operator()?;
         let right = right(self)?;
         self.require(&right, false)?;
         Ok(Node::Arithmetic(operator, Box::new(left), Box::new(right)))

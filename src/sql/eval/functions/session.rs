@@ -239,6 +239,13 @@ fn interval_seconds(value: &Datum) -> f64 {
     interval(value).total_micros() as f64 / 1e6
 }
 
+/// An address as text, which unlike its output always says how many bits of it count.
+fn network_text(_: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let Some(address) = args[0].as_text() else { return Ok(Datum::Null) };
+    let bits = if address.contains(':') { 128 } else { 32 };
+    Ok(if address.contains('/') { args[0].clone() } else { to_text(format!("{address}/{bits}")) })
+}
+
 /// Functions by `prosrc` (by name for `pg_sleep_for` and `pg_sleep_until`, which PostgreSQL writes in SQL).
 pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("pgsql_version", |_, _| Ok(to_text(version()))),
@@ -254,6 +261,7 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("inet_client_port", client_port),
     ("inet_server_addr", server_address),
     ("inet_server_port", server_port),
+    ("network_show", network_text),
     ("pg_postmaster_start_time", started),
     ("pg_conf_load_time", started),
     ("show_config_by_name", current_setting),
