@@ -611,8 +611,8 @@ fn shape_items(dims: &[ArrayDim]) -> usize {
     if dims.is_empty() {
         return 0;
     }
-    let lengths = dims.iter().map(|dim| usize::try_from(dim.length).ok().filter(|length| *length > 0));
-    lengths.fold(Some(1_usize), |count, length| count?.checked_mul(length?)).unwrap_or(usize::MAX)
+    let mut lengths = dims.iter().map(|dim| usize::try_from(dim.length).ok().filter(|length| *length > 0));
+    lengths.try_fold(1_usize, |count, length| count.checked_mul(length?)).unwrap_or(usize::MAX)
 }
 
 fn read_array(reader: &mut Reader<'_>, depth: u32) -> Result<Datum> {
