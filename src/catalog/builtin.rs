@@ -219,6 +219,8 @@ data! {
     PG_LANGUAGE = "pg_language.tsv";
     /// Settings: their units, bounds and initial values.
     PG_SETTINGS = "pg_settings.tsv";
+    /// pgvector's settings, in the same form.
+    VECTOR_SETTINGS = "vector_settings.tsv";
     /// Columns of system relations.
     SYSTEM_COLUMNS = "system_columns.tsv";
 }

@@ -8,7 +8,9 @@
 //! * [`lookup`]: names with a search path, for `reg*` types and messages.
 //! * [`system`]: columns and rows of `pg_catalog` and `information_schema`.
 //! * [`acl`], [`privileges`]: access lists, memberships, and who may do what.
+//! * [`progress`]: index builds under way.
 //! * [`describe`], [`signature`]: the texts PostgreSQL prints about objects.
+//! * [`reloptions`]: `WITH (...)` options of indexes; [`vector_index`]: descriptors of `hnsw` and `ivfflat` as the engine reads them.
 
 pub mod acl;
 pub mod builtin;
@@ -16,11 +18,14 @@ pub mod describe;
 pub mod descriptor;
 pub mod lookup;
 pub mod privileges;
+pub mod progress;
 mod regnames;
+pub mod reloptions;
 pub mod signature;
 pub mod snapshot;
 pub mod store;
 pub mod system;
+pub mod vector_index;
 
 pub use builtin::builtin;
 pub use lookup::Names;

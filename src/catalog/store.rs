@@ -18,6 +18,7 @@ use crate::catalog::descriptor::{
     ViewDesc,
 };
 use crate::catalog::privileges::BUILTIN_ROLES;
+use crate::catalog::progress::Builds;
 use crate::catalog::snapshot::{CommentKey, DefaultAclKey, Objects, PG_CATALOG, PUBLIC, Shared, Snapshot};
 use crate::error::{Error, Result};
 use crate::storage::keyspace::mark_key;
@@ -41,6 +42,7 @@ pub struct Catalog {
     version: AtomicU64,
     next_oid: AtomicU32,
     reserved: Mutex<u32>,
+    builds: Arc<Builds>,
 }
 
 struct State {
@@ -369,6 +371,7 @@ impl Catalog {
             version: AtomicU64::new(1),
             next_oid: AtomicU32::new(next),
             reserved: Mutex::new(next),
+            builds: Arc::default(),
         };
         if catalog.state.read().shared.databases.is_empty() {
             catalog.create_first(admin, verifier());
@@ -436,6 +439,12 @@ impl Catalog {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// Index builds under way.
+    #[must_use]
+    pub fn builds(&self) -> &Arc<Builds> {
+        &self.builds
     }
 
     /// Roles and databases.

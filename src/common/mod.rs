@@ -5,10 +5,12 @@
 //! * [`watchdog`]: raises cancel flags when their time is up.
 //! * [`clock`], [`rng`]: the only sources of time and randomness.
 //! * [`ident`]: quoting names and literals.
+//! * [`number`]: numbers in settings and options.
 
 pub mod cancel;
 pub mod clock;
 pub mod ident;
+pub mod number;
 pub mod rng;
 pub mod verifier;
 pub mod watchdog;

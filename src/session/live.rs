@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::catalog::descriptor::{RelationDesc, RoleDesc};
-use crate::catalog::system::live::{ActivityRow, Encryption, LockRow, SettingRow};
+use crate::catalog::progress::Build;
+use crate::catalog::system::live::{ActivityRow, BuildDetails, BuildRow, Encryption, LockRow, SettingRow};
 use crate::catalog::system::{self, LiveState, SystemContext};
 use crate::catalog::{Names, Relation};
 use crate::common::clock;
@@ -128,6 +129,22 @@ impl LiveState for Live<'_> {
             });
         }
         rows
+    }
+
+    fn index_builds(&self) -> Vec<BuildRow> {
+        let reader = self.core.role().ok();
+        let may_see = |process: i32| {
+            let session = u32::try_from(process).ok().and_then(|pid| self.core.engine.session(pid));
+            matches!((&reader, session), (Some(role), Some(found)) if reads(self.names, role, &found.user))
+        };
+        let row = |build: &Build| {
+            let (phase, tuples_done, tuples_total) = build.state();
+            let (table, index, command) = (build.table, build.index, build.command);
+            let details = BuildDetails { table, index, command, phase, tuples_done, tuples_total };
+            let details = may_see(build.process).then_some(details);
+            BuildRow { pid: build.process, database: build.database, details }
+        };
+        self.core.engine.catalog.builds().all().iter().map(|build| row(build)).collect()
     }
 
     fn locks(&self) -> Vec<LockRow> {

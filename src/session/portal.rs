@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::pgwire::{ColumnDesc, Format};
-use crate::sql::ast::{ParsedStatement, Statement};
+use crate::sql::ast::{ParsedStatement, ReindexTarget, Statement};
 use crate::sql::logical::Field;
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid, SqlType};
@@ -105,6 +105,14 @@ pub(super) fn needs_no_block(statement: &Statement) -> Option<&'static str> {
         Statement::Drop(drop) if drop.kind == crate::sql::ast::ObjectKind::Database => Some("DROP DATABASE"),
         Statement::CreateIndex(create) if create.concurrently => Some("CREATE INDEX CONCURRENTLY"),
         Statement::Drop(drop) if drop.concurrently => Some("DROP INDEX CONCURRENTLY"),
+        Statement::Reindex(reindex) => match reindex.target {
+            _ if reindex.concurrently => Some("REINDEX CONCURRENTLY"),
+            ReindexTarget::Schema(_) => Some("REINDEX SCHEMA"),
+            ReindexTarget::Database(_) => Some("REINDEX DATABASE"),
+            ReindexTarget::System(_) => Some("REINDEX SYSTEM"),
+            ReindexTarget::Index(_) | ReindexTarget::Table(_) => None,
+        },
+        Statement::Cluster { table: None, .. } => Some("CLUSTER"),
         Statement::Vacuum { analyze_only: false, .. } => Some("VACUUM"),
         _ => None,
     }

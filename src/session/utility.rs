@@ -493,14 +493,6 @@ impl Session {
                 self.core.engine.kv.flush();
                 Ok(Effect::tag("CHECKPOINT"))
             }
-            Statement::Reindex { name, .. } => {
-                self.check_relation(name.as_ref())?;
-                Err(Error::unsupported("REINDEX"))
-            }
-            Statement::Cluster { table } => {
-                self.check_relation(table.as_ref())?;
-                Err(Error::unsupported("CLUSTER"))
-            }
             Statement::Unsupported { feature } => Err(Error::unsupported(feature)),
             _ => Err(Error::unsupported("this statement")),
         }
@@ -523,13 +515,6 @@ impl Session {
             return Err(names.snapshot.denied(object));
         }
         Ok(())
-    }
-
-    fn check_relation(&self, name: Option<&crate::sql::ast::Name>) -> Result<()> {
-        match name {
-            Some(name) => self.core.names().relation(&name.parts).map(|_| ()),
-            None => Ok(()),
-        }
     }
 }
 

@@ -122,6 +122,12 @@ impl Transaction {
         self.member.process.store(pid, Ordering::Relaxed);
     }
 
+    /// See [`Transaction::set_process_id`]; 0 for none.
+    #[must_use]
+    pub fn process_id(&self) -> i32 {
+        self.member.process.load(Ordering::Relaxed)
+    }
+
     /// How long to wait for any lock from now on; `None` is for ever.
     pub fn set_lock_timeout(&self, timeout: Option<Duration>) {
         let micros = timeout.map_or(0, |timeout| u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX).max(1));

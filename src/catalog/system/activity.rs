@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::catalog::builtin::{PG_SETTINGS, raw_rows};
+use crate::catalog::builtin::{PG_SETTINGS, VECTOR_SETTINGS, raw_rows};
 use crate::catalog::descriptor::RelationDesc;
 use crate::catalog::system::makers::SystemContext;
 use crate::catalog::system::rowset::{RowSet, array, flag, int, oid, text, text_or_null, texts, time};
@@ -35,7 +35,8 @@ pub fn pg_settings(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
         "reset_val",
         "pending_restart",
     ];
-    let facts: HashMap<&str, Vec<&'static str>> = raw_rows(PG_SETTINGS).map(|row| (row[0], row)).collect();
+    let facts: HashMap<&str, Vec<&'static str>> =
+        raw_rows(PG_SETTINGS).chain(raw_rows(VECTOR_SETTINGS)).map(|row| (row[0], row)).collect();
     let mut set = RowSet::new(desc, &columns);
     for setting in ctx.live.settings() {
         let known = facts.get(setting.name.as_str());
@@ -106,6 +107,38 @@ pub fn pg_stat_activity(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
             text(&session.query),
             text("client backend"),
         ]);
+    }
+    set.finish()
+}
+
+/// Blocks are rows by other means: PostgreSQL reads a table by blocks, and here there are none.
+pub fn pg_stat_progress_create_index(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
+    let columns =
+        ["pid", "datid", "datname", "relid", "index_relid", "command", "phase", "tuples_total", "tuples_done"];
+    let counters = [
+        "lockers_total",
+        "lockers_done",
+        "current_locker_pid",
+        "blocks_total",
+        "blocks_done",
+        "partitions_total",
+        "partitions_done",
+    ];
+    let names: Vec<&str> = columns.into_iter().chain(counters).collect();
+    let mut set = RowSet::new(desc, &names);
+    let databases = &ctx.snapshot().shared.databases;
+    for build in ctx.live.index_builds() {
+        let database = databases.get(&build.database).map(|found| found.name.as_str());
+        let mut row = vec![int(build.pid), oid(build.database), text_or_null(database)];
+        match build.details {
+            Some(found) => {
+                row.extend([oid(found.table), oid(found.index), text(found.command), text(found.phase)]);
+                row.extend([found.tuples_total, found.tuples_done].map(|count| int(count.cast_signed())));
+                row.extend(counters.map(|_| int(0)));
+            }
+            None => row.resize(names.len(), Datum::Null),
+        }
+        set.push_vec(row);
     }
     set.finish()
 }

@@ -68,6 +68,28 @@ pub struct LockRow {
     pub granted: bool,
 }
 
+/// An index build, for `pg_stat_progress_create_index`.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct BuildRow {
+    pub pid: i32,
+    pub database: Oid,
+    /// What is built; none for who may not see what another role does.
+    pub details: Option<BuildDetails>,
+}
+
+/// What is built, and how far it is.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct BuildDetails {
+    pub table: Oid,
+    pub index: Oid,
+    pub command: &'static str,
+    pub phase: &'static str,
+    pub tuples_done: u64,
+    pub tuples_total: u64,
+}
+
 /// A prepared statement of this session.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
@@ -115,6 +137,10 @@ pub trait LiveState {
     }
     /// Locks held and awaited.
     fn locks(&self) -> Vec<LockRow> {
+        Vec::new()
+    }
+    /// Index builds under way in all sessions.
+    fn index_builds(&self) -> Vec<BuildRow> {
         Vec::new()
     }
     /// Prepared statements of the session.

@@ -87,6 +87,7 @@ const PG_MAKERS: &[(&str, Maker)] = &[
     ("pg_stat_bgwriter", activity::one_row),
     ("pg_stat_checkpointer", activity::one_row),
     ("pg_stat_database", activity::pg_stat_database),
+    ("pg_stat_progress_create_index", activity::pg_stat_progress_create_index),
     ("pg_stat_ssl", activity::pg_stat_ssl),
     ("pg_stat_sys_indexes", overviews::pg_stat_sys_indexes),
     ("pg_stat_sys_tables", overviews::pg_stat_sys_tables),

@@ -1,6 +1,6 @@
 //! The settings that exist: PostgreSQL's (from the catalog's data), pgvector's, and a few that PostgreSQL hides.
 //!
-//! Built once from `catalog/data/pg_settings.tsv`, whose rows are what a PostgreSQL 18 reports; where that server's own
+//! Built once from `catalog/data/{pg,vector}_settings.tsv`, whose rows are what PostgreSQL 18 with pgvector reports; where that server's own
 //! circumstances show (its port, its files), the value here is OmenDB's. An index into the list is a setting's identity.
 
 use std::sync::LazyLock;
@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use hashbrown::HashMap;
 
 use super::values::{Unit, Value};
+use crate::catalog::builtin::{PG_SETTINGS, VECTOR_SETTINGS};
 
 /// Who may change a setting, and when: PostgreSQL's contexts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,17 +65,8 @@ pub struct Registry {
     by_name: HashMap<String, usize>,
 }
 
-static DATA: &str = include_str!("../../catalog/data/pg_settings.tsv");
-
-/// Settings that stand in no `pg_settings` row of a plain PostgreSQL: pgvector's, and the hidden ones. Same columns.
+/// Settings that stand in no `pg_settings` row: the hidden ones. Same columns.
 static EXTRA: &str = "\
-hnsw.ef_search\t40\t\\N\tCustomized Options\tSets the size of the dynamic candidate list for search\tuser\tinteger\t1\t1000\t\\N\t40
-hnsw.iterative_scan\toff\t\\N\tCustomized Options\tSets the mode for iterative scans\tuser\tenum\t\\N\t\\N\t{off,relaxed_order,strict_order}\toff
-hnsw.max_scan_tuples\t20000\t\\N\tCustomized Options\tSets the max number of tuples to visit for iterative scans\tuser\tinteger\t1\t2147483647\t\\N\t20000
-hnsw.scan_mem_multiplier\t1\t\\N\tCustomized Options\tSets the multiple of work_mem to use for iterative scans\tuser\treal\t1\t1000\t\\N\t1
-ivfflat.iterative_scan\toff\t\\N\tCustomized Options\tSets the mode for iterative scans\tuser\tenum\t\\N\t\\N\t{off,relaxed_order}\toff
-ivfflat.max_probes\t32768\t\\N\tCustomized Options\tSets the max number of probes for iterative scans\tuser\tinteger\t1\t32768\t\\N\t32768
-ivfflat.probes\t1\t\\N\tCustomized Options\tSets the number of probes\tuser\tinteger\t1\t32768\t\\N\t1
 is_superuser\toff\t\\N\tReporting and Logging / Process Title\tShows whether the current user is a superuser.\tinternal\tbool\t\\N\t\\N\t\\N\toff
 role\tnone\t\\N\tUngrouped\tSets the current role.\tuser\tstring\t\\N\t\\N\t\\N\tnone
 seed\t0\t\\N\tUngrouped\tSets the seed for random-number generation.\tuser\treal\t-1\t1\t\\N\t0
@@ -109,7 +101,13 @@ const RENAMED: &[(&str, &str)] =
 const OCTAL: &[&str] = &["data_directory_mode", "log_file_mode", "unix_socket_permissions"];
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
-    let mut definitions: Vec<Definition> = DATA.lines().skip(1).chain(EXTRA.lines()).filter_map(definition).collect();
+    let mut definitions: Vec<Definition> = PG_SETTINGS
+        .lines()
+        .skip(1)
+        .chain(VECTOR_SETTINGS.lines().skip(1))
+        .chain(EXTRA.lines())
+        .filter_map(definition)
+        .collect();
     definitions.sort_by_key(|definition| definition.name.to_ascii_lowercase());
     let mut by_name: HashMap<String, usize> = definitions
         .iter()

@@ -76,8 +76,14 @@ pub struct Typed {
     pub hnsw_iterative_scan: IterativeScan,
     /// `hnsw.max_scan_tuples`.
     pub hnsw_max_scan_tuples: usize,
+    /// `hnsw.scan_mem_multiplier`: how many times `work_mem` an iterative scan may take.
+    pub hnsw_scan_mem_multiplier: f64,
     /// `ivfflat.probes`.
     pub ivfflat_probes: usize,
+    /// `ivfflat.iterative_scan`.
+    pub ivfflat_iterative_scan: IterativeScan,
+    /// `ivfflat.max_probes`; [`Typed::ivfflat_probes`] wins when that is more.
+    pub ivfflat_max_probes: usize,
 }
 
 static DEFAULT_FORMAT: LazyLock<Arc<FormatSettings>> = LazyLock::new(Arc::default);
@@ -112,7 +118,10 @@ impl Default for Typed {
             hnsw_ef_search: 0,
             hnsw_iterative_scan: IterativeScan::Off,
             hnsw_max_scan_tuples: 0,
+            hnsw_scan_mem_multiplier: 1.0,
             ivfflat_probes: 0,
+            ivfflat_iterative_scan: IterativeScan::Off,
+            ivfflat_max_probes: 0,
         }
     }
 }
@@ -194,13 +203,12 @@ impl Typed {
         self.enable_seqscan = read.bool("enable_seqscan");
         self.enable_indexscan = read.bool("enable_indexscan");
         self.hnsw_ef_search = read.size("hnsw.ef_search", 1);
-        self.hnsw_iterative_scan = match &*read.text("hnsw.iterative_scan") {
-            "relaxed_order" => IterativeScan::RelaxedOrder,
-            "strict_order" => IterativeScan::StrictOrder,
-            _ => IterativeScan::Off,
-        };
+        self.hnsw_iterative_scan = iterative_scan(&read.text("hnsw.iterative_scan"));
+        self.hnsw_scan_mem_multiplier = read.real("hnsw.scan_mem_multiplier");
         self.hnsw_max_scan_tuples = read.size("hnsw.max_scan_tuples", 1);
         self.ivfflat_probes = read.size("ivfflat.probes", 1);
+        self.ivfflat_iterative_scan = iterative_scan(&read.text("ivfflat.iterative_scan"));
+        self.ivfflat_max_probes = read.size("ivfflat.max_probes", 1);
     }
 
     fn refresh_format(&mut self, read: &Reader<'_>) {
@@ -245,6 +253,14 @@ fn message_rank(label: &str) -> u8 {
         "warning" => 3,
         "error" => 4,
         _ => 0,
+    }
+}
+
+fn iterative_scan(label: &str) -> IterativeScan {
+    match label {
+        "relaxed_order" => IterativeScan::RelaxedOrder,
+        "strict_order" => IterativeScan::StrictOrder,
+        _ => IterativeScan::Off,
     }
 }
 

@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use super::registry::{Definition, Kind};
+use crate::common::number::leading_number;
 use crate::error::{Error, Result};
 use crate::types::{boolean, float};
 use crate::{bail, error};
@@ -168,65 +169,6 @@ fn number(name: &str, text: &str, unit: Unit) -> Result<f64> {
         return Err(invalid(name, text));
     }
     unit.convert(value, rest).ok_or_else(|| invalid(name, text).hint(unit.hint()))
-}
-
-/// C's `strtol` with base 0, or `strtod` when the text goes on with a point or an exponent.
-fn leading_number(text: &str) -> Option<(f64, &str)> {
-    let (negative, digits) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let (value, rest) = if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        radix(hex, 16)?
-    } else {
-        let end = float_end(digits);
-        if end == 0 {
-            return None;
-        }
-        let (word, rest) = digits.split_at(end);
-        let octal = word.len() > 1 && word.starts_with('0') && word.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
-        (if octal { radix(word, 8)?.0 } else { word.parse().ok()? }, rest)
-    };
-    if value.is_infinite() {
-        return None;
-    }
-    Some((if negative { -value } else { value }, rest))
-}
-
-fn radix(text: &str, base: u32) -> Option<(f64, &str)> {
-    let end = text.find(|c: char| !c.is_digit(base)).unwrap_or(text.len());
-    if end == 0 {
-        return None;
-    }
-    let value = text[..end]
-        .chars()
-        .filter_map(|c| c.to_digit(base))
-        .fold(0.0, |sum, digit| sum * f64::from(base) + f64::from(digit));
-    Some((value, &text[end..]))
-}
-
-/// Where the decimal number at the start of `text` ends; 0 when there is none.
-fn float_end(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let whole = digits(0);
-    let mut end = whole;
-    if bytes.get(end) == Some(&b'.') {
-        let fraction = digits(end + 1);
-        if whole + fraction == 0 {
-            return 0;
-        }
-        end += 1 + fraction;
-    }
-    if end > 0 && matches!(bytes.get(end), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
-        let exponent = digits((end + 1 + sign).min(bytes.len()));
-        if exponent > 0 {
-            end += 1 + sign + exponent;
-        }
-    }
-    end
 }
 
 /// C's `%g`.

@@ -137,6 +137,8 @@ pub struct CreateTableAs {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct AlterTable {
+    /// What the statement names: TABLE, INDEX, VIEW, SEQUENCE.
+    pub kind: ObjectKind,
     pub name: Name,
     pub if_exists: bool,
     pub actions: Vec<AlterAction>,
@@ -191,8 +193,12 @@ pub struct CreateIndex {
 #[allow(missing_docs)]
 pub struct IndexElement {
     pub order: OrderItem,
+    /// ASC or DESC was written.
+    pub ordered: bool,
     pub collation: Option<Name>,
     pub opclass: Option<Name>,
+    /// Options in parentheses behind the operator class.
+    pub opclass_options: Vec<(String, String)>,
 }
 
 /// CREATE SCHEMA.
@@ -377,6 +383,27 @@ pub struct Drop {
     pub if_exists: bool,
     pub cascade: bool,
     pub concurrently: bool,
+}
+
+/// REINDEX.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Reindex {
+    pub target: ReindexTarget,
+    pub concurrently: bool,
+    pub verbose: bool,
+    pub tablespace: Option<String>,
+}
+
+/// What REINDEX rebuilds; `None` is the current database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ReindexTarget {
+    Index(Name),
+    Table(Name),
+    Schema(String),
+    Database(Option<String>),
+    System(Option<String>),
 }
 
 /// TRUNCATE.

@@ -150,13 +150,11 @@ pub enum Statement {
         tables: Vec<Name>,
         analyze_only: bool,
     },
-    Reindex {
-        kind: String,
-        name: Option<Name>,
-    },
+    Reindex(Reindex),
     Checkpoint,
     Cluster {
         table: Option<Name>,
+        index: Option<String>,
     },
     /// Understood as PostgreSQL, not done by OmenDB: the name of the feature.
     Unsupported {

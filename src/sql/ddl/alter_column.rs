@@ -8,6 +8,7 @@ use super::context::DdlContext;
 use super::{defaults, depend, index, rename, rewrite, sequence, validate, visit};
 use crate::bail;
 use crate::catalog::descriptor::{ConstraintKind, Identity, IndexTarget, TableDesc};
+use crate::catalog::vector_index;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{AlterAction, Expr as AstExpr, ExprKind, Name, TypeName};
 use crate::sql::eval::{Row, eval_row};
@@ -190,7 +191,7 @@ fn set_type(old: TableDesc, at: usize, ty: &TypeName, using: Option<&AstExpr>, c
         ctx.edit.put_sequence(desc);
     }
     refresh_expressions(&old, &mut new, at, ctx)?;
-    refresh_indexes(&mut new, at, ctx)?;
+    refresh_indexes(&old, &mut new, at, ctx)?;
     if keeps_rows(column.ty, target) && using.is_none() {
         ctx.edit.put_table(new);
         return Ok(());
@@ -322,19 +323,22 @@ fn refresh_expressions(old: &TableDesc, new: &mut TableDesc, at: usize, ctx: &Dd
     Ok(())
 }
 
-/// Keys over the column take the operator class of its new type.
-fn refresh_indexes(new: &mut TableDesc, at: usize, ctx: &DdlContext<'_>) -> Result<()> {
-    let attnum = new.columns[at].attnum;
-    let shape = new.clone();
-    for found in &mut new.indexes {
+/// Keys over the column take its new type, and the operator class that goes with it.
+fn refresh_indexes(old: &TableDesc, new: &mut TableDesc, at: usize, ctx: &DdlContext<'_>) -> Result<()> {
+    let (attnum, ty, collation) = (new.columns[at].attnum, new.columns[at].ty, new.columns[at].collation);
+    for (found, before) in new.indexes.iter_mut().zip(&old.indexes) {
         let desc = Arc::make_mut(found);
-        for key in &mut desc.keys {
+        for (key, before) in desc.keys.iter_mut().zip(&before.keys) {
             if key.target == IndexTarget::Column(attnum) {
-                let fresh = index::column_key(&shape, at, ctx)?;
-                key.ty = fresh.ty;
-                key.collation = fresh.collation;
-                key.opclass = fresh.opclass;
+                key.ty = ty;
+                key.collation = collation;
             }
+            if key.ty.oid != before.ty.oid {
+                key.opclass = index::retyped_opclass(desc.method, key.opclass, key.ty, ctx)?;
+            }
+        }
+        if vector_index::is_vector(desc.method) && desc.keys[0].ty != before.keys[0].ty {
+            vector_index::check(desc)?;
         }
     }
     Ok(())

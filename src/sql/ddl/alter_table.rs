@@ -7,28 +7,35 @@ use super::constraints::{self, Added};
 use super::context::DdlContext;
 use super::create_table::{attnum_after, check_options};
 use super::{
-    alter_column, bind, defaults, drop, foreign_key, naming, owner, rename, rewrite, sequence, validate, visit,
+    alter_column, bind, defaults, drop, foreign_key, naming, owner, reindex, rename, rewrite, sequence, validate, visit,
 };
 use crate::bail;
 use crate::catalog::Relation;
 use crate::catalog::descriptor::{ConstraintKind, Identity, TableDesc};
-use crate::error::{Error, Result, SqlState};
-use crate::sql::ast::{AlterAction, AlterTable, ColumnDef, TableConstraint, TableConstraintKind, Timing};
+use crate::error::{Error, Result, Severity, SqlState};
+use crate::sql::ast::{AlterAction, AlterTable, ColumnDef, ObjectKind, TableConstraint, TableConstraintKind, Timing};
 use crate::sql::eval::{Row, Volatility, eval_row};
 use crate::sql::expr::Expr;
 use crate::types::{Datum, Oid, SqlType, codec};
 
 /// ALTER TABLE and its kin; the command tag.
 pub(super) fn alter_table(alter: &AlterTable, ctx: &mut DdlContext<'_>) -> Result<String> {
+    let tag = format!("ALTER {}", rename::kind_tag(alter.kind));
     let Some(relation) = ctx.find_relation(&alter.name)? else {
         if alter.if_exists {
             ctx.skip_missing(&format!("relation \"{}\"", alter.name));
-            return Ok("ALTER TABLE".to_owned());
+            return Ok(tag);
         }
         bail!(UNDEFINED_TABLE, "relation \"{}\" does not exist", alter.name);
     };
     ctx.check_relation_owner(&relation)?;
-    let tag = match &relation {
+    // ALTER TABLE is for every kind of relation; the other kinds only their own.
+    let wanted = rename::kind_tag(alter.kind).to_lowercase();
+    if alter.kind != ObjectKind::Table && relation.kind_name() != wanted {
+        let article = if alter.kind == ObjectKind::Index { "an" } else { "a" };
+        bail!(WRONG_OBJECT_TYPE, "\"{}\" is not {article} {wanted}", relation.name());
+    }
+    match &relation {
         Relation::Table(table) => {
             ctx.lock_exclusively(table.oid)?;
             ctx.check_not_waiting(table, "ALTER TABLE")?;
@@ -37,21 +44,14 @@ pub(super) fn alter_table(alter: &AlterTable, ctx: &mut DdlContext<'_>) -> Resul
             for action in actions {
                 table_action(table.oid, action, ctx)?;
             }
-            "ALTER TABLE"
         }
         other => {
             for action in &alter.actions {
                 other_action(other, action, ctx)?;
             }
-            match other {
-                Relation::View(_) => "ALTER VIEW",
-                Relation::Sequence(_) => "ALTER SEQUENCE",
-                Relation::Index(_) => "ALTER INDEX",
-                Relation::Table(_) | Relation::System(_) => "ALTER TABLE",
-            }
         }
-    };
-    Ok(tag.to_owned())
+    }
+    Ok(tag)
 }
 
 /// PostgreSQL does the actions of one statement in passes: what is dropped first, new types, new columns, what columns
@@ -83,12 +83,16 @@ fn pass(action: &AlterAction) -> u8 {
 /// An action on a view, sequence or index.
 fn other_action(relation: &Relation, action: &AlterAction, ctx: &mut DdlContext<'_>) -> Result<()> {
     match (relation, action) {
-        (Relation::Index(index), AlterAction::SetOptions(options)) => {
-            let mut table = (*ctx.table_by_oid(index.table)).clone();
-            for found in table.indexes.iter_mut().filter(|found| found.oid == index.oid) {
-                merge_options(&mut Arc::make_mut(found).options, options);
+        (Relation::Index(index), AlterAction::SetOptions(_) | AlterAction::ResetOptions(_)) => {
+            reindex::alter_options(index, action, ctx)
+        }
+        (Relation::Index(index), AlterAction::OwnerTo(owner)) => {
+            let owner = ctx.role_named(owner)?;
+            if ctx.table_by_oid(index.table).owner != owner.oid {
+                let message = format!("cannot change owner of index \"{}\"", index.name);
+                let warning = Error::with_severity(Severity::Warning, SqlState::WRONG_OBJECT_TYPE, message);
+                ctx.notices.push(warning.hint("Change the ownership of the index's table instead."));
             }
-            ctx.edit.put_table(table);
             Ok(())
         }
         (_, AlterAction::SetSchema(schema)) => rename::set_schema(relation, schema, ctx),

@@ -20,6 +20,12 @@ pub(super) fn drop(statement: &Drop, ctx: &mut DdlContext<'_>) -> Result<()> {
         ObjectKind::Role => return role::drop_roles(statement, ctx),
         _ => {}
     }
+    if statement.concurrently && statement.names.len() > 1 {
+        bail!(FEATURE_NOT_SUPPORTED, "DROP INDEX CONCURRENTLY does not support dropping multiple objects");
+    }
+    if statement.concurrently && statement.cascade {
+        bail!(FEATURE_NOT_SUPPORTED, "DROP INDEX CONCURRENTLY does not support CASCADE");
+    }
     let mut targets = Vec::new();
     for name in &statement.names {
         if let Some(target) = resolve(statement, name, ctx)?

@@ -10,6 +10,10 @@ use crate::bail;
 use crate::catalog::Relation;
 use crate::catalog::builtin::{OpclassRow, PG_AM, builtin, raw_rows};
 use crate::catalog::descriptor::{AttNum, ColumnDesc, IndexDesc, IndexKey, IndexTarget, TableDesc, TypeKind};
+use crate::catalog::snapshot::PG_CATALOG;
+use crate::catalog::system::builtin_schema;
+use crate::catalog::{describe, reloptions, vector_index};
+use crate::common::quote_ident;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{CreateIndex, Expr as AstExpr, ExprKind, IndexElement, Name};
 use crate::sql::eval::Volatility;
@@ -36,12 +40,14 @@ pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Re
         }
         bail!(DUPLICATE_TABLE, "relation \"{name}\" already exists");
     }
-    let method = method(&create.method)?;
+    // PostgreSQL looks at the expressions before anything else.
+    let predicate = create.filter.as_ref().map(|filter| predicate(filter, &table, ctx)).transpose()?;
+    let method = method(&create.method, ctx)?;
     ctx.lock_against_writers(table.oid)?;
     ctx.check_not_waiting(&table, "CREATE INDEX")?;
     let mut table = (*ctx.table_by_oid(table.oid)).clone();
     check_method_limits(create, method)?;
-    check_options(&create.options)?;
+    reloptions::check(method, &create.options)?;
     let mut index = IndexDesc {
         oid: ctx.catalog.allocate_oid(),
         name: String::new(),
@@ -53,7 +59,7 @@ pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Re
         unique: create.unique,
         primary: false,
         nulls_not_distinct: create.nulls_not_distinct,
-        predicate: None,
+        predicate,
         options: create.options.clone(),
         valid: true,
         constraint: Oid::NONE,
@@ -64,8 +70,8 @@ pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Re
         index.keys.push(key);
         names.push(name);
     }
-    if let Some(filter) = &create.filter {
-        index.predicate = Some(predicate(filter, &table, ctx)?);
+    if vector_index::is_vector(method) {
+        vector_index::check(&index)?;
     }
     names.extend(create.include.iter().cloned());
     index.name = match &create.name {
@@ -100,44 +106,47 @@ fn indexable(name: &Name, ctx: &DdlContext<'_>) -> Result<Arc<TableDesc>> {
 }
 
 /// The access method by name.
-fn method(name: &str) -> Result<Oid> {
-    let Some(row) = raw_rows(PG_AM).find(|row| row[1] == name) else {
-        bail!(UNDEFINED_OBJECT, "access method \"{name}\" does not exist")
-    };
-    match row[0].parse().map(Oid) {
-        Ok(oid) if oid == BTREE || oid == HASH => Ok(oid),
+fn method(name: &str, ctx: &DdlContext<'_>) -> Result<Oid> {
+    let found = raw_rows(PG_AM).find(|row| row[1] == name);
+    let oid = found.map_or(Oid::NONE, |row| Oid(row[0].parse().unwrap_or_default()));
+    let extension = builtin_schema(ctx.snapshot(), "public");
+    if oid == Oid::NONE || (vector_index::is_vector(oid) && extension.is_none()) {
+        bail!(UNDEFINED_OBJECT, "access method \"{name}\" does not exist");
+    }
+    match oid {
+        BTREE | HASH | vector_index::HNSW | vector_index::IVFFLAT => Ok(oid),
         _ => Err(Error::unsupported(format!("access method \"{name}\""))),
     }
 }
 
+/// What a method cannot do with a whole index. One key with INCLUDE columns is an extension of OmenDB's vector indexes.
 fn check_method_limits(create: &CreateIndex, method: Oid) -> Result<()> {
-    if method != HASH {
+    let what = if method == BTREE {
         return Ok(());
-    }
-    let ordered = |key: &IndexElement| key.order.descending || key.order.nulls_first.is_some();
-    let what = if create.unique {
+    } else if create.unique {
         "unique indexes"
-    } else if !create.include.is_empty() {
+    } else if !create.include.is_empty() && method == HASH {
         "included columns"
     } else if create.keys.len() > 1 {
         "multicolumn indexes"
-    } else if create.keys.iter().any(|key| key.order.descending) {
+    } else {
+        return Ok(());
+    };
+    bail!(FEATURE_NOT_SUPPORTED, "access method \"{}\" does not support {what}", create.method)
+}
+
+/// What a method cannot do with a key.
+fn check_key_limits(element: &IndexElement, method: Oid, method_name: &str) -> Result<()> {
+    let what = if method == BTREE {
+        return Ok(());
+    } else if element.ordered {
         "ASC/DESC options"
-    } else if create.keys.iter().any(ordered) {
+    } else if element.order.nulls_first.is_some() {
         "NULLS FIRST/LAST options"
     } else {
         return Ok(());
     };
-    bail!(FEATURE_NOT_SUPPORTED, "access method \"hash\" does not support {what}")
-}
-
-fn check_options(options: &[(String, String)]) -> Result<()> {
-    for (name, _) in options {
-        if !["fillfactor", "deduplicate_items"].contains(&name.as_str()) {
-            bail!(INVALID_PARAMETER_VALUE, "unrecognized parameter \"{name}\"");
-        }
-    }
-    Ok(())
+    bail!(FEATURE_NOT_SUPPORTED, "access method \"{method_name}\" does not support {what}")
 }
 
 fn include_columns(names: &[String], table: &TableDesc) -> Result<Vec<AttNum>> {
@@ -184,6 +193,8 @@ fn element_key(
         Some(name) => named_opclass(name, method, method_name, ty, ctx)?,
         None => default_opclass(method, method_name, ty, ctx)?,
     };
+    check_key_limits(element, method, method_name)?;
+    check_opclass_options(element, opclass, ctx)?;
     let descending = element.order.descending;
     let nulls_first = element.order.nulls_first.unwrap_or(descending);
     Ok((IndexKey { target, ty, opclass, collation, descending, nulls_first }, name))
@@ -275,7 +286,13 @@ fn default_opclass(method: Oid, method_name: &str, ty: SqlType, ctx: &DdlContext
 }
 
 fn named_opclass(name: &Name, method: Oid, method_name: &str, ty: SqlType, ctx: &DdlContext<'_>) -> Result<Oid> {
-    let fits = |row: &&OpclassRow| row.method == method && row.name == name.last();
+    let schema = ctx.explicit_schema(name)?;
+    let visible = |row: &OpclassRow| match (builtin_schema(ctx.snapshot(), row.namespace), schema) {
+        (Some(own), Some(wanted)) => own == wanted,
+        (Some(own), None) => own == PG_CATALOG || ctx.path.schemas.contains(&own),
+        (None, _) => false,
+    };
+    let fits = |row: &&OpclassRow| row.method == method && row.name == name.last() && visible(row);
     let rows: Vec<&OpclassRow> = builtin().opclasses.iter().filter(fits).collect();
     let Some(first) = rows.first() else {
         bail!(UNDEFINED_OBJECT, "operator class \"{name}\" does not exist for access method \"{method_name}\"")
@@ -283,11 +300,42 @@ fn named_opclass(name: &Name, method: Oid, method_name: &str, ty: SqlType, ctx: 
     let served = served_by(ctx, ty);
     match rows.iter().find(|row| served.contains(&row.input)) {
         Some(row) => Ok(row.oid),
-        None => {
-            let text = ctx.snapshot().type_text(SqlType::of(ty.oid));
-            bail!(DATATYPE_MISMATCH, "operator class \"{}\" does not accept data type {text}", first.name)
-        }
+        None => Err(unaccepted(first.name, ty, ctx)),
     }
+}
+
+/// The error for an operator class of another type.
+fn unaccepted(opclass: &str, ty: SqlType, ctx: &DdlContext<'_>) -> Error {
+    let text = ctx.snapshot().type_text(SqlType::of(ty.oid));
+    crate::error!(DATATYPE_MISMATCH, "operator class \"{opclass}\" does not accept data type {text}")
+}
+
+/// No operator class here has options.
+fn check_opclass_options(element: &IndexElement, opclass: Oid, ctx: &DdlContext<'_>) -> Result<()> {
+    if element.opclass_options.is_empty() {
+        return Ok(());
+    }
+    let row = builtin().opclasses.iter().find(|row| row.oid == opclass).expect("it was found just now");
+    let name = match builtin_schema(ctx.snapshot(), row.namespace) {
+        Some(schema) if schema != PG_CATALOG => {
+            format!("{}.{}", quote_ident(ctx.snapshot().schema_name(schema).unwrap_or_default()), quote_ident(row.name))
+        }
+        _ => quote_ident(row.name),
+    };
+    bail!(INVALID_PARAMETER_VALUE, "operator class {name} has no options")
+}
+
+/// The operator class that a key has once its column is of another type, as if the index were created again: a default
+/// class gives way to the new type's, any other must accept the new type.
+pub(super) fn retyped_opclass(method: Oid, opclass: Oid, ty: SqlType, ctx: &DdlContext<'_>) -> Result<Oid> {
+    let row = builtin().opclasses.iter().find(|row| row.oid == opclass).expect("an index has a class that there is");
+    if served_by(ctx, ty).contains(&row.input) {
+        return Ok(opclass);
+    }
+    if !row.is_default {
+        return Err(unaccepted(row.name, ty, ctx));
+    }
+    default_opclass(method, describe::method_name(method).unwrap_or_default(), ty, ctx)
 }
 
 /// A name for an index of a table: `pkey`, `key` for constraints, `idx`.

@@ -7,7 +7,7 @@
 //!
 //! * [`DdlContext`]: what a statement works on; [`execute`]: the dispatcher; [`table_of_query`]: CREATE TABLE AS's table.
 //! * Tables: `create_table`, `columns`, `defaults`, `constraints`, `foreign_key`, `like`; changes: `alter_table`,
-//!   `alter_column`, `rewrite`, `validate`; `index`; `truncate`.
+//!   `alter_column`, `rewrite`, `validate`; `index`, `reindex`; `truncate`.
 //! * Other objects: `sequence`, `schema`, `types`, `view`, `extension`, `database`, `role`, `comment`, `grant`, `membership`, `owner`, `rename`.
 //! * Removal: `depend` (what hangs on what), `drop`.
 //! * `naming` (automatic names), `bind` (the way to the binder), `visit` (walks over expressions).
@@ -32,6 +32,7 @@ mod like;
 mod membership;
 mod naming;
 mod owner;
+mod reindex;
 mod remove;
 mod rename;
 mod rewrite;

@@ -2,8 +2,8 @@
 
 use super::context::DdlContext;
 use super::{
-    alter_table, comment, create_table, database, drop, extension, grant, index, owner, rename, role, schema, sequence,
-    truncate, types, view,
+    alter_table, comment, create_table, database, drop, extension, grant, index, owner, reindex, rename, role, schema,
+    sequence, truncate, types, view,
 };
 use crate::error::{Error, Result};
 use crate::sql::ast::{AlterType, Statement};
@@ -32,6 +32,8 @@ pub fn is_ddl(statement: &Statement) -> bool {
             | Statement::Rename(_)
             | Statement::Drop(_)
             | Statement::Truncate(_)
+            | Statement::Reindex(_)
+            | Statement::Cluster { .. }
             | Statement::Comment(_)
             | Statement::Grant(_)
             | Statement::DefaultPrivileges(_)
@@ -70,6 +72,8 @@ pub fn execute(statement: &Statement, ctx: &mut DdlContext<'_>) -> Result<String
         Statement::Rename(rename) => rename::rename(rename, ctx)?,
         Statement::Drop(statement) => drop::drop(statement, ctx)?,
         Statement::Truncate(statement) => truncate::truncate(statement, ctx)?,
+        Statement::Reindex(statement) => reindex::reindex(statement, ctx)?,
+        Statement::Cluster { table, index } => reindex::cluster(table.as_ref(), index.as_deref(), ctx)?,
         Statement::Comment(statement) => comment::comment(statement, ctx)?,
         Statement::Grant(statement) => grant::grant(statement, ctx)?,
         Statement::DefaultPrivileges(statement) => grant::default_privileges(statement, ctx)?,
@@ -110,6 +114,8 @@ fn tag(statement: &Statement) -> String {
         Statement::Rename(rename) => return format!("ALTER {}", rename::kind_tag(rename.kind)),
         Statement::Drop(statement) => return format!("DROP {}", rename::kind_tag(statement.kind)),
         Statement::Truncate(_) => "TRUNCATE TABLE",
+        Statement::Reindex(_) => "REINDEX",
+        Statement::Cluster { .. } => "CLUSTER",
         Statement::Comment(_) => "COMMENT",
         Statement::Grant(statement) => match (&statement.target, statement.revoke) {
             (None, false) => "GRANT ROLE",

@@ -9,6 +9,7 @@ use super::context::DdlContext;
 use crate::bail;
 use crate::catalog::builtin::builtin;
 use crate::catalog::descriptor::{AttNum, ForeignKey, TableDesc};
+use crate::catalog::vector_index;
 use crate::common::quote_ident;
 use crate::error::{Error, Result};
 use crate::sql::eval::row::relabel;
@@ -61,6 +62,9 @@ fn schema_text(ctx: &DdlContext<'_>, table: &TableDesc) -> String {
 /// Fills a new index from the rows.
 pub(super) fn build_index(ctx: &mut DdlContext<'_>, table: Oid, index: Oid) -> Result<()> {
     let desc = ctx.table_by_oid(table);
+    if desc.indexes.iter().any(|found| found.oid == index && vector_index::is_vector(found.method)) {
+        return Ok(());
+    }
     let evaluator = IndexExprs::new(&desc, &ctx.stored_names(), ctx.eval_context())?;
     let eval = ctx.eval_context();
     let write = WriteContext { evaluator: &evaluator, cancel: &ctx.eval.cancel, io: eval.io(), duplicates: None };

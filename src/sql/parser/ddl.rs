@@ -390,7 +390,7 @@ impl Parser<'_> {
             return self.rename_tail(kind, name, if_exists);
         }
         let actions = self.comma_list(Self::alter_action)?;
-        Ok(Statement::AlterTable(Box::new(AlterTable { name, if_exists, actions })))
+        Ok(Statement::AlterTable(Box::new(AlterTable { kind, name, if_exists, actions })))
     }
 
     pub(super) fn rename_tail(&mut self, kind: ObjectKind, name: Name, if_exists: bool) -> Result<Statement> {
@@ -578,19 +578,21 @@ impl Parser<'_> {
             self.primary_only()?
         };
         let collation = if self.eat_word("collate") { Some(self.name()?) } else { None };
+        let mut opclass_options = Vec::new();
         let opclass = if self.at_identifier() && !self.is_word("asc") && !self.is_word("desc") && !self.is_word("nulls")
         {
             let name = self.name()?;
             if self.is_punct("(") {
-                self.storage_options()?;
+                opclass_options = self.storage_options()?;
             }
             Some(name)
         } else {
             None
         };
+        let ordered = self.is_word("asc") || self.is_word("desc");
         let mut order = OrderItem { expr, descending: false, nulls_first: None, using: None };
         self.order_direction(&mut order)?;
-        Ok(IndexElement { order, collation, opclass })
+        Ok(IndexElement { order, ordered, collation, opclass, opclass_options })
     }
 
     /// Reads the rest of the statement and reports the feature.

@@ -125,14 +125,7 @@ impl Parser<'_> {
                 self.advance();
                 Ok(Statement::Checkpoint)
             }
-            "cluster" => {
-                self.advance();
-                let table = if self.at_statement_end() { None } else { Some(self.name()?) };
-                if self.eat_word("using") {
-                    self.identifier()?;
-                }
-                Ok(Statement::Cluster { table })
-            }
+            "cluster" => self.cluster(),
             "reassign" => {
                 self.advance();
                 self.belongings(true)

@@ -453,7 +453,7 @@ impl Parser<'_> {
         if kind == ObjectKind::Function {
             return self.unsupported("DROP FUNCTION");
         }
-        let concurrently = self.eat_word("concurrently");
+        let concurrently = kind == ObjectKind::Index && self.eat_word("concurrently");
         let if_exists = self.if_exists();
         let names = self.comma_list(Self::name)?;
         if kind == ObjectKind::Database && self.eat_word("with") {

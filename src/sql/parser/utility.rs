@@ -2,11 +2,13 @@
 
 use super::cursor::Parser;
 use super::lexer::TokenKind;
+use crate::error;
 use crate::error::Result;
 use crate::sql::ast::{
-    Copy, CopySource, CopyTarget, CopyValue, DeclareCursor, DiscardTarget, Explain, Fetch, FetchDirection,
-    SetStatement, SetValue, Statement, TransactionModes, TransactionStatement,
+    Copy, CopySource, CopyTarget, CopyValue, DeclareCursor, DiscardTarget, Explain, Fetch, FetchDirection, Reindex,
+    ReindexTarget, SetStatement, SetValue, Statement, TransactionModes, TransactionStatement,
 };
+use crate::types::boolean;
 
 impl Parser<'_> {
     /// BEGIN, START, COMMIT, END, ROLLBACK, ABORT, SAVEPOINT, RELEASE, PREPARE TRANSACTION.
@@ -396,15 +398,53 @@ impl Parser<'_> {
 
     pub(super) fn reindex(&mut self) -> Result<Statement> {
         self.expect_word("reindex")?;
+        let (mut concurrently, mut verbose, mut tablespace) = (false, false, None);
         if self.is_punct("(") {
-            self.storage_options()?;
+            self.paren_list(|p| {
+                let position = p.position();
+                let name = p.label()?;
+                match name.as_str() {
+                    "verbose" => verbose = p.option_flag()?,
+                    "concurrently" => concurrently = p.option_flag()?,
+                    "tablespace" => tablespace = Some(p.option_value()?),
+                    _ => return Err(error!(SYNTAX_ERROR, "unrecognized REINDEX option \"{name}\"").at(position)),
+                }
+                Ok(())
+            })?;
         }
         let Some(kind) = self.eat_any(&["index", "table", "schema", "database", "system"]) else {
             return Err(self.unexpected());
         };
-        self.eat_word("concurrently");
-        let name = if self.at_statement_end() { None } else { Some(self.name()?) };
-        Ok(Statement::Reindex { kind: kind.into(), name })
+        concurrently |= self.eat_word("concurrently");
+        let whole = |p: &mut Self| if p.at_statement_end() { Ok(None) } else { p.identifier().map(Some) };
+        let target = match kind {
+            "index" => ReindexTarget::Index(self.name()?),
+            "table" => ReindexTarget::Table(self.name()?),
+            "schema" => ReindexTarget::Schema(self.identifier()?),
+            "database" => ReindexTarget::Database(whole(self)?),
+            _ => ReindexTarget::System(whole(self)?),
+        };
+        Ok(Statement::Reindex(Reindex { target, concurrently, verbose, tablespace }))
+    }
+
+    /// The value of an option in parentheses that is on when there is none.
+    fn option_flag(&mut self) -> Result<bool> {
+        if self.is_punct(",") || self.is_punct(")") {
+            return Ok(true);
+        }
+        let position = self.position();
+        let text = self.option_value()?;
+        boolean::parse(&text.to_ascii_lowercase())
+            .ok_or_else(|| error!(SYNTAX_ERROR, "option requires a Boolean value").at(position))
+    }
+
+    /// CLUSTER, USING an index or as before.
+    pub(super) fn cluster(&mut self) -> Result<Statement> {
+        self.expect_word("cluster")?;
+        self.eat_word("verbose");
+        let table = if self.at_statement_end() { None } else { Some(self.name()?) };
+        let index = if table.is_some() && self.eat_word("using") { Some(self.identifier()?) } else { None };
+        Ok(Statement::Cluster { table, index })
     }
 
     pub(super) fn explain(&mut self) -> Result<Statement> {
