@@ -11,6 +11,7 @@ use crate::catalog::snapshot::{Relation, Snapshot, TypeRef};
 use crate::catalog::system::constraints::{Constraint, Demand, Owner, all};
 use crate::catalog::system::dependencies;
 use crate::catalog::system::objects::{self, builtin_schema, extension_schema, type_collation};
+use crate::catalog::vector_index;
 use crate::common::{quote_ident, quote_literal};
 use crate::error::Result;
 use crate::types::Oid;
@@ -403,7 +404,8 @@ pub fn index_property(names: &Names, index: Oid, column: i32, property: &str) ->
     let property = property.to_lowercase();
     if column == 0 {
         return match property.as_str() {
-            "clusterable" | "backward_scan" | "bitmap_scan" => Some(ordered),
+            "clusterable" => Some(ordered),
+            "backward_scan" | "bitmap_scan" => Some(!vector_index::is_vector(index.method)),
             "index_scan" => Some(true),
             _ => None,
         };
@@ -413,17 +415,40 @@ pub fn index_property(names: &Names, index: Oid, column: i32, property: &str) ->
         return None;
     }
     // Included columns have no order and cannot be searched.
-    let key = index.keys.get(at);
+    let Some(key) = index.keys.get(at) else {
+        return match property.as_str() {
+            "orderable" | "distance_orderable" => Some(false),
+            "returnable" => Some(ordered),
+            _ => None,
+        };
+    };
     Some(match property.as_str() {
-        "asc" => key.filter(|_| ordered)?.descending.eq(&false),
-        "desc" => key.filter(|_| ordered)?.descending,
-        "nulls_first" => key.filter(|_| ordered)?.nulls_first,
-        "nulls_last" => !key.filter(|_| ordered)?.nulls_first,
-        "orderable" | "search_array" | "search_nulls" => ordered && key.is_some(),
-        "distance_orderable" => !ordered && key.is_some(),
-        "returnable" => ordered,
+        "asc" => ordered && !key.descending,
+        "desc" => ordered && key.descending,
+        "nulls_first" => ordered && key.nulls_first,
+        "nulls_last" => ordered && !key.nulls_first,
+        "orderable" | "search_array" | "search_nulls" | "returnable" => ordered,
+        // What orders by distance does not say so of single columns.
+        "distance_orderable" if vector_index::is_vector(index.method) => return None,
+        "distance_orderable" => false,
         _ => return None,
     })
+}
+
+/// `pg_indexam_has_property`; none for an unknown property or what is no index method.
+#[must_use]
+pub fn method_property(method: Oid, property: &str) -> Option<bool> {
+    // can_order, can_unique, can_multi_col, can_exclude, can_include.
+    let can = match method_name(method)? {
+        "btree" => [true; 5],
+        "hash" => [false, false, false, true, false],
+        "gist" => [false, false, true, true, true],
+        "gin" | "brin" => [false, false, true, false, false],
+        "spgist" | "hnsw" | "ivfflat" => [false, false, false, true, true],
+        _ => return None,
+    };
+    let names = ["can_order", "can_unique", "can_multi_col", "can_exclude", "can_include"];
+    names.iter().position(|name| name.eq_ignore_ascii_case(property)).map(|at| can[at])
 }
 
 #[cfg(test)]

@@ -304,6 +304,7 @@ impl Snapshot {
             PG_CATALOG => Some("pg_catalog"),
             PUBLIC => Some("public"),
             INFORMATION_SCHEMA => Some("information_schema"),
+            _ if system::extension_schema(self) == Some(schema) => Some("public"),
             _ => None,
         };
         if let Some(wanted) = wanted

@@ -16,6 +16,7 @@ use crate::types::{Datum, Oid, SqlType};
 use super::pipeline;
 use super::portal::{Portal, PortalState, Prepared, describe, needs_no_block, text_field, wire_types};
 use super::session::{Block, Session, failed_block};
+use super::settings::Settings;
 
 /// What a utility statement has done.
 pub(super) struct Effect {
@@ -288,6 +289,13 @@ impl Session {
 
     /// Executes data definition against the transaction's copy of the catalog.
     fn define(&mut self, statement: &Statement) -> Result<Effect> {
+        if let Statement::AlterSetting {
+            setting: ast::SetStatement { name, value: ast::SetValue::Values(values), .. },
+            ..
+        } = statement
+        {
+            Settings::check(name, values)?;
+        }
         let txn = self.core.transaction();
         let tag = self.core.with_edit(&txn, wants_temporary(statement), |ctx| ddl::execute(statement, ctx));
         txn.next_command();

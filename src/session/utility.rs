@@ -493,6 +493,11 @@ impl Session {
                 self.core.engine.kv.flush();
                 Ok(Effect::tag("CHECKPOINT"))
             }
+            Statement::Load { library } => match library.trim_start_matches("$libdir/") {
+                // What pgvector's library brings is built in.
+                "vector" => Ok(Effect::tag("LOAD")),
+                _ => bail!(UNDEFINED_FILE, "could not access file \"{library}\": No such file or directory"),
+            },
             Statement::Unsupported { feature } => Err(Error::unsupported(feature)),
             _ => Err(Error::unsupported("this statement")),
         }

@@ -34,5 +34,5 @@ pub(crate) mod tests;
 
 pub use live::LiveState;
 pub use makers::{SystemContext, rows};
-pub use objects::{attrdef_oid, builtin_schema, column_constraint_oid};
+pub use objects::{attrdef_oid, builtin_schema, column_constraint_oid, extension_schema};
 pub use shapes::{relation, relation_by_oid, relations};

@@ -212,17 +212,31 @@ impl Settings {
     /// `42704` no such setting, `42602` a malformed custom name, `55P02` not changeable now, `42501` for superusers only,
     /// `22023` a bad value.
     pub fn set(&mut self, name: &str, values: &[String], local: bool) -> Result<()> {
-        let text =
-            match (self.find(name).and_then(Self::definition).and_then(|d| checks::list_of_names(d.name)), values) {
-                (Some(true), _) => values.iter().map(|value| quote_ident(value)).collect::<Vec<_>>().join(", "),
-                (Some(false), _) => values.join(", "),
-                (None, [one]) => one.clone(),
-                (None, _) => {
-                    let shown = self.find(name).map_or(name, |id| self.name_of(id));
-                    bail!(INVALID_PARAMETER_VALUE, "SET {shown} takes only one argument");
-                }
-            };
+        let text = self.joined(name, values)?;
         self.set_text(name, &text, local)
+    }
+
+    /// The items of a SET as one text.
+    fn joined(&self, name: &str, values: &[String]) -> Result<String> {
+        match (self.find(name).and_then(Self::definition).and_then(|d| checks::list_of_names(d.name)), values) {
+            (Some(true), _) => Ok(values.iter().map(|value| quote_ident(value)).collect::<Vec<_>>().join(", ")),
+            (Some(false), _) => Ok(values.join(", ")),
+            (None, [one]) => Ok(one.clone()),
+            (None, _) => {
+                let shown = self.find(name).map_or(name, |id| self.name_of(id));
+                bail!(INVALID_PARAMETER_VALUE, "SET {shown} takes only one argument");
+            }
+        }
+    }
+
+    /// Refuses what a session could not start with: the value of ALTER ROLE and ALTER DATABASE ... SET.
+    ///
+    /// # Errors
+    /// As [`Settings::set`].
+    pub fn check(name: &str, values: &[String]) -> Result<()> {
+        let mut trial = Self::new();
+        let text = trial.joined(name, values)?;
+        trial.set_start(name, &text)
     }
 
     /// `set_config` and SET of one value: the text is taken as written.

@@ -152,6 +152,10 @@ pub enum Statement {
     },
     Reindex(Reindex),
     Checkpoint,
+    /// LOAD of a shared library.
+    Load {
+        library: String,
+    },
     Cluster {
         table: Option<Name>,
         index: Option<String>,

@@ -1,6 +1,7 @@
 //! Function calls: plain functions, casts by type name, aggregates, set-returning functions.
 
 use crate::catalog::builtin::{ProcRow, builtin};
+use crate::catalog::system::builtin_schema;
 use crate::error::{Error, Result};
 use crate::sql::ast::{self, ExprKind};
 use crate::sql::expr::{AggregateCall, Call, CallForm, Expr, SortKey};
@@ -191,7 +192,10 @@ impl Binder<'_> {
         if let Some(schema) = schema.filter(|schema| self.names().snapshot.schema_named(schema).is_none()) {
             return Err(crate::error!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist").at(position));
         }
-        let rows = builtin().procs_named(name.last()).filter(|row| schema.is_none_or(|schema| schema == row.namespace));
+        let snapshot = &self.names().snapshot;
+        let schema = schema.and_then(|schema| snapshot.schema_named(schema));
+        let is_there = |row: &&ProcRow| schema.is_none() || builtin_schema(snapshot, row.namespace) == schema;
+        let rows = builtin().procs_named(name.last()).filter(is_there);
         let named = arg_names.iter().any(Option::is_some);
         let (candidates, args) = if named {
             let row = rows.into_iter().find(|row| order_named(row, arg_names).is_some());

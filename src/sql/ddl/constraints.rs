@@ -50,7 +50,7 @@ pub(super) fn add(table: &mut TableDesc, constraint: &TableConstraint, ctx: &mut
             Ok(Added::NotNull(vec![table.columns[at].attnum]))
         }
         TableConstraintKind::PrimaryKey { columns, include, using_index } => {
-            if table.primary_index().is_some() {
+            if using_index.is_none() && table.primary_index().is_some() {
                 return Err(multiple_primary_keys(&table.name));
             }
             let key = Key { primary: true, columns, include, nulls_not_distinct: false };
@@ -249,6 +249,9 @@ fn adopt_index(
             IndexTarget::Column(attnum) => columns.push(*attnum),
             IndexTarget::Expr(_) => return Err(wrong("such an index")),
         }
+    }
+    if primary && table.primary_index().is_some() {
+        return Err(multiple_primary_keys(&table.name));
     }
     if let Some(name) = constraint.name.as_deref().map(truncate).filter(|name| *name != index.name) {
         check_free(table, name)?;

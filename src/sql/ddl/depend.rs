@@ -9,7 +9,10 @@ use super::bind::{self, Place};
 use super::context::DdlContext;
 use super::{defaults, visit};
 use crate::catalog::Names;
-use crate::catalog::descriptor::{AttNum, ConstraintKind, ForeignKey, TableDesc, TypeKind};
+use crate::catalog::descriptor::{
+    AttNum, ConstraintKind, ForeignKey, IndexDesc, IndexKey, IndexTarget, TableDesc, TypeKind,
+};
+use crate::catalog::vector_index;
 use crate::common::quote_ident;
 use crate::error::Result;
 use crate::sql::parser;
@@ -248,7 +251,30 @@ fn of_extension(ctx: &DdlContext<'_>, oid: Oid, found: &mut Vec<(Object, Tie)>) 
     let is_vector = ctx.snapshot().objects.extensions.get(&oid).is_some_and(|extension| extension.name == "vector");
     if is_vector {
         [Oid::VECTOR, Oid::HALFVEC, Oid::SPARSEVEC].into_iter().for_each(|ty| of_type(ctx, ty, found));
+        for table in ctx.snapshot().objects.tables.values() {
+            let indexes = table.indexes.iter().filter(|index| vector_index::is_vector(index.method));
+            // Others go with a column of one of the types.
+            let alone = indexes.filter(|index| {
+                let columns = columns_of_index(ctx, table, index);
+                !columns.iter().any(|at| {
+                    let ty = table.columns[*at].ty;
+                    [Oid::VECTOR, Oid::HALFVEC, Oid::SPARSEVEC].iter().any(|own| is_of(ctx, ty, *own))
+                })
+            });
+            found.extend(alone.map(|index| (Object::Index(index.oid), Tie::Normal)));
+        }
     }
+}
+
+/// Positions of the columns that the keys of an index read.
+fn columns_of_index(ctx: &DdlContext<'_>, table: &TableDesc, index: &IndexDesc) -> Vec<usize> {
+    let names = ctx.stored_names();
+    let read = |key: &IndexKey| match &key.target {
+        IndexTarget::Column(attnum) => table.position_of(*attnum).into_iter().collect(),
+        IndexTarget::Expr(text) => bind::bind_stored(text, table, None, &names, &Place::IndexKey)
+            .map_or_else(|_| Vec::new(), |bound| visit::columns(&bound)),
+    };
+    index.keys.iter().flat_map(read).collect()
 }
 
 /// What a dependent of an extension is said to depend on: the extension's type.

@@ -17,7 +17,7 @@ use crate::common::quote_ident;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{CreateIndex, Expr as AstExpr, ExprKind, IndexElement, Name};
 use crate::sql::eval::Volatility;
-use crate::types::{Oid, SqlType};
+use crate::types::{Oid, SqlType, typmod};
 
 /// pg_am OID of `btree`.
 pub(super) const BTREE: Oid = Oid(403);
@@ -272,7 +272,7 @@ fn default_opclass(method: Oid, method_name: &str, ty: SqlType, ctx: &DdlContext
     match found {
         Some(row) => Ok(row.oid),
         None => {
-            let text = ctx.snapshot().type_text(SqlType::of(ty.oid));
+            let text = type_words(ty.oid, ctx);
             let error = crate::error!(
                 UNDEFINED_OBJECT,
                 "data type {text} has no default operator class for access method \"{method_name}\""
@@ -304,9 +304,14 @@ fn named_opclass(name: &Name, method: Oid, method_name: &str, ty: SqlType, ctx: 
     }
 }
 
+/// A type in a message: without a modifier, where `bit` needs no quotes.
+fn type_words(ty: Oid, ctx: &DdlContext<'_>) -> String {
+    typmod::builtin_type_name(ty).map_or_else(|| ctx.snapshot().type_text(SqlType::of(ty)), ToOwned::to_owned)
+}
+
 /// The error for an operator class of another type.
 fn unaccepted(opclass: &str, ty: SqlType, ctx: &DdlContext<'_>) -> Error {
-    let text = ctx.snapshot().type_text(SqlType::of(ty.oid));
+    let text = type_words(ty.oid, ctx);
     crate::error!(DATATYPE_MISMATCH, "operator class \"{opclass}\" does not accept data type {text}")
 }
 

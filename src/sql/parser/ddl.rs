@@ -2,6 +2,7 @@
 
 use super::cursor::Parser;
 use super::lexer::TokenKind;
+use crate::error;
 use crate::error::{Error, Result};
 use crate::sql::ast::{
     Action, AlterAction, AlterTable, ColumnConstraint, ColumnConstraintKind, ColumnDef, CreateIndex, CreateTable,
@@ -117,12 +118,18 @@ impl Parser<'_> {
 
     /// `(name = value, ...)`.
     pub(super) fn storage_options(&mut self) -> Result<Vec<(String, String)>> {
+        let options = self.storage_option_list()?;
+        Ok(options.into_iter().map(|(name, value)| (name, value.unwrap_or_else(|| "true".to_owned()))).collect())
+    }
+
+    /// The same, with the values that were given.
+    fn storage_option_list(&mut self) -> Result<Vec<(String, Option<String>)>> {
         self.paren_list(|p| {
             let mut name = p.label()?;
             if p.eat_punct(".") {
                 name = format!("{name}.{}", p.label()?);
             }
-            let value = if p.eat_op("=") { p.option_value()? } else { "true".to_string() };
+            let value = if p.eat_op("=") { Some(p.option_value()?) } else { None };
             Ok((name, value))
         })
     }
@@ -460,7 +467,12 @@ impl Parser<'_> {
         }
         if self.is_word("reset") && self.punct_at(1, "(") {
             self.advance();
-            return Ok(AlterAction::ResetOptions(self.column_list()?));
+            let position = self.position();
+            let options = self.storage_option_list()?;
+            if options.iter().any(|(_, value)| value.is_some()) {
+                return Err(error!(SYNTAX_ERROR, "RESET must not include values for parameters").at(position));
+            }
+            return Ok(AlterAction::ResetOptions(options.into_iter().map(|(name, _)| name).collect()));
         }
         self.rest_of_action()
     }

@@ -125,12 +125,16 @@ impl Parser<'_> {
                 self.advance();
                 Ok(Statement::Checkpoint)
             }
+            "load" => {
+                self.advance();
+                Ok(Statement::Load { library: self.string()? })
+            }
             "cluster" => self.cluster(),
             "reassign" => {
                 self.advance();
                 self.belongings(true)
             }
-            "do" | "call" | "refresh" | "security" | "import" | "load" => self.unsupported(&text.to_uppercase()),
+            "do" | "call" | "refresh" | "security" | "import" => self.unsupported(&text.to_uppercase()),
             _ => Err(self.unexpected()),
         }
     }

@@ -245,8 +245,14 @@ impl Parser<'_> {
         }
     }
 
+    /// A role's name, or the word for the session's own.
+    fn role_name(&mut self) -> Result<String> {
+        let own = ["current_user", "current_role", "session_user"];
+        if own.iter().any(|word| self.is_word(word)) { self.label() } else { self.identifier() }
+    }
+
     fn role_tail(&mut self) -> Result<CreateRole> {
-        let name = self.identifier()?;
+        let name = self.role_name()?;
         self.eat_word("with");
         let mut options = Vec::new();
         while !self.at_statement_end() {
@@ -401,7 +407,7 @@ impl Parser<'_> {
 
     fn alter_role(&mut self) -> Result<Statement> {
         let mark = self.mark();
-        let name = self.identifier()?;
+        let name = self.role_name()?;
         let database = if self.eat_words(&["in", "database"]) { Some(self.identifier()?) } else { None };
         if self.is_word("set") || self.is_word("reset") {
             let setting = self.set_or_reset()?;

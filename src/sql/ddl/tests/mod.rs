@@ -178,6 +178,11 @@ fn changes_are_those_of_postgres() {
 }
 
 #[test]
+fn vector_indexes_are_those_of_pgvector() {
+    compare(include_str!("vector_indexes.txt"));
+}
+
+#[test]
 #[ignore = "runs a script that DDL_FILE names"]
 fn script() {
     compare(&std::fs::read_to_string(std::env::var("DDL_FILE").expect("DDL_FILE names a script")).expect("reads"));

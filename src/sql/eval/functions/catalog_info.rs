@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::args::{boolean, int4, oid, shared_text, text, to_text};
 use crate::bail;
+use crate::catalog::describe;
 use crate::error::Result;
 use crate::sql::eval::context::{CatalogQuestion, FunctionPart, ObjectClass};
 use crate::sql::eval::{FnContext, ScalarFn, SetFn, SetRows};
@@ -133,6 +134,10 @@ fn index_property(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
         _ => (0, text(&args[1])),
     };
     ask(ctx, &CatalogQuestion::IndexProperty { index: oid(&args[0]), column, property })
+}
+
+fn method_property(_: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
+    Ok(describe::method_property(oid(&args[0]), text(&args[1])).map_or(Datum::Null, Datum::Bool))
 }
 
 fn serial_sequence(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
@@ -377,6 +382,7 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("obj_description", description),
     ("shobj_description", description),
     ("col_description", column_description),
+    ("pg_indexam_has_property", method_property),
     ("pg_index_has_property", index_property),
     ("pg_index_column_has_property", index_property),
     ("pg_sequence_parameters", |ctx, a| ask(ctx, &CatalogQuestion::SequenceParameters(oid(&a[0])))),
