@@ -1,9 +1,4 @@
-//! Vectors for the benchmark: generated, or read from a NumPy file.
-
-use std::fs;
-use std::path::Path;
-
-use half::f16;
+//! Vectors and seeded numbers for the benchmarks.
 
 /// Row-major vectors of equal length.
 pub struct Vectors {
@@ -68,36 +63,4 @@ pub fn generate(count: u32, dims: u32) -> Vectors {
         values[start..].iter_mut().for_each(|v| *v /= norm);
     }
     Vectors { dims, values }
-}
-
-/// Reads a two-dimensional C-ordered `<f2` or `<f4` array (NumPy format 1.0 or 2.0).
-///
-/// # Errors
-/// The file cannot be read or is of another kind.
-pub fn read_npy(path: &Path) -> Result<Vectors, String> {
-    let bytes = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let bad = || format!("{}: not a .npy file of float16 or float32 rows", path.display());
-    if bytes.len() < 12 || &bytes[..6] != b"\x93NUMPY" {
-        return Err(bad());
-    }
-    let (start, length) = match bytes[6] {
-        1 => (10, usize::from(u16::from_le_bytes([bytes[8], bytes[9]]))),
-        _ => (12, u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize),
-    };
-    let header = bytes.get(start..start + length).and_then(|h| std::str::from_utf8(h).ok()).ok_or_else(bad)?;
-    let body = &bytes[start + length..];
-    if header.contains("'fortran_order': True") {
-        return Err(bad());
-    }
-    let shape = header.split("'shape': (").nth(1).and_then(|s| s.split(')').next()).ok_or_else(bad)?;
-    let sizes: Vec<usize> = shape.split(',').filter_map(|p| p.trim().parse().ok()).collect();
-    let [_, dims] = sizes[..] else { return Err(bad()) };
-    let values = if header.contains("<f2") {
-        body.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-    } else if header.contains("<f4") {
-        body.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-    } else {
-        return Err(bad());
-    };
-    Ok(Vectors { dims, values })
 }

@@ -24,8 +24,8 @@ pub struct Report {
     pub rows: Vec<Row>,
 }
 
-/// Three significant digits, thousands separated.
-fn figure(value: f64) -> String {
+/// Three significant digits or whole numbers, thousands separated.
+pub(super) fn figure(value: f64) -> String {
     if value >= 100.0 {
         let digits = format!("{value:.0}");
         let mut out = String::new();

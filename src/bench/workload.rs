@@ -1,15 +1,15 @@
 //! The workloads: each prepares its table once per server, then yields a rate per round.
 
 use std::io::Write;
-use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use postgres::types::{Oid, ToSql, Type};
-use postgres::{Client, NoTls, Statement};
+use postgres::{Client, Statement};
 
-use super::BenchArgs;
+use super::StatementArgs;
+use super::client::{COPY_HEADER, Encoded, connect, text, write_vector};
 use super::data::{Seeded, Vectors};
 use super::report::{Report, Row};
+use super::timed;
 
 /// What a workload measures: operations (or rows) per second with some number of clients.
 struct Workload {
@@ -21,7 +21,7 @@ struct Workload {
 
 struct Context<'a> {
     dsn: &'a str,
-    args: &'a BenchArgs,
+    args: &'a StatementArgs,
     vectors: &'a Vectors,
 }
 
@@ -44,8 +44,8 @@ const WORKLOADS: &[Workload] = &[
 ];
 
 /// Runs everything, servers in turn per workload and round.
-pub fn run_all(args: &BenchArgs, vectors: &Vectors) -> Result<Report, String> {
-    let dsns: Vec<&str> = std::iter::once(args.dsn.as_str()).chain(args.against.as_deref()).collect();
+pub fn run_all(args: &StatementArgs, vectors: &Vectors) -> Result<Report, String> {
+    let dsns: Vec<&str> = args.dsn.iter().chain(&args.against).map(String::as_str).collect();
     let contexts: Vec<Context<'_>> = dsns.iter().map(|dsn| Context { dsn, args, vectors }).collect();
     let mut report = Report::default();
     for context in &contexts {
@@ -76,17 +76,6 @@ pub fn run_all(args: &BenchArgs, vectors: &Vectors) -> Result<Report, String> {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-fn text(error: postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(db) => format!("{} ({})", db.message(), db.code().code()),
-        None => error.to_string(),
-    }
-}
-
-fn connect(dsn: &str) -> Result<Client, String> {
-    Client::connect(dsn, NoTls).map_err(text)
 }
 
 /// Creates and fills the tables that the read workloads share; returns `version()` and the durability settings.
@@ -121,36 +110,22 @@ fn prepare(context: &Context<'_>) -> Result<String, String> {
     Ok(facts)
 }
 
-/// Runs `operation` in a loop in each of `clients` threads and returns operations per second.
+/// Runs `operation` in a loop with each of `clients` sessions at once and returns operations per second.
 fn rate<F>(context: &Context<'_>, clients: usize, sql: &str, operation: F) -> Result<f64, String>
 where
     F: Fn(&mut Client, &Statement, &mut Seeded) -> Result<(), String> + Sync,
 {
-    let barrier = Barrier::new(clients);
+    let mut sessions = Vec::new();
+    for number in 0..clients {
+        let mut client = connect(context.dsn)?;
+        let statement = client.prepare(sql).map_err(text)?;
+        sessions.push((client, statement, Seeded::new(1000 + number as u64)));
+    }
     let limit = Duration::from_secs_f64(context.args.seconds);
-    let results: Vec<Result<f64, String>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..clients)
-            .map(|thread| {
-                let (barrier, operation) = (&barrier, &operation);
-                scope.spawn(move || {
-                    let mut client = connect(context.dsn)?;
-                    let statement = client.prepare(sql).map_err(text)?;
-                    let mut random = Seeded::new(1000 + thread as u64);
-                    operation(&mut client, &statement, &mut random)?;
-                    barrier.wait();
-                    let start = Instant::now();
-                    let mut done = 0_u64;
-                    while start.elapsed() < limit {
-                        operation(&mut client, &statement, &mut random)?;
-                        done += 1;
-                    }
-                    Ok(done as f64 / start.elapsed().as_secs_f64())
-                })
-            })
-            .collect();
-        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a client thread panicked".into()))).collect()
-    });
-    results.into_iter().sum()
+    let timings = timed::window(sessions, Duration::ZERO, limit, |(client, statement, random)| {
+        operation(client, statement, random)
+    })?;
+    Ok(timings.rate)
 }
 
 fn expect(found: bool, what: &str) -> Result<(), String> {
@@ -168,16 +143,15 @@ fn copy_vectors(context: &Context<'_>, _clients: usize) -> Result<f64, String> {
         .map_err(text)?;
     let start = Instant::now();
     let mut writer = client.copy_in("COPY bench_vectors FROM STDIN (FORMAT binary)").map_err(text)?;
-    let mut buffer = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
+    let mut buffer = COPY_HEADER.to_vec();
     for index in 0..context.vectors.count() {
         buffer.extend_from_slice(&3_i16.to_be_bytes());
         buffer.extend_from_slice(&8_i32.to_be_bytes());
         buffer.extend_from_slice(&(index as i64).to_be_bytes());
         buffer.extend_from_slice(&4_i32.to_be_bytes());
         buffer.extend_from_slice(&((index % 100) as i32).to_be_bytes());
-        let vector = VectorParam(context.vectors.row(index));
         buffer.extend_from_slice(&(4 + 4 * dims as i32).to_be_bytes());
-        vector.write(&mut buffer);
+        write_vector(context.vectors.row(index), &mut buffer);
         if buffer.len() > 1 << 16 {
             writer.write_all(&buffer).map_err(|e| e.to_string())?;
             buffer.clear();
@@ -255,7 +229,7 @@ fn knn(context: &Context<'_>, clients: usize) -> Result<f64, String> {
     let sql = "SELECT id FROM bench_vectors ORDER BY embedding <-> $1 LIMIT 10";
     rate(context, clients, sql, |client, statement, random| {
         let target = random.below(context.vectors.count() as u64) as usize;
-        let rows = client.query(statement, &[&VectorParam(context.vectors.row(target))]).map_err(text)?;
+        let rows = client.query(statement, &[&Encoded(&encode(context.vectors.row(target)))]).map_err(text)?;
         expect(rows.len() == 10.min(context.vectors.count()), "KNN rows")?;
         let nearest = rows[0].get::<_, i64>(0) as usize;
         expect(context.vectors.row(nearest) == context.vectors.row(target), "a vector is its own nearest neighbour")
@@ -267,7 +241,8 @@ fn knn_filtered(context: &Context<'_>, clients: usize) -> Result<f64, String> {
     rate(context, clients, sql, |client, statement, random| {
         let target = random.below(context.vectors.count() as u64) as usize;
         let category = (target % 100) as i32;
-        let rows = client.query(statement, &[&VectorParam(context.vectors.row(target)), &category]).map_err(text)?;
+        let rows =
+            client.query(statement, &[&Encoded(&encode(context.vectors.row(target))), &category]).map_err(text)?;
         expect(rows.iter().all(|row| row.get::<_, i64>(0) % 100 == i64::from(category)), "KNN category")
     })
 }
@@ -312,37 +287,9 @@ fn join(context: &Context<'_>, clients: usize) -> Result<f64, String> {
     })
 }
 
-/// A vector as a binary parameter of pgvector's wire format.
-#[derive(Debug)]
-struct VectorParam<'a>(&'a [f32]);
-
-impl VectorParam<'_> {
-    fn write(&self, out: &mut Vec<u8>) {
-        let dims = u16::try_from(self.0.len()).expect("a vector has at most 16,000 dimensions");
-        out.extend_from_slice(&dims.to_be_bytes());
-        out.extend_from_slice(&[0, 0]);
-        for value in self.0 {
-            out.extend_from_slice(&value.to_be_bytes());
-        }
-    }
-}
-
-impl ToSql for VectorParam<'_> {
-    fn to_sql(
-        &self,
-        _ty: &Type,
-        out: &mut bytes::BytesMut,
-    ) -> Result<postgres::types::IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        let mut buffer = Vec::with_capacity(4 + 4 * self.0.len());
-        self.write(&mut buffer);
-        out.extend_from_slice(&buffer);
-        Ok(postgres::types::IsNull::No)
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        let fixed: Oid = 16_384;
-        ty.oid() >= fixed
-    }
-
-    postgres::types::to_sql_checked!();
+/// A vector as a binary parameter.
+fn encode(values: &[f32]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4 + 4 * values.len());
+    write_vector(values, &mut bytes);
+    bytes
 }
