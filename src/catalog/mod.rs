@@ -9,12 +9,13 @@
 //! * [`system`]: columns and rows of `pg_catalog` and `information_schema`.
 //! * [`acl`], [`privileges`]: access lists, memberships, and who may do what.
 //! * [`progress`]: index builds under way.
-//! * [`describe`], [`signature`]: the texts PostgreSQL prints about objects.
+//! * [`describe`], [`describe_object`], [`signature`]: the texts PostgreSQL prints about objects.
 //! * [`reloptions`]: `WITH (...)` options of indexes; [`vector_index`]: descriptors of `hnsw` and `ivfflat` as the engine reads them.
 
 pub mod acl;
 pub mod builtin;
 pub mod describe;
+pub mod describe_object;
 pub mod descriptor;
 pub mod lookup;
 pub mod privileges;

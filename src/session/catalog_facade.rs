@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::catalog::acl::AclKind;
 use crate::catalog::builtin::{PG_COLLATION, PG_OPFAMILY, builtin, raw_rows};
+use crate::catalog::describe_object::describe_object;
 use crate::catalog::descriptor::TypeKind;
 use crate::catalog::lookup::Names;
 use crate::catalog::snapshot::{PG_CATALOG, Relation};
@@ -53,6 +54,7 @@ pub fn catalog_answer(names: &Names, question: &CatalogQuestion<'_>) -> Result<O
         CatalogQuestion::IndexProperty { index, column, property } => {
             describe::index_property(names, index, column, property).map(Datum::Bool)
         }
+        CatalogQuestion::Describe { class, object, sub } => text(describe_object(names, class, object, sub)),
         CatalogQuestion::SequenceParameters(oid) => sequence_parameters(names, oid),
         CatalogQuestion::EnumLabels(oid) => enum_labels(names, oid),
     })

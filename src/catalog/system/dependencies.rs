@@ -3,6 +3,8 @@
 //! Dependencies are computed from descriptors: what owned sequences, defaults, constraints, indexes and views need, and which built-in
 //! rows belong to the extension `vector`. That is what clients read; DROP does not use it.
 
+use std::sync::Arc;
+
 use crate::catalog::builtin::{PG_AM, PG_CAST, PG_OPCLASS, PG_OPERATOR, PG_OPFAMILY, PG_PROC, builtin, raw_rows};
 use crate::catalog::descriptor::{IndexTarget, RelationDesc, TableDesc};
 use crate::catalog::lookup::Names;
@@ -56,8 +58,10 @@ pub fn pg_depend(desc: &RelationDesc, ctx: &SystemContext<'_>) -> Rows {
         out.add((CLASS_TYPE, ty.oid, 0), (CLASS_SCHEMA, ty.schema, 0), 'n');
         out.add((CLASS_TYPE, ty.array_oid, 0), (CLASS_TYPE, ty.oid, 0), 'i');
     }
+    // What is stored is read as it was written, whatever the session's path: pg_dump's is empty.
+    let stored = Names::stored(Arc::clone(&ctx.names.snapshot));
     for table in snapshot.objects.tables.values() {
-        defaults(ctx.names, table, &mut out);
+        defaults(&stored, table, &mut out);
         indexes(table, &mut out);
     }
     for sequence in snapshot.objects.sequences.values() {

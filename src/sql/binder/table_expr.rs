@@ -1,6 +1,8 @@
 //! Expressions over one row of a table: defaults, checks, index keys and predicates, generated columns. They see columns
 //! only, know no parameters, and are bound again from their canonical text when a statement needs them.
 
+use std::sync::Arc;
+
 use crate::catalog::Names;
 use crate::error::Result;
 use crate::sql::ast;
@@ -73,7 +75,8 @@ pub fn bind(
     }
 }
 
-/// [`bind`] for text from the catalog.
+/// [`bind`] for text from the catalog. It means what it meant when it was written, whatever the session's path is by now:
+/// scripts of pg_dump, for one, have an empty one.
 ///
 /// # Errors
 /// As [`bind`]; the text was valid when it was stored, so an error means that something it names has changed.
@@ -84,7 +87,8 @@ pub fn bind_stored(
     names: &Names,
     place: Place,
 ) -> Result<Expr> {
-    bind(&parser::parse_expr(text)?, columns, target, names, place)
+    let stored = Names::stored(Arc::clone(&names.snapshot));
+    bind(&parser::parse_expr(text)?, columns, target, &stored, place)
 }
 
 /// Binds the query of a view.

@@ -440,6 +440,8 @@ pub enum CatalogQuestion<'a> {
     FunctionText { function: Oid, part: FunctionPart },
     /// `pg_index_column_has_property(index, column, property)`, `column` 0 for the index: boolean.
     IndexProperty { index: Oid, column: i32, property: &'a str },
+    /// `pg_describe_object(class, object, column)`: text.
+    Describe { class: Oid, object: Oid, sub: i32 },
     /// `pg_sequence_parameters`: record (start, min, max, increment, cycle, cache, type).
     SequenceParameters(Oid),
     /// Labels of an enum type in order: text array.

@@ -136,6 +136,10 @@ fn index_property(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
     ask(ctx, &CatalogQuestion::IndexProperty { index: oid(&args[0]), column, property })
 }
 
+fn describe_object(ctx: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
+    ask(ctx, &CatalogQuestion::Describe { class: oid(&args[0]), object: oid(&args[1]), sub: int4(&args[2]) })
+}
+
 fn method_property(_: &FnContext<'_>, args: &[Datum]) -> Result<Datum> {
     Ok(describe::method_property(oid(&args[0]), text(&args[1])).map_or(Datum::Null, Datum::Bool))
 }
@@ -382,6 +386,7 @@ pub const FUNCTIONS: &[(&str, ScalarFn)] = &[
     ("obj_description", description),
     ("shobj_description", description),
     ("col_description", column_description),
+    ("pg_describe_object", describe_object),
     ("pg_indexam_has_property", method_property),
     ("pg_index_has_property", index_property),
     ("pg_index_column_has_property", index_property),
