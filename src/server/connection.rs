@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::sync::Notify;
 
+use super::alarm::Alarm;
 use super::login::{self, Login};
 use super::stream::{Event, Stream, Transport};
 use super::{Shared, io_error};
@@ -57,7 +57,9 @@ fn open_stream(socket: std::net::TcpStream) -> Result<Stream> {
         transport,
         input: BytesMut::new(),
         output: Vec::new(),
-        notify: Arc::new(Notify::new()),
+        alarm: Arc::new(Alarm::new().map_err(|error| io_error("prepare a connection", &error))?),
+        #[cfg(target_os = "linux")]
+        poller: None,
         flag: CancelFlag::new(),
     })
 }
@@ -123,8 +125,10 @@ fn serve<'a>(
     let startup = logged_in.startup;
     let pid = shared.registry.reserve(shared.config.max_connections)?;
     *reserved = Some(Reserved { shared, pid });
-    let notify = Arc::clone(&stream.notify);
-    let waker = Waker::new(move || notify.notify_one());
+    let alarm = Arc::clone(&stream.alarm);
+    let waker = Waker::new(move || alarm.wake());
+    #[cfg(target_os = "linux")]
+    stream.poll_socket().map_err(|error| io_error("prepare a connection", &error))?;
     tracing::debug!(%peer, pid, user = startup.user, database = startup.database, "connection authorized");
     let mut session = Closing(shared.host.open(host::Login {
         user: startup.user,

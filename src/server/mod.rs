@@ -7,10 +7,12 @@
 //! * [`run`]: listens, accepts, ends.
 //! * `connection`: one client from its first packet to its last.
 //! * `login`: TLS negotiation, startup, authentication.
+//! * `alarm`: waiting for a client.
 //! * `stream`: bytes in and out, the [`Sink`](crate::pgwire::Sink) of a session.
 //! * `registry`: who is connected; cancel requests and shutdown find them there.
 //! * `tls`, `secrets`: certificates and what the data directory keeps for logins.
 
+mod alarm;
 mod connection;
 mod login;
 mod registry;

@@ -12,9 +12,11 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio::sync::Notify;
 use tokio_rustls::server::TlsStream;
 
+use super::alarm::Alarm;
+#[cfg(target_os = "linux")]
+use super::alarm::{Poller, Seen};
 use crate::common::CancelFlag;
 use crate::error::{Error, Result, Severity, SqlState};
 use crate::pgwire::frontend::{self, Frontend};
@@ -117,7 +119,10 @@ pub struct Stream {
     /// Bytes to be written.
     pub output: Vec<u8>,
     /// Used by the waker.
-    pub notify: Arc<Notify>,
+    pub alarm: Arc<Alarm>,
+    /// Waits for the socket, where that goes without the runtime.
+    #[cfg(target_os = "linux")]
+    pub poller: Option<Poller>,
     /// The session's flag, once there is a session.
     pub flag: CancelFlag,
 }
@@ -159,13 +164,54 @@ impl Stream {
     pub fn wait(&mut self, limit: Option<Duration>) -> Result<Event> {
         let wanted = frontend::needed(&self.input).saturating_sub(self.input.len());
         self.input.reserve(wanted.clamp(READ_BYTES, READ_AHEAD_BYTES));
-        let Self { runtime, transport, input, notify, .. } = self;
+        #[cfg(target_os = "linux")]
+        if let (Transport::Plain(_), Some(_)) = (&self.transport, &self.poller) {
+            return self.poll(limit).map_err(|error| lost(&error));
+        }
+        self.wait_in_runtime(limit)
+    }
+
+    /// From now on waits for a plain socket without the runtime.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    #[cfg(target_os = "linux")]
+    pub fn poll_socket(&mut self) -> io::Result<()> {
+        if let Transport::Plain(socket) = &self.transport {
+            self.poller = Some(Poller::new(socket, &self.alarm)?);
+        }
+        Ok(())
+    }
+
+    /// [`Stream::wait`] on a plain socket: the system is asked, then the socket is read.
+    #[cfg(target_os = "linux")]
+    fn poll(&mut self, limit: Option<Duration>) -> io::Result<Event> {
+        let Self { runtime, transport, input, poller, .. } = self;
+        let (Transport::Plain(socket), Some(poller)) = (transport, poller) else { return Ok(Event::Woken) };
+        match poller.wait(limit)? {
+            Seen::Nothing => return Ok(Event::Idle),
+            Seen::Woken => return Ok(Event::Woken),
+            Seen::Input => {}
+        }
+        loop {
+            match socket.try_read_buf(input) {
+                Ok(0) => return Ok(Event::End),
+                Ok(_) => return Ok(Event::Input),
+                // The runtime has not heard of the bytes yet; once it has, it goes on believing that there are some.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => runtime.block_on(socket.readable())?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn wait_in_runtime(&mut self, limit: Option<Duration>) -> Result<Event> {
+        let Self { runtime, transport, input, alarm, .. } = self;
         runtime
             .block_on(async {
                 tokio::select! {
                     biased;
                     read = transport.read(input) => read.map(|count| if count == 0 { Event::End } else { Event::Input }),
-                    () = notify.notified() => Ok(Event::Woken),
+                    () = alarm.notify.notified() => Ok(Event::Woken),
                     () = tokio::time::sleep(limit.unwrap_or_default()), if limit.is_some() => Ok(Event::Idle),
                 }
             })
@@ -200,15 +246,23 @@ impl Sink for Stream {
         if self.output.is_empty() {
             return Ok(());
         }
-        let Self { runtime, transport, output, notify, flag, .. } = self;
+        let Self { runtime, transport, output, alarm, flag, .. } = self;
+        let mut written = match transport {
+            // Most answers fit into the socket's buffer.
+            Transport::Plain(socket) => socket.try_write(output).unwrap_or(0),
+            _ => 0,
+        };
+        if written == output.len() {
+            output.clear();
+            return Ok(());
+        }
         let mut woken = false;
         let done = runtime.block_on(async {
-            let mut written = 0;
             while written < output.len() {
                 tokio::select! {
                     biased;
                     done = transport.write(&output[written..]) => written += done.map_err(|error| lost(&error))?,
-                    () = notify.notified() => {
+                    () = alarm.notify.notified() => {
                         woken = true;
                         ended(flag)?;
                     }
@@ -218,7 +272,7 @@ impl Sink for Stream {
         });
         if woken {
             // The session will want to know too.
-            notify.notify_one();
+            alarm.wake();
         }
         output.clear();
         done
