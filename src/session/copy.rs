@@ -8,43 +8,18 @@ use crate::catalog::descriptor::TableDesc;
 use crate::catalog::privileges::Claim;
 use crate::catalog::{Names, Relation};
 use crate::error::{Error, Result, SqlState};
-use crate::pgwire::copy_format::{CopyFormat, CopyOptions, CopyReader, CopyWriter, Field, ForceColumns, OnError};
-use crate::pgwire::{Format, Frontend, Sink, backend};
+use crate::pgwire::copy_format::{CopyFormat, CopyOptions, CopyReader, CopyWriter, ForceColumns};
+use crate::pgwire::{Format, Sink, backend};
 use crate::sql::ast::{self, Copy, CopySource, CopyTarget, CreateTableAs, Query, Statement};
-use crate::sql::binder::{self, Place};
 use crate::sql::ddl;
-use crate::sql::eval::row::{Row, eval_row};
-use crate::sql::executor::foreign::Pending;
-use crate::sql::executor::{ExecContext, StoredExpressions};
-use crate::sql::expr::Expr;
 use crate::txn::{TableLock, Wait};
-use crate::types::{Datum, Oid, SqlType, io, typmod, wire};
+use crate::types::{Datum, Oid, SqlType};
 
+use super::load;
 use super::pipeline::{self, Planned};
 use super::portal::wire_types;
 use super::session::Session;
 use super::statement::Effect;
-use super::stored::Stored;
-
-/// A COPY FROM while rows arrive.
-struct Loader<'a> {
-    ctx: &'a ExecContext,
-    table: Arc<TableDesc>,
-    open: crate::table::Table,
-    /// Positions of the columns in the data.
-    positions: Vec<usize>,
-    /// What the other columns get.
-    defaults: Vec<Expr>,
-    checks: crate::sql::executor::TableChecks,
-    filter: Option<Expr>,
-    pending: Pending,
-    rows: Vec<Vec<Datum>>,
-    count: u64,
-    skipped: u64,
-}
-
-/// Rows that are inserted at a time.
-const LOAD_ROWS: usize = 1024;
 
 impl Session {
     /// COPY.
@@ -88,44 +63,15 @@ impl Session {
         self.check_insert(&names, &table, &positions)?;
         check_forced(&options, &table, &positions)?;
         let ctx = pipeline::context(&self.core, &names);
-        let mut loader = Loader::new(&ctx, &names, table, positions, copy.filter.as_ref())?;
-        let shown: Vec<String> = loader.positions.iter().map(|at| loader.table.columns[*at].name.clone()).collect();
+        let (loader, mut inserter) = load::prepare(&ctx, &names, table, positions, copy.filter.as_ref())?;
+        let shown: Vec<String> = loader.columns().map(str::to_owned).collect();
         let format = if options.format == CopyFormat::Binary { Format::Binary } else { Format::Text };
         backend::copy_in_response(sink.buffer(), format, shown.len());
-        let mut reader = CopyReader::new(options.clone(), &loader.table.name.clone(), shown);
-        let mut failure: Option<Error> = None;
-        loop {
-            match sink.next_message()? {
-                Frontend::CopyData(bytes) => {
-                    if failure.is_none() {
-                        reader.push(&bytes);
-                        failure = loader.read(&mut reader, &options).err();
-                    }
-                }
-                Frontend::CopyDone => break,
-                Frontend::CopyFail(reason) => {
-                    let context = reader.context();
-                    return Err(crate::error!(QUERY_CANCELED, "COPY from stdin failed: {reason}").context(context));
-                }
-                Frontend::Flush | Frontend::Sync => {}
-                Frontend::Terminate => {
-                    return Err(Error::fatal(
-                        SqlState::CONNECTION_FAILURE,
-                        "unexpected EOF on client connection with an open transaction",
-                    ));
-                }
-                _ => bail!(PROTOCOL_VIOLATION, "unexpected message type during COPY from stdin"),
-            }
-        }
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        reader.finish();
-        loader.read(&mut reader, &options)?;
-        loader.flush()?;
-        loader.pending.settle(&ctx)?;
-        if loader.skipped > 0 {
-            let skipped = loader.skipped;
+        let reader = CopyReader::new(options.clone(), loader.table_name(), shown);
+        let helped = self.core.engine.scan_threads > 1;
+        let skipped = load::run(loader, &mut inserter, reader, &options, helped, sink)?;
+        let count = inserter.finish()?;
+        if skipped > 0 {
             let rows = if skipped == 1 { "row was" } else { "rows were" };
             self.core.add_notice(Error::with_severity(
                 crate::error::Severity::Notice,
@@ -133,7 +79,6 @@ impl Session {
                 format!("{skipped} {rows} skipped due to data type incompatibility"),
             ));
         }
-        let count = loader.count;
         txn.next_command();
         Ok(Effect::tag(format!("COPY {count}")))
     }
@@ -308,125 +253,4 @@ fn check_forced(options: &CopyOptions, table: &TableDesc, positions: &[usize]) -
         }
     }
     Ok(())
-}
-
-impl<'a> Loader<'a> {
-    fn new(
-        ctx: &'a ExecContext,
-        names: &Arc<Names>,
-        table: Arc<TableDesc>,
-        positions: Vec<usize>,
-        filter: Option<&ast::Expr>,
-    ) -> Result<Self> {
-        let stored = Stored(Arc::clone(names));
-        let mut defaults = Vec::with_capacity(table.columns.len());
-        for at in 0..table.columns.len() {
-            defaults.push(match &table.columns[at].identity {
-                Some(identity) => binder::bind_stored(
-                    &format!("pg_catalog.nextval({}::pg_catalog.oid::pg_catalog.regclass)", identity.sequence),
-                    &[],
-                    Some(table.columns[at].ty),
-                    names,
-                    Place::Default,
-                )?,
-                None => stored.default(&table, at)?,
-            });
-        }
-        let columns: Vec<(String, SqlType)> =
-            table.columns.iter().map(|column| (column.name.clone(), column.stored_type())).collect();
-        let filter = match filter {
-            Some(filter) => {
-                Some(binder::bind_table_expr(filter, &columns, Some(SqlType::of(Oid::BOOL)), names, Place::Where)?)
-            }
-            None => None,
-        };
-        let checks = stored.checks(&table)?;
-        let open = ctx.shared.table(&table)?;
-        Ok(Self {
-            ctx,
-            table,
-            open,
-            positions,
-            defaults,
-            checks,
-            filter,
-            pending: Pending::default(),
-            rows: Vec::new(),
-            count: 0,
-            skipped: 0,
-        })
-    }
-
-    /// Takes all complete records of the reader.
-    fn read(&mut self, reader: &mut CopyReader, options: &CopyOptions) -> Result<()> {
-        while reader.next()? {
-            match self.record(reader, options) {
-                Ok(Some(row)) => self.rows.push(row),
-                Ok(None) => continue,
-                Err(error) if options.on_error == OnError::Ignore && error.sqlstate().as_str().starts_with("22") => {
-                    self.skipped += 1;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            }
-            if self.rows.len() >= LOAD_ROWS {
-                self.flush().map_err(|error| error.context(reader.context()))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn record(&self, reader: &CopyReader, options: &CopyOptions) -> Result<Option<Vec<Datum>>> {
-        let io_ctx = self.ctx.eval.io();
-        let snapshot = &self.ctx.shared.names.snapshot;
-        let mut row: Vec<Option<Datum>> = vec![None; self.table.columns.len()];
-        for (index, position) in self.positions.iter().enumerate() {
-            let column = &self.table.columns[*position];
-            row[*position] = match reader.field(index) {
-                Field::Null => Some(Datum::Null),
-                Field::Default => None,
-                Field::Value(bytes) => {
-                    let ty = snapshot.base_type(column.ty);
-                    let value = if options.format == CopyFormat::Binary {
-                        wire::recv(bytes, ty, &io_ctx)
-                    } else {
-                        io::input(reader.text(index).unwrap_or_default(), ty, &io_ctx)
-                    };
-                    let value = value.and_then(|value| typmod::coerce(value, ty, false));
-                    Some(value.map_err(|error| error.context(reader.column_context(index)))?)
-                }
-            };
-        }
-        let mut full = Vec::with_capacity(row.len());
-        for (at, value) in row.into_iter().enumerate() {
-            full.push(match value {
-                Some(value) => value,
-                None => eval_row(&self.defaults[at], Row::Values(&[]), &self.ctx.eval)?,
-            });
-        }
-        if let Some(filter) = &self.filter
-            && eval_row(filter, Row::Values(&full), &self.ctx.eval)?.as_bool() != Some(true)
-        {
-            return Ok(None);
-        }
-        Ok(Some(full))
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.ctx.check()?;
-        let mut rows = std::mem::take(&mut self.rows);
-        if rows.is_empty() {
-            return Ok(());
-        }
-        for row in &mut rows {
-            crate::sql::executor::finish_row(&self.table, &self.checks.generated, &self.checks.checks, row, self.ctx)?;
-        }
-        let evaluator = self.ctx.evaluator(&self.table);
-        self.open.insert_batch(&*self.ctx.shared.txn, &self.ctx.write(&evaluator), &rows)?;
-        for row in &rows {
-            self.pending.inserted(&self.table, row);
-        }
-        self.count += rows.len() as u64;
-        Ok(())
-    }
 }

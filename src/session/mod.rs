@@ -3,7 +3,7 @@
 //! [`Engine`] is an open data directory; [`session::Session`] is one client on it. `pipeline` is the only place that writes
 //! parse, bind, optimise, plan, execute. A session does no IO: messages come in, messages go into a sink.
 //!
-//! * `session`: the protocol; `statement`: running; `utility`, `cursor`, `copy`: statements that are no plans.
+//! * `session`: the protocol; `statement`: running; `utility`, `cursor`, `copy`, `load`: statements that are no plans.
 //! * `core`, `facade`, [`catalog_facade`]: the half that functions reach; [`settings`]: SET, SHOW, RESET; `notify`; `live`, `stored`:
 //!   what the executor asks. [`check`]: whether a database agrees with itself.
 //! * `engine`, `maintenance`: shared by all sessions.
@@ -16,6 +16,7 @@ mod cursor;
 pub mod engine;
 mod facade;
 mod live;
+mod load;
 mod maintenance;
 mod notify;
 mod pipeline;

@@ -255,6 +255,30 @@ impl CopyReader {
         }
     }
 
+    /// The current record as text, for [`CopyReader::text_in`]; empty for the binary format.
+    ///
+    /// # Panics
+    /// Not for text and CSV, whose records have been checked to be text.
+    #[must_use]
+    pub fn record_text(&self) -> &str {
+        match self.options.format {
+            CopyFormat::Binary => "",
+            _ => std::str::from_utf8(&self.buffer[self.record.0..self.record.1]).expect("the record is UTF-8"),
+        }
+    }
+
+    /// [`CopyReader::text`] cut out of what [`CopyReader::record_text`] gives, so that the bytes are not looked at again.
+    ///
+    /// # Panics
+    /// As [`CopyReader::text`].
+    #[must_use]
+    pub fn text_in<'a>(&'a self, record: &'a str, index: usize) -> Option<&'a str> {
+        match self.fields[index] {
+            Place::Record(from, end) => Some(&record[from..end]),
+            _ => self.text(index),
+        }
+    }
+
     /// A field as text; `None` for NULL and a default.
     ///
     /// # Panics
