@@ -93,7 +93,10 @@ pub(crate) fn finish(out: &mut [u8], at: usize) {
 
 fn string(out: &mut Vec<u8>, text: &str) {
     // A zero byte would end the string early; text from the catalog and from statements has none.
-    out.extend(text.bytes().filter(|byte| *byte != 0));
+    match memchr::memchr(0, text.as_bytes()) {
+        None => out.extend_from_slice(text.as_bytes()),
+        Some(_) => out.extend(text.bytes().filter(|byte| *byte != 0)),
+    }
     out.push(0);
 }
 

@@ -39,6 +39,8 @@ pub(super) struct State {
     pub editing: Option<Snapshot>,
     /// The names in use.
     pub names: Option<MadeNames>,
+    /// Those by which `is_superuser` was last set.
+    pub superuser_as_of: Option<Arc<Names>>,
     /// Constraint checks that the transaction owes.
     pub deferred: Arc<DeferredChecks>,
     pub sequences: HashMap<Oid, i64>,
@@ -50,6 +52,15 @@ pub(super) struct State {
     pub temporary: Option<Oid>,
     pub notifications: Vec<(String, String)>,
     pub listen: Vec<(bool, Option<String>)>,
+}
+
+impl State {
+    /// The next transaction owes nothing.
+    fn renew_deferred(&mut self) {
+        if !self.deferred.is_new() {
+            self.deferred = Arc::default();
+        }
+    }
 }
 
 /// The shared half of a session.
@@ -133,8 +144,14 @@ impl Core {
         Ok(())
     }
 
-    /// Tells the settings whether the current user, who may have changed, is a superuser.
+    /// Tells the settings whether the current user, who may have changed, is a superuser. Names are made anew when the user
+    /// or the catalog changes.
     pub fn refresh_superuser(&self) {
+        let names = self.names();
+        let known = self.state.lock().superuser_as_of.replace(Arc::clone(&names));
+        if known.is_some_and(|known| Arc::ptr_eq(&known, &names)) {
+            return;
+        }
         let superuser = self.role().is_ok_and(|role| role.superuser);
         if self.settings.lock().typed().is_superuser != superuser {
             let text = if superuser { "on" } else { "off" };
@@ -156,16 +173,20 @@ impl Core {
 
     /// The running transaction, begun when there is none.
     pub fn transaction(&self) -> Arc<Transaction> {
-        let typed = self.settings.lock().typed().clone();
-        let mut state = self.state.lock();
-        if let Some(txn) = &state.txn {
+        if let Some(txn) = &self.state.lock().txn {
             return Arc::clone(txn);
         }
-        let txn = self.engine.txns.begin(typed.isolation, typed.read_only);
+        let txn = {
+            let settings = self.settings.lock();
+            let typed = settings.typed();
+            let txn = self.engine.txns.begin(typed.isolation, typed.read_only);
+            txn.set_lock_timeout(typed.lock_timeout);
+            txn.set_synchronous(typed.synchronous_commit);
+            txn
+        };
         txn.set_process_id(i32::try_from(self.entry.pid).unwrap_or(0));
-        txn.set_lock_timeout(typed.lock_timeout);
-        txn.set_synchronous(typed.synchronous_commit);
         self.locks.attach(&txn);
+        let mut state = self.state.lock();
         // A transaction starts with the statement that starts it.
         let now = if state.statement_micros > 0 { state.statement_micros } else { clock::now_micros() };
         state.transaction_micros = now;
@@ -205,7 +226,7 @@ impl Core {
         }
         let (txn, edit, notifications, listen) = {
             let mut state = self.state.lock();
-            state.deferred = Arc::default();
+            state.renew_deferred();
             let taken = (state.txn.take(), state.edit.take());
             (taken.0, taken.1, std::mem::take(&mut state.notifications), std::mem::take(&mut state.listen))
         };
@@ -237,7 +258,7 @@ impl Core {
             let mut state = self.state.lock();
             state.edit = None;
             state.names = None;
-            state.deferred = Arc::default();
+            state.renew_deferred();
             state.notifications.clear();
             state.listen.clear();
             state.txn.take()
@@ -248,6 +269,12 @@ impl Core {
         }
         self.settings.lock().rollback();
         self.refresh_superuser();
+    }
+
+    /// Start of the transaction, or of the statement outside of one: `now()`.
+    pub fn now_micros(&self) -> i64 {
+        let state = self.state.lock();
+        if state.txn.is_some() { state.transaction_micros } else { state.statement_micros }
     }
 
     /// What expressions are evaluated in, without subqueries.

@@ -90,7 +90,7 @@ impl Session {
 
 /// Reads until `count` rows are kept or the query ends.
 fn fill(portal: &mut Portal, count: usize) -> Result<()> {
-    let types: Vec<Oid> = portal.prepared.fields.iter().flatten().map(|field| field.ty.oid).collect();
+    let types: Vec<Oid> = fields_of(&portal.prepared).unwrap_or_default().iter().map(|field| field.ty.oid).collect();
     let PortalState::Running { running, .. } = &mut portal.state else { return Ok(()) };
     let Some(cursor) = &mut portal.cursor else { return Ok(()) };
     while cursor.kept.len() < count && !cursor.exhausted {

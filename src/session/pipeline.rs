@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::catalog::Names;
 use crate::catalog::descriptor::{IndexDesc, RelationDesc, TableDesc};
 use crate::catalog::privileges::Claim;
@@ -25,14 +27,18 @@ use super::stored::Stored;
 /// A planned query or data modification.
 pub(super) struct Planned {
     pub node: Arc<Node>,
-    pub fields: Vec<Field>,
-    pub params: Vec<SqlType>,
+    pub fields: Arc<[Field]>,
+    /// Base types of the columns, as values are sent.
+    pub wire_types: Box<[Oid]>,
+    pub params: Arc<[SqlType]>,
     /// Whether rows come back: a query, or RETURNING.
     pub returns_rows: bool,
     /// `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
     pub verb: &'static str,
     names: Arc<Names>,
     claims: Vec<Claim>,
+    /// The names under which [`Planned::check_rights`] last found nothing to refuse.
+    allowed: Mutex<Option<Arc<Names>>>,
     locks: Vec<(Oid, TableLock)>,
 }
 
@@ -72,9 +78,7 @@ impl Statistics for Counts<'_> {
 
 /// Threads that a scan may use: those of the server, and as many as the session lets help.
 fn scan_threads(core: &Core) -> usize {
-    let wanted = core.settings.lock().try_show("max_parallel_workers_per_gather");
-    let workers: usize = wanted.and_then(|text| text.parse().ok()).unwrap_or(0);
-    core.engine.scan_threads.min(workers + 1)
+    core.engine.scan_threads.min(core.settings.lock().typed().parallel_workers + 1)
 }
 
 /// Rows of system relations as this session sees them.
@@ -96,15 +100,12 @@ impl SystemRows for SystemSource {
 pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: Option<&[Oid]>) -> Result<Planned> {
     let names = core.names();
     let format = Arc::clone(&core.settings.lock().typed().format);
-    let now_micros = {
-        let state = core.state.lock();
-        if state.txn.is_some() { state.transaction_micros } else { state.statement_micros }
-    };
-    let env = BindEnv { names: &names, format: &format, now_micros };
+    let env = BindEnv { names: &names, format: &format, now_micros: core.now_micros() };
     let mut params = declared.map_or_else(Params::default, Params::declared);
     let (logical, claims) = binder::bind(statement, &env, &mut params)?;
     let params = params.resolved()?;
-    let fields = logical.fields().to_vec();
+    let fields: Arc<[Field]> = Arc::from(logical.fields());
+    let wire_types = fields.iter().map(|field| names.snapshot.base_type(field.ty).oid).collect();
     let mut logical = optimizer::optimize(logical);
     let mut locks = Vec::new();
     collect_locks(&mut logical, &mut locks);
@@ -115,7 +116,18 @@ pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: Option<&[O
         Statement::Delete(delete) => ("DELETE", !delete.returning.is_empty()),
         _ => ("SELECT", true),
     };
-    Ok(Planned { node: Arc::new(node), fields, params, returns_rows, verb, names, claims, locks })
+    Ok(Planned {
+        node: Arc::new(node),
+        fields,
+        wire_types,
+        params: Arc::from(params),
+        returns_rows,
+        verb,
+        names,
+        claims,
+        allowed: Mutex::default(),
+        locks,
+    })
 }
 
 /// The tables of a plan with the locks that it needs, those in subqueries too. Changes nothing.
@@ -163,13 +175,20 @@ impl Planned {
         Ok(self.is_current(core))
     }
 
-    /// Refuses who may not do what the statement does. Rights change, so this is asked before each execution.
+    /// Refuses who may not do what the statement does. Rights change, so this is asked before each execution; names are made
+    /// anew when the catalog or the user changes, so under the same names the answer is the same.
     ///
     /// # Errors
     /// `42501`.
     pub(super) fn check_rights(&self, core: &Core) -> Result<()> {
+        let names = core.names();
+        if self.allowed.lock().as_ref().is_some_and(|known| Arc::ptr_eq(known, &names)) {
+            return Ok(());
+        }
         let role = core.role()?;
-        self.claims.iter().try_for_each(|claim| self.names.snapshot.check_claim(claim, &role))
+        self.claims.iter().try_for_each(|claim| self.names.snapshot.check_claim(claim, &role))?;
+        *self.allowed.lock() = Some(names);
+        Ok(())
     }
 
     /// Opens the plan: checks rights, takes the statement's snapshot and makes the operators.
@@ -195,12 +214,13 @@ pub(super) fn open_node(
     let planner_core = Arc::clone(core);
     let runner =
         Runner::new(Arc::new(move |plan| planner::plan(plan.clone(), &Counts { core: &planner_core, workers: 0 })));
-    let mut shared = Shared::new(
+    let mut shared = Shared::within(
         core.transaction(),
         Arc::clone(&core.engine.tables),
         Arc::clone(names),
         Arc::new(Stored(Arc::clone(names))),
         Arc::new(SystemSource { core: Arc::clone(core), names: Arc::clone(names) }),
+        core.deferred(),
     );
     {
         let settings = core.settings.lock();
@@ -211,7 +231,6 @@ pub(super) fn open_node(
     }
     shared.threads = scan_threads(core);
     shared.meters = meters;
-    shared.deferred = core.deferred();
     let shared = Arc::new(shared);
     runner.attach(&shared);
     let mut eval = core.eval(names, Arc::from(params));
@@ -229,13 +248,13 @@ pub(super) fn open_node(
 
 /// An executable context for evaluating single expressions and running table operations of utility statements.
 pub(super) fn context(core: &Arc<Core>, names: &Arc<Names>) -> ExecContext {
-    let mut shared = Shared::new(
+    let shared = Shared::within(
         core.transaction(),
         Arc::clone(&core.engine.tables),
         Arc::clone(names),
         Arc::new(Stored(Arc::clone(names))),
         Arc::new(SystemSource { core: Arc::clone(core), names: Arc::clone(names) }),
+        core.deferred(),
     );
-    shared.deferred = core.deferred();
     ExecContext { shared: Arc::new(shared), eval: core.eval(names, Arc::from([])), part: None }
 }

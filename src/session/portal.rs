@@ -11,17 +11,17 @@ use crate::types::{Datum, Oid, SqlType};
 use super::core::Core;
 use super::pipeline::{Planned, Running};
 
-/// A prepared statement.
+/// A prepared statement. Cheap to clone: what it holds is shared and does not change.
 #[derive(Clone)]
 pub(super) struct Prepared {
     /// The statement; `None` for an empty one.
     pub statement: Option<Arc<ParsedStatement>>,
     /// Parameter types as declared.
-    pub declared: Vec<Oid>,
+    pub declared: Arc<[Oid]>,
     /// Parameter types found.
-    pub params: Vec<SqlType>,
+    pub params: Arc<[SqlType]>,
     /// Output columns; `None` when no rows come back.
-    pub fields: Option<Vec<Field>>,
+    pub fields: Option<Arc<[Field]>>,
     /// The plan of a query or data modification.
     pub plan: Option<Arc<Planned>>,
     /// Made by SQL's PREPARE.
@@ -134,8 +134,8 @@ impl Prepared {
     pub(super) fn empty() -> Self {
         Self {
             statement: None,
-            declared: Vec::new(),
-            params: Vec::new(),
+            declared: Arc::default(),
+            params: Arc::default(),
             fields: None,
             plan: None,
             from_sql: false,

@@ -21,6 +21,7 @@ use crate::pgwire::{Connection, Format, Frontend, Login, Sink, backend};
 use crate::sql::ast::{ParsedStatement, Statement};
 use crate::sql::parser;
 use crate::txn::{Isolation, SavepointId, SessionLocks};
+use crate::types::io::IoContext;
 use crate::types::{Datum, Oid, wire};
 
 use super::core::{Core, State};
@@ -310,7 +311,7 @@ impl Session {
         let fields = prepared.fields.clone();
         let mut portal =
             Portal { prepared, params: Vec::new(), formats: Vec::new(), state: PortalState::Ready, cursor: None };
-        let columns = fields.as_ref().map_or(0, Vec::len);
+        let columns = fields.as_ref().map_or(0, |fields| fields.len());
         portal.formats = vec![self.cursor_format(&portal.prepared); columns];
         let tag = self.run_portal(&mut portal, 0, fields.is_some(), sink)?;
         if last {
@@ -355,7 +356,7 @@ impl Session {
             bail!(UNDEFINED_OBJECT, "type with OID {oid} does not exist");
         }
         let mut prepared = Prepared {
-            declared: declared.unwrap_or_default().to_vec(),
+            declared: Arc::from(declared.unwrap_or_default()),
             from_sql,
             micros: clock::now_micros(),
             ..Prepared::empty()
@@ -369,7 +370,7 @@ impl Session {
             }
             other => {
                 prepared.fields = self.utility_fields(other)?;
-                prepared.params = self.utility_params(other, declared)?;
+                prepared.params = Arc::from(self.utility_params(other, declared)?);
             }
         }
         prepared.statement = Some(parsed);
@@ -378,8 +379,8 @@ impl Session {
 
     fn plan_into(&mut self, prepared: &mut Prepared, statement: &Statement, declared: Option<&[Oid]>) -> Result<()> {
         let plan = pipeline::plan(&self.core, statement, declared)?;
-        prepared.params.clone_from(&plan.params);
-        prepared.fields = plan.returns_rows.then(|| plan.fields.clone());
+        prepared.params = Arc::clone(&plan.params);
+        prepared.fields = plan.returns_rows.then(|| Arc::clone(&plan.fields));
         prepared.plan = Some(Arc::new(plan));
         Ok(())
     }
@@ -448,7 +449,7 @@ impl Session {
         }
         let formats = backend::resolve_formats(param_formats, params.len())?;
         let values = self.read_params(&prepared, params, &formats)?;
-        let columns = prepared.fields.as_ref().map_or(0, Vec::len);
+        let columns = prepared.fields.as_ref().map_or(0, |fields| fields.len());
         if result_formats.len() > 1 && result_formats.len() != columns {
             bail!(
                 PROTOCOL_VIOLATION,
@@ -474,14 +475,14 @@ impl Session {
         let declared: Vec<Oid> = prepared.params.iter().map(|ty| ty.oid).collect();
         let before = prepared.fields.clone();
         let mut fresh = self.prepare(Some(parsed), Some(&declared), prepared.from_sql)?;
-        let shape = |fields: &Option<Vec<crate::sql::logical::Field>>| -> Option<Vec<Oid>> {
+        let shape = |fields: &Option<Arc<[crate::sql::logical::Field]>>| -> Option<Vec<Oid>> {
             fields.as_ref().map(|fields| fields.iter().map(|field| field.ty.oid).collect())
         };
         if shape(&before) != shape(&fresh.fields) {
             bail!(FEATURE_NOT_SUPPORTED, "cached plan must not change result type");
         }
         fresh.micros = prepared.micros;
-        fresh.declared.clone_from(&prepared.declared);
+        fresh.declared = Arc::clone(&prepared.declared);
         *prepared = fresh.clone();
         if let Some(slot) = self.prepared.get_mut(name) {
             *slot = fresh;
@@ -491,10 +492,10 @@ impl Session {
 
     fn read_params(&self, prepared: &Prepared, params: &[Option<Bytes>], formats: &[Format]) -> Result<Vec<Datum>> {
         let names = self.core.names();
-        let eval = self.core.eval(&names, Arc::from([]));
-        let io = eval.io();
+        let format = Arc::clone(&self.core.settings.lock().typed().format);
+        let io = IoContext { format: &format, now_micros: self.core.now_micros(), lookup: &*names };
         let mut values = Vec::with_capacity(params.len());
-        for (at, ((bytes, ty), format)) in params.iter().zip(&prepared.params).zip(formats).enumerate() {
+        for (at, ((bytes, ty), format)) in params.iter().zip(&*prepared.params).zip(formats).enumerate() {
             let Some(bytes) = bytes else {
                 values.push(Datum::Null);
                 continue;

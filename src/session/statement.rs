@@ -93,7 +93,7 @@ impl Session {
                 if describe_rows {
                     backend::row_description(sink.buffer(), &describe(&self.core, &fields, &portal.formats));
                 }
-                portal.prepared.fields = Some(fields);
+                portal.prepared.fields = Some(Arc::from(fields));
                 batches
             }
             None => Vec::new(),
@@ -119,13 +119,11 @@ impl Session {
 
     fn pump(&mut self, portal: &mut Portal, max_rows: u64, sink: &mut dyn Sink) -> Result<Option<String>> {
         let PortalState::Running { running, rest, count } = &mut portal.state else { return Ok(None) };
-        let plan = portal.prepared.plan.as_ref();
-        let returns_rows = plan.is_none_or(|plan| plan.returns_rows);
-        let verb = plan.map_or("SELECT", |plan| plan.verb);
-        let fields = portal.prepared.fields.clone().unwrap_or_default();
-        let types = wire_types(&self.core, &fields);
+        let Some(plan) = &portal.prepared.plan else { return Ok(None) };
+        let (returns_rows, verb) = (plan.returns_rows, plan.verb);
+        let types: &[Oid] = if returns_rows { &plan.wire_types } else { &[] };
         portal.formats.resize(types.len(), Format::Text);
-        let mut encoder = RowEncoder::new(&types, &portal.formats);
+        let mut encoder = RowEncoder::new(types, &portal.formats);
         let mut left = if max_rows == 0 { u64::MAX } else { max_rows };
         let result = loop {
             if left == 0 {
@@ -164,7 +162,7 @@ impl Session {
             }
             Ok(Some(())) => {
                 portal.state = PortalState::Done;
-                Ok(Some(if verb == "INSERT" { format!("INSERT 0 {total}") } else { format!("{verb} {total}") }))
+                Ok(Some(row_tag(verb, total)))
             }
             Err(error) => {
                 portal.state = PortalState::Done;
@@ -175,8 +173,7 @@ impl Session {
 
     fn send_rows(&mut self, portal: &mut Portal, max_rows: u64, sink: &mut dyn Sink) -> Result<Option<String>> {
         let PortalState::Rows { batches, tag } = &mut portal.state else { return Ok(None) };
-        let fields = portal.prepared.fields.clone().unwrap_or_default();
-        let types = wire_types(&self.core, &fields);
+        let types = wire_types(&self.core, portal.prepared.fields.as_deref().unwrap_or_default());
         let names = self.core.names();
         let eval = self.core.eval(&names, Arc::from([]));
         let mut encoder = RowEncoder::new(&types, &portal.formats);
@@ -207,7 +204,7 @@ impl Session {
                 .detail(format!("Expected {} parameters but got {}.", prepared.params.len(), args.len())));
         }
         let mut params = Vec::with_capacity(args.len());
-        for (arg, ty) in args.iter().zip(&prepared.params) {
+        for (arg, ty) in args.iter().zip(&*prepared.params) {
             params.push(self.constant(arg, *ty)?);
         }
         Ok(Portal { prepared, params, formats: formats.to_vec(), state: PortalState::Ready, cursor: None })
@@ -224,16 +221,16 @@ impl Session {
     }
 
     /// The columns of a utility statement's rows.
-    pub(super) fn utility_fields(&mut self, statement: &Statement) -> Result<Option<Vec<Field>>> {
+    pub(super) fn utility_fields(&mut self, statement: &Statement) -> Result<Option<Arc<[Field]>>> {
         Ok(match statement {
             Statement::Explain(explain) => {
                 let oid = if explain.format == "json" { Oid::JSON } else { Oid::TEXT };
-                Some(vec![Field { name: "QUERY PLAN".to_owned(), ty: SqlType::of(oid), origin: None }])
+                Some(Arc::from([Field { name: "QUERY PLAN".to_owned(), ty: SqlType::of(oid), origin: None }]))
             }
             Statement::Show { name } if name == "all" => {
                 Some(["name", "setting", "description"].iter().map(|name| text_field(name)).collect())
             }
-            Statement::Show { name } => Some(vec![text_field(&self.core.settings.lock().canonical_name(name)?)]),
+            Statement::Show { name } => Some(Arc::from([text_field(&self.core.settings.lock().canonical_name(name)?)])),
             Statement::Fetch(fetch) if !fetch.is_move => match self.portals.get(&fetch.cursor) {
                 Some(portal) => portal.prepared.fields.clone(),
                 None => bail!(INVALID_CURSOR_NAME, "cursor \"{}\" does not exist", fetch.cursor),
@@ -253,7 +250,7 @@ impl Session {
         };
         match inner {
             Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
-                Ok(pipeline::plan(&self.core, &inner, declared)?.params)
+                Ok(pipeline::plan(&self.core, &inner, declared)?.params.to_vec())
             }
             _ => Ok(Vec::new()),
         }
@@ -301,6 +298,15 @@ impl Session {
         txn.next_command();
         Ok(Effect::tag(tag?))
     }
+}
+
+/// The tag of a statement that counts rows; an INSERT's has a zero where PostgreSQL once had an OID.
+fn row_tag(verb: &str, rows: u64) -> String {
+    let mut tag = String::with_capacity(32);
+    tag.push_str(verb);
+    tag.push_str(if verb == "INSERT" { " 0 " } else { " " });
+    tag.push_str(itoa::Buffer::new().format(rows));
+    tag
 }
 
 /// Whether a statement makes temporary objects.

@@ -1,7 +1,8 @@
 //! Executable plans: every choice made.
 //!
 //! The planner makes a [`Node`] tree from a logical plan; the executor turns each node into an operator, and EXPLAIN prints
-//! it. Expressions see the columns of the node's input (for joins: left, then right) by position.
+//! it. A plan is shared by all executions of its statement, and what operators keep of it is behind `Arc`: making the
+//! operators of a small query copies pointers, not expressions. Expressions see the columns of the node's input (for joins: left, then right) by position.
 
 use std::sync::Arc;
 
@@ -33,23 +34,23 @@ impl Node {
 #[derive(Clone, Debug)]
 pub enum Op {
     /// All visible rows of a table that satisfy the filter.
-    TableScan { scan: TableAccess, filter: Option<Expr> },
+    TableScan { scan: Arc<TableAccess>, filter: Option<Arc<Expr>> },
     /// Rows found through an ordered index, in its order, that satisfy the filter.
-    IndexScan { scan: TableAccess, access: IndexAccess, filter: Option<Expr> },
+    IndexScan { scan: Arc<TableAccess>, access: Arc<IndexAccess>, filter: Option<Arc<Expr>> },
     /// A plan over one table, run by several threads on parts of it; rows come in the order of the table.
     Gather { input: Box<Node>, workers: usize },
     /// Rows of a system relation.
     SystemScan { relation: Arc<RelationDesc> },
     /// Literal rows.
-    Values { rows: Vec<Vec<Expr>> },
+    Values { rows: Arc<[Vec<Expr>]> },
     /// Functions in FROM.
     FunctionScan { calls: Vec<FunctionCall>, ordinality: bool },
     /// Set-returning functions in a target list.
     ProjectSet { input: Box<Node>, calls: Vec<FunctionCall> },
     /// Rows where the predicate is true.
-    Filter { input: Box<Node>, predicate: Expr },
+    Filter { input: Box<Node>, predicate: Arc<Expr> },
     /// New columns.
-    Project { input: Box<Node>, exprs: Vec<Expr> },
+    Project { input: Box<Node>, exprs: Arc<[Expr]> },
     /// Join by hashing the right side on keys; `residual` decides about matches of the keys.
     HashJoin { kind: JoinKind, left: Box<Node>, right: Box<Node>, keys: Vec<JoinKey>, residual: Option<Expr> },
     /// Join by running the right side (once, kept; or per left row when lateral).
@@ -73,7 +74,7 @@ pub enum Op {
     /// Row locks.
     LockRows { input: Box<Node>, targets: Vec<LockTarget> },
     /// INSERT, UPDATE, DELETE; `spec.action`'s input is replaced by `input`.
-    Modify { input: Box<Node>, spec: Arc<Modify> },
+    Modify { input: Arc<Node>, spec: Arc<Modify> },
 }
 
 /// What of a table is read.
@@ -163,8 +164,8 @@ impl Op {
             | Self::Limit { input, .. }
             | Self::Distinct { input, .. }
             | Self::LockRows { input, .. }
-            | Self::Gather { input, .. }
-            | Self::Modify { input, .. } => vec![input],
+            | Self::Gather { input, .. } => vec![input],
+            Self::Modify { input, .. } => vec![input],
             Self::HashJoin { left, right, .. }
             | Self::NestedLoop { left, right, .. }
             | Self::SetOp { left, right, .. } => {

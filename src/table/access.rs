@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::descriptor::{ConstraintDesc, TableDesc};
+use crate::catalog::descriptor::{ConstraintDesc, StorageId, TableDesc};
 use crate::error::{Result, SqlState};
 use crate::table::keys::{self, IndexPlan};
 use crate::table::messages;
@@ -31,7 +31,7 @@ struct Open {
 /// An index with its state in memory, if it has any.
 #[derive(Clone)]
 pub(super) struct OpenIndex {
-    pub(super) plan: IndexPlan,
+    pub(super) plan: Arc<IndexPlan>,
     /// For primary and unique indexes.
     pub(super) state: Option<Arc<IndexState>>,
     /// Two rows may share a key until the constraint is checked.
@@ -53,16 +53,20 @@ impl OpenIndex {
 }
 
 impl Tables {
-    /// Makes a table ready for use. The first use after start rebuilds its primary index from its rows.
+    /// Makes a table ready for use. The first use after start rebuilds its primary index from its rows; the last table made
+    /// of a descriptor is kept for the next statement.
     ///
     /// # Errors
     /// Storage errors; `XX001` when a row does not decode.
     pub fn open(&self, txn: &dyn RowStore, desc: &Arc<TableDesc>) -> Result<Table> {
+        if let Some(table) = self.kept(desc) {
+            return Ok(table);
+        }
         let open = |plan: IndexPlan| {
             let state = (plan.desc.unique && plan.desc.valid).then(|| self.index_state(desc, &plan));
             let keeps = |item: &&ConstraintDesc| item.oid == plan.desc.constraint;
             let deferrable = desc.constraints.iter().find(keeps).is_some_and(|item| item.deferrable);
-            OpenIndex { plan, state, deferrable }
+            OpenIndex { plan: Arc::new(plan), state, deferrable }
         };
         let plans = keys::plans(desc).into_iter().map(open).collect();
         let not_null = (0..desc.columns.len()).filter(|position| desc.columns[*position].not_null).collect();
@@ -71,6 +75,7 @@ impl Tables {
         for index in table.indexes() {
             table.ensure_built(txn, index)?;
         }
+        self.keep(&table);
         Ok(table)
     }
 }
@@ -80,6 +85,10 @@ impl Table {
     #[must_use]
     pub fn desc(&self) -> &Arc<TableDesc> {
         &self.0.desc
+    }
+
+    pub(super) fn has_index(&self, storage: StorageId) -> bool {
+        self.0.plans.iter().any(|index| index.plan.desc.storage == storage)
     }
 
     pub(super) fn indexes(&self) -> &[OpenIndex] {

@@ -37,8 +37,8 @@ enum Rest {
     Stored(ByteRange, Direction),
     /// Entries of ALEX.
     Images(Span, Direction),
-    /// Rows that may have the one key wanted.
-    Rows(Vec<Rid>),
+    /// Rows that may have the one key wanted, and its image.
+    Rows(Vec<Rid>, u64),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,17 +101,10 @@ impl IndexScan {
     fn candidates(&mut self, count: usize) -> Result<Vec<Candidate>> {
         match std::mem::replace(&mut self.rest, Rest::Nothing) {
             Rest::Nothing => Ok(Vec::new()),
-            Rest::Rows(rows) => {
-                let image = self.point_image();
-                Ok(rows.into_iter().map(|row| Candidate { key: None, image, row }).collect())
-            }
+            Rest::Rows(rows, image) => Ok(rows.into_iter().map(|row| Candidate { key: None, image, row }).collect()),
             Rest::Stored(range, direction) => self.stored_candidates(range, direction, count),
             Rest::Images(span, direction) => self.image_candidates(span, direction, count),
         }
-    }
-
-    fn point_image(&self) -> u64 {
-        self.index.state.as_ref().map_or(0, |state| state.image_of_bytes(&self.range.start))
     }
 
     fn stored_candidates(
@@ -292,6 +285,13 @@ impl Table {
     }
 }
 
+/// The rows under one image.
+fn point(state: &IndexState, image: u64) -> Rest {
+    let mut rows = Vec::new();
+    state.entries.lookup(image, &mut rows);
+    Rest::Rows(rows, image)
+}
+
 /// Where a scan begins.
 fn start(index: &OpenIndex, spec: &IndexScanSpec, range: &ByteRange) -> Rest {
     let direction = if spec.backward { Direction::Backward } else { Direction::Forward };
@@ -303,11 +303,12 @@ fn start(index: &OpenIndex, spec: &IndexScanSpec, range: &ByteRange) -> Rest {
         if !whole_key || spec.prefix.iter().any(Datum::is_null) {
             return Rest::Stored(range.clone(), direction);
         }
-        let mut rows = Vec::new();
-        state.entries.lookup(state.image_of_bytes(&range.start), &mut rows);
-        return Rest::Rows(rows);
+        return point(state, state.image_of_bytes(&range.start));
     }
     let image = |datum: &Datum| state.image(&index.plan, std::slice::from_ref(datum));
+    if let (true, [datum]) = (whole_key, &spec.prefix[..]) {
+        return image(datum).map_or(Rest::Nothing, |image| point(state, image));
+    }
     // Where images are keys the span is exactly the range; elsewhere it holds the range.
     let lower = match &spec.lower {
         KeyBound::Open => Some(0),

@@ -14,6 +14,7 @@ use crate::catalog::descriptor::{StorageId, TableDesc};
 use crate::error::Result;
 use crate::index::image::{ImageKind, Imager};
 use crate::index::{Alex, OrderedIndex};
+use crate::table::access::Table;
 use crate::table::keys::IndexPlan;
 use crate::table::row::RowReader;
 use crate::table::spec::RowId;
@@ -30,6 +31,8 @@ pub struct Tables {
     seed: u64,
     tables: RwLock<HashMap<StorageId, Arc<TableState>>>,
     indexes: RwLock<HashMap<StorageId, Arc<IndexState>>>,
+    /// Tables as they were last opened, their primary indexes built. Valid for one descriptor, and goes with the state.
+    opened: RwLock<HashMap<StorageId, Table>>,
     /// When indexes were made, those made since the start: they hold nothing of older versions.
     made: RwLock<HashMap<StorageId, u64>>,
 }
@@ -60,7 +63,23 @@ impl Tables {
     /// An empty registry; `seed` is a random number that keeps hashed keys unpredictable.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, tables: RwLock::default(), indexes: RwLock::default(), made: RwLock::default() }
+        Self {
+            seed,
+            tables: RwLock::default(),
+            indexes: RwLock::default(),
+            opened: RwLock::default(),
+            made: RwLock::default(),
+        }
+    }
+
+    /// The table that was last opened with this very descriptor.
+    pub(super) fn kept(&self, desc: &Arc<TableDesc>) -> Option<Table> {
+        self.opened.read().get(&desc.storage).filter(|table| Arc::ptr_eq(table.desc(), desc)).cloned()
+    }
+
+    /// Keeps a table for [`Tables::kept`].
+    pub(super) fn keep(&self, table: &Table) {
+        self.opened.write().insert(table.desc().storage, table.clone());
     }
 
     pub(super) fn table_state(&self, storage: StorageId) -> Arc<TableState> {
@@ -106,6 +125,7 @@ impl Tables {
     pub fn forget(&self, storage: StorageId) {
         self.tables.write().remove(&storage);
         self.indexes.write().remove(&storage);
+        self.opened.write().retain(|own, table| *own != storage && !table.has_index(storage));
         self.made.write().remove(&storage);
     }
 

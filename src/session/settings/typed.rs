@@ -70,6 +70,8 @@ pub struct Typed {
     pub enable_seqscan: bool,
     /// `enable_indexscan`.
     pub enable_indexscan: bool,
+    /// `max_parallel_workers_per_gather`.
+    pub parallel_workers: usize,
     /// `hnsw.ef_search`.
     pub hnsw_ef_search: usize,
     /// `hnsw.iterative_scan`.
@@ -115,6 +117,7 @@ impl Default for Typed {
             synchronous_commit: true,
             enable_seqscan: true,
             enable_indexscan: true,
+            parallel_workers: 0,
             hnsw_ef_search: 0,
             hnsw_iterative_scan: IterativeScan::Off,
             hnsw_max_scan_tuples: 0,
@@ -202,6 +205,7 @@ impl Typed {
         self.synchronous_commit = &*read.text("synchronous_commit") != "off";
         self.enable_seqscan = read.bool("enable_seqscan");
         self.enable_indexscan = read.bool("enable_indexscan");
+        self.parallel_workers = read.size("max_parallel_workers_per_gather", 1);
         self.hnsw_ef_search = read.size("hnsw.ef_search", 1);
         self.hnsw_iterative_scan = iterative_scan(&read.text("hnsw.iterative_scan"));
         self.hnsw_scan_mem_multiplier = read.real("hnsw.scan_mem_multiplier");

@@ -116,13 +116,25 @@ pub struct Evaluator<'a> {
 }
 
 impl Shared {
-    /// The state of a statement.
+    /// The state of a statement that owes no checks.
     pub fn new(
         txn: Arc<Transaction>,
         tables: Arc<Tables>,
         names: Arc<Names>,
         stored: Arc<dyn StoredExpressions>,
         system: Arc<dyn SystemRows>,
+    ) -> Self {
+        Self::within(txn, tables, names, stored, system, Arc::default())
+    }
+
+    /// The state of a statement of a transaction that owes these checks.
+    pub fn within(
+        txn: Arc<Transaction>,
+        tables: Arc<Tables>,
+        names: Arc<Names>,
+        stored: Arc<dyn StoredExpressions>,
+        system: Arc<dyn SystemRows>,
+        deferred: Arc<DeferredChecks>,
     ) -> Self {
         Self {
             txn,
@@ -135,7 +147,7 @@ impl Shared {
             spill: SpillSpace::default(),
             threads: 1,
             meters: None,
-            deferred: Arc::default(),
+            deferred,
             shared_keys: SharedKeys::default(),
             given: Mutex::default(),
             ctes: Mutex::default(),

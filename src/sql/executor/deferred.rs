@@ -105,6 +105,13 @@ impl Level {
 }
 
 impl DeferredChecks {
+    /// Whether nothing has been owed, said or begun since it was made: as good as another one.
+    pub fn is_new(&self) -> bool {
+        let state = self.0.lock();
+        let [level] = &state.levels[..] else { return false };
+        state.next == 0 && level.settled.is_empty() && level.modes.all.is_none() && level.modes.named.is_empty()
+    }
+
     /// Whether a constraint's check waits beyond the statement.
     pub(super) fn is_deferred(&self, constraint: &ConstraintDesc) -> bool {
         if !constraint.deferrable {

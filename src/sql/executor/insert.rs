@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 use crate::bail;
 use crate::error::{Error, Result};
 use crate::sql::eval::row::{Row, eval_row};
-use crate::sql::logical::{ConflictUpdate, Modify, OnConflict};
+use crate::sql::logical::{ConflictUpdate, Modify, ModifyAction, OnConflict};
 use crate::table::{Conflict, InsertOutcome, LockedRow, Table};
 use crate::txn::{RowStore, Strength, Wait};
 use crate::types::column::Batch;
@@ -23,7 +23,6 @@ pub(super) struct InsertRows {
     input: Option<Box<dyn Operator>>,
     types: Vec<Oid>,
     spec: Arc<Modify>,
-    on_conflict: Option<OnConflict>,
     table: Table,
     /// Rows that this command wrote: a second DO UPDATE of one is an error.
     touched: HashSet<u32>,
@@ -31,34 +30,31 @@ pub(super) struct InsertRows {
 }
 
 impl InsertRows {
-    pub(super) fn new(
-        input: Box<dyn Operator>,
-        types: Vec<Oid>,
-        spec: Arc<Modify>,
-        on_conflict: Option<OnConflict>,
-        table: Table,
-    ) -> Self {
-        Self { input: Some(input), types, spec, on_conflict, table, touched: HashSet::new(), output: Queue::default() }
+    pub(super) fn new(input: Box<dyn Operator>, types: Vec<Oid>, spec: Arc<Modify>, table: Table) -> Self {
+        Self { input: Some(input), types, spec, table, touched: HashSet::new(), output: Queue::default() }
     }
 
     fn run(&mut self, mut input: Box<dyn Operator>, ctx: &ExecContext) -> Result<Queue> {
-        let mut out = Returned::new(&self.spec);
-        let mut pending = Pending::default();
         let spec = Arc::clone(&self.spec);
+        let mut out = Returned::new(Arc::clone(&spec));
+        let mut pending = Pending::default();
+        let on_conflict = match &spec.action {
+            ModifyAction::Insert { on_conflict, .. } => on_conflict.as_ref(),
+            _ => None,
+        };
         let evaluator = ctx.evaluator(&spec.table);
         let write = ctx.write(&evaluator);
-        while let Some(batch) = input.next(ctx)? {
+        while let Some(rows) = input.next_rows(&self.types, ctx)? {
             ctx.check()?;
-            for at in 0..batch.rows {
-                let mut row = batch.row(&self.types, at);
+            for mut row in rows {
                 finish_row(&self.spec.table, &self.spec.generated, &self.spec.checks, &mut row, ctx)?;
-                match self.on_conflict.clone() {
+                match on_conflict {
                     None => {
                         self.table.insert(&*ctx.shared.txn, &write, &row)?;
                         pending.inserted(&self.spec.table, &row);
                         self.give(&row, None, &mut out, ctx)?;
                     }
-                    Some(conflict) => self.upsert(row, &conflict, &mut out, &mut pending, ctx)?,
+                    Some(conflict) => self.upsert(row, conflict, &mut out, &mut pending, ctx)?,
                 }
             }
         }

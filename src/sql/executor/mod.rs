@@ -40,9 +40,12 @@ mod window;
 pub use context::{ExecContext, Shared, StoredExpressions, SystemRows, TableChecks};
 pub use subquery::Runner;
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::sql::physical::{Node, Op};
 use crate::types::column::Batch;
+use crate::types::{Datum, Oid};
 
 /// Rows in a batch.
 pub const BATCH_ROWS: usize = 1024;
@@ -54,6 +57,15 @@ pub trait Operator: Send {
     /// # Errors
     /// Whatever the computation raises; `57014` when cancelled.
     fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>>;
+
+    /// The next rows as values of these types, for who works row by row.
+    ///
+    /// # Errors
+    /// As [`Operator::next`].
+    fn next_rows(&mut self, types: &[Oid], ctx: &ExecContext) -> Result<Option<Vec<Vec<Datum>>>> {
+        let batch = self.next(ctx)?;
+        Ok(batch.map(|batch| (0..batch.rows).map(|at| batch.row(types, at)).collect()))
+    }
 
     /// What EXPLAIN ANALYZE says of the work done so far: memory, disk, batches. One line at most.
     fn note(&self) -> Option<String> {
@@ -74,22 +86,22 @@ pub fn build(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
 }
 
 fn build_plain(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
-    let types = node.types();
+    let types = || node.types();
     Ok(match &node.op {
         Op::TableScan { scan, filter } => scan::table_scan(scan, filter.clone(), ctx)?,
         Op::IndexScan { scan, access, filter } => scan::index_scan(scan, access, filter.clone(), ctx)?,
         Op::Gather { input, workers } => Box::new(parallel::Gather::new(input, *workers, ctx)?),
-        Op::SystemScan { relation } => Box::new(source::SystemScan::new(relation, &types)),
-        Op::Values { rows } => Box::new(source::Values::new(rows.clone(), types)),
+        Op::SystemScan { relation } => Box::new(source::SystemScan::new(relation, &types())),
+        Op::Values { rows } => Box::new(source::Values::new(Arc::clone(rows), types())),
         Op::FunctionScan { calls, ordinality } => {
-            Box::new(source::FunctionScan::new(calls.clone(), *ordinality, types))
+            Box::new(source::FunctionScan::new(calls.clone(), *ordinality, types()))
         }
         Op::ProjectSet { input, calls } => {
             let input_types = input.types();
-            Box::new(source::ProjectSet::new(build(input, ctx)?, calls.clone(), input_types, types))
+            Box::new(source::ProjectSet::new(build(input, ctx)?, calls.clone(), input_types, types()))
         }
-        Op::Filter { input, predicate } => Box::new(simple::Filter::new(build(input, ctx)?, predicate.clone())),
-        Op::Project { input, exprs } => Box::new(simple::Project::new(build(input, ctx)?, exprs.clone())),
+        Op::Filter { input, predicate } => Box::new(simple::Filter::new(build(input, ctx)?, Arc::clone(predicate))),
+        Op::Project { input, exprs } => Box::new(simple::Project::new(build(input, ctx)?, Arc::clone(exprs))),
         Op::HashJoin { kind, left, right, keys, residual } => {
             Box::new(join::HashJoin::new(*kind, (left, right), keys.clone(), residual.clone(), ctx)?)
         }
@@ -100,7 +112,7 @@ fn build_plain(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
             if let Some(count) = source::RowCount::of(input, spec, ctx)? {
                 return Ok(Box::new(count));
             }
-            Box::new(aggregate::Aggregation::new(build(input, ctx)?, spec.clone(), types))
+            Box::new(aggregate::Aggregation::new(build(input, ctx)?, spec.clone(), types()))
         }
         Op::Window { input, spec } => {
             Box::new(window::WindowOperator::new(build(input, ctx)?, spec.clone(), input.types()))
@@ -109,9 +121,9 @@ fn build_plain(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
         Op::Limit { input, limit, offset, ties } => {
             Box::new(simple::Limit::new(build(input, ctx)?, limit.clone(), offset.clone(), ties.clone()))
         }
-        Op::Distinct { input, on } => Box::new(distinct::Distinct::new(build(input, ctx)?, on.clone(), &types)),
+        Op::Distinct { input, on } => Box::new(distinct::Distinct::new(build(input, ctx)?, on.clone(), &types())),
         Op::SetOp { op, all, left, right } => {
-            setop::set_operation(*op, *all, build(left, ctx)?, build(right, ctx)?, types)
+            setop::set_operation(*op, *all, build(left, ctx)?, build(right, ctx)?, types())
         }
         Op::With { ctes, body } => Box::new(cte::With::new(ctes.clone(), body, ctx)?),
         Op::CteScan { id } => Box::new(cte::CteScan::new(*id)),

@@ -28,7 +28,7 @@ use super::simple::Queue;
 use super::{ExecContext, Operator, build as build_node};
 
 /// Makes the operator of a Modify node.
-pub(super) fn build(input: &Node, spec: &Arc<Modify>, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
+pub(super) fn build(input: &Arc<Node>, spec: &Arc<Modify>, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
     if ctx.shared.txn.read_only() {
         let verb = match spec.action {
             ModifyAction::Insert { .. } => "INSERT",
@@ -44,30 +44,20 @@ pub(super) fn build(input: &Node, spec: &Arc<Modify>, ctx: &ExecContext) -> Resu
                 check_arbiters(clause, &spec.table, ctx)?;
             }
             let operator = build_node(input, ctx)?;
-            Box::new(InsertRows::new(operator, input.types(), Arc::clone(spec), on_conflict.clone(), table))
+            Box::new(InsertRows::new(operator, input.types(), Arc::clone(spec), table))
         }
-        ModifyAction::Update { row_id_column, assignments, .. } => Box::new(ChangeRows {
-            node: input.clone(),
-            input: Some(build_node(input, ctx)?),
-            types: input.types(),
-            row_id_column: *row_id_column,
-            assignments: Some(assignments.clone()),
-            table,
-            spec: Arc::clone(spec),
-            done: HashSet::new(),
-            output: Queue::default(),
-        }),
-        ModifyAction::Delete { row_id_column, .. } => Box::new(ChangeRows {
-            node: input.clone(),
-            input: Some(build_node(input, ctx)?),
-            types: input.types(),
-            row_id_column: *row_id_column,
-            assignments: None,
-            table,
-            spec: Arc::clone(spec),
-            done: HashSet::new(),
-            output: Queue::default(),
-        }),
+        ModifyAction::Update { row_id_column, .. } | ModifyAction::Delete { row_id_column, .. } => {
+            Box::new(ChangeRows {
+                node: Arc::clone(input),
+                input: Some(build_node(input, ctx)?),
+                types: input.types(),
+                row_id_column: *row_id_column,
+                table,
+                spec: Arc::clone(spec),
+                done: HashSet::new(),
+                output: Queue::default(),
+            })
+        }
     })
 }
 
@@ -92,12 +82,10 @@ fn check_arbiters(clause: &OnConflict, table: &TableDesc, ctx: &ExecContext) -> 
 
 /// UPDATE and DELETE.
 struct ChangeRows {
-    node: Node,
+    node: Arc<Node>,
     input: Option<Box<dyn Operator>>,
     types: Vec<Oid>,
     row_id_column: usize,
-    /// `None` deletes.
-    assignments: Option<Vec<(usize, Expr)>>,
     table: Table,
     spec: Arc<Modify>,
     done: HashSet<u32>,
@@ -106,7 +94,7 @@ struct ChangeRows {
 
 impl ChangeRows {
     fn run(&mut self, mut input: Box<dyn Operator>, ctx: &ExecContext) -> Result<Queue> {
-        let mut out = Returned::new(&self.spec);
+        let mut out = Returned::new(Arc::clone(&self.spec));
         let mut pending = Pending::default();
         while let Some(batch) = input.next(ctx)? {
             ctx.check()?;
@@ -129,8 +117,14 @@ impl ChangeRows {
         pending: &mut Pending,
         ctx: &ExecContext,
     ) -> Result<()> {
-        let width = self.spec.table.columns.len();
-        let changes_key = match &self.assignments {
+        let spec = Arc::clone(&self.spec);
+        // None deletes.
+        let assignments = match &spec.action {
+            ModifyAction::Update { assignments, .. } => Some(assignments),
+            _ => None,
+        };
+        let width = spec.table.columns.len();
+        let changes_key = match assignments {
             None => true,
             Some(assignments) => touches_key(&self.spec.table, assignments),
         };
@@ -148,7 +142,7 @@ impl ChangeRows {
         }
         self.done.insert(id);
         let old = row[..width].to_vec();
-        match &self.assignments {
+        match assignments {
             None => {
                 self.table.delete(txn, &write, id, &old)?;
                 pending.deleted(&self.spec.table, &old, ctx);
@@ -240,8 +234,7 @@ pub fn finish_row(
 
 /// Rows of RETURNING, or without it their number alone.
 pub(super) struct Returned {
-    exprs: Vec<Expr>,
-    types: Vec<Oid>,
+    spec: Arc<Modify>,
     rows: Vec<Vec<Datum>>,
     count: usize,
     /// The table's width when OLD or NEW are named.
@@ -249,10 +242,9 @@ pub(super) struct Returned {
 }
 
 impl Returned {
-    pub(super) fn new(spec: &Modify) -> Self {
-        let types = spec.fields.iter().map(|field| field.ty.oid).collect();
+    pub(super) fn new(spec: Arc<Modify>) -> Self {
         let versions = spec.versions.then_some(spec.table.columns.len());
-        Self { exprs: spec.returning.clone(), types, rows: Vec::new(), count: 0, versions }
+        Self { spec, rows: Vec::new(), count: 0, versions }
     }
 
     /// A row was written: `row` is what RETURNING sees, `old` and `new` its versions, as far as there are.
@@ -264,6 +256,7 @@ impl Returned {
         ctx: &ExecContext,
     ) -> Result<()> {
         self.count += 1;
+        let exprs = &self.spec.returning;
         if let Some(width) = self.versions {
             let mut all = row.to_vec();
             for version in [old, new] {
@@ -272,21 +265,22 @@ impl Returned {
                     None => all.resize(all.len() + width, Datum::Null),
                 }
             }
-            let values = self.exprs.iter().map(|expr| eval_row(expr, Row::Values(&all), &ctx.eval));
+            let values = exprs.iter().map(|expr| eval_row(expr, Row::Values(&all), &ctx.eval));
             self.rows.push(values.collect::<Result<Vec<_>>>()?);
-        } else if !self.exprs.is_empty() {
-            let values = self.exprs.iter().map(|expr| eval_row(expr, Row::Values(row), &ctx.eval));
+        } else if !exprs.is_empty() {
+            let values = exprs.iter().map(|expr| eval_row(expr, Row::Values(row), &ctx.eval));
             self.rows.push(values.collect::<Result<Vec<_>>>()?);
         }
         Ok(())
     }
 
     pub(super) fn finish(self) -> Queue {
-        if self.exprs.is_empty() {
+        if self.spec.returning.is_empty() {
             let mut queue = Queue::default();
             queue.0.push_back(Batch::new(self.count, Vec::new()));
             return queue;
         }
-        Queue::of_rows(&self.types, &self.rows)
+        let types: Vec<Oid> = self.spec.fields.iter().map(|field| field.ty.oid).collect();
+        Queue::of_rows(&types, &self.rows)
     }
 }

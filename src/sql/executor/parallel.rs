@@ -189,7 +189,7 @@ impl Gather {
             let all = table.row_ids(&**txn)?;
             let count = u64::from(all.end).div_ceil(PIECE_ROWS);
             let meter = ctx.shared.meters.as_ref().map(|meters| meters.of(input));
-            let (scan, filter, ctx): (TableAccess, _, _) = (scan.clone(), filter.clone(), ctx.clone());
+            let (scan, filter, ctx): (Arc<TableAccess>, _, _) = (scan.clone(), filter.clone(), ctx.clone());
             let job = move |piece: u32| {
                 let started = clock::monotonic();
                 let part = Part { range: piece_range(piece), view: view.clone() };

@@ -67,21 +67,21 @@ pub(super) fn target_tag(node: &Node, table: Oid) -> Option<usize> {
 
 /// A scan of given rows.
 pub(super) struct GivenScan {
-    access: TableAccess,
+    access: Arc<TableAccess>,
     /// The index whose range the rows must be in.
-    index: Option<(Table, IndexAccess)>,
-    filter: Option<Expr>,
+    index: Option<(Table, Arc<IndexAccess>)>,
+    filter: Option<Arc<Expr>>,
     rows: Option<Given>,
 }
 
 impl GivenScan {
     pub(super) fn new(
-        access: &TableAccess,
-        index: Option<(Table, IndexAccess)>,
-        filter: Option<Expr>,
+        access: &Arc<TableAccess>,
+        index: Option<(Table, Arc<IndexAccess>)>,
+        filter: Option<Arc<Expr>>,
         rows: Given,
     ) -> Self {
-        Self { access: access.clone(), index, filter, rows: Some(rows) }
+        Self { access: Arc::clone(access), index, filter, rows: Some(rows) }
     }
 
     fn in_range(&self, row: &[Datum], ctx: &ExecContext) -> Result<bool> {
@@ -112,7 +112,7 @@ impl Operator for GivenScan {
             }
         }
         let batch = with_system(Batch::from_rows(&types, &found), &self.access);
-        let batch = filtered(batch, self.filter.as_ref(), ctx)?;
+        let batch = filtered(batch, self.filter.as_deref(), ctx)?;
         Ok((batch.rows > 0).then_some(batch))
     }
 }

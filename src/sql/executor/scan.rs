@@ -65,13 +65,17 @@ pub(super) fn filtered(batch: Batch, filter: Option<&Expr>, ctx: &ExecContext) -
 
 /// A whole scan, in row id order.
 struct FullScan {
-    access: TableAccess,
-    filter: Option<Expr>,
+    access: Arc<TableAccess>,
+    filter: Option<Arc<Expr>>,
     scan: TableScan,
 }
 
 /// Opens a whole scan.
-pub(super) fn table_scan(access: &TableAccess, filter: Option<Expr>, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
+pub(super) fn table_scan(
+    access: &Arc<TableAccess>,
+    filter: Option<Arc<Expr>>,
+    ctx: &ExecContext,
+) -> Result<Box<dyn Operator>> {
     if let Some(rows) = given_to(access, ctx) {
         return Ok(Box::new(GivenScan::new(access, None, filter, rows)));
     }
@@ -80,20 +84,20 @@ pub(super) fn table_scan(access: &TableAccess, filter: Option<Expr>, ctx: &ExecC
     }
     let table = ctx.shared.table(&access.table)?;
     let scan = table.scan(&ctx.shared.txn, full_spec(access));
-    Ok(Box::new(FullScan { access: access.clone(), filter, scan }))
+    Ok(Box::new(FullScan { access: Arc::clone(access), filter, scan }))
 }
 
 /// Opens the scan of a part of a table.
 pub(super) fn part_scan(
-    access: &TableAccess,
-    filter: Option<Expr>,
+    access: &Arc<TableAccess>,
+    filter: Option<Arc<Expr>>,
     part: &Part,
     ctx: &ExecContext,
 ) -> Result<Box<dyn Operator>> {
     let table = ctx.shared.table(&access.table)?;
     let spec = ScanSpec { range: Some(part.range.clone()), ..full_spec(access) };
     let scan = table.scan_at(&ctx.shared.txn, spec, part.view.clone());
-    Ok(Box::new(FullScan { access: access.clone(), filter, scan }))
+    Ok(Box::new(FullScan { access: Arc::clone(access), filter, scan }))
 }
 
 /// The scan at the bottom of a plan over one table.
@@ -121,7 +125,7 @@ impl Operator for FullScan {
     fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
         while let Some(batch) = self.scan.next()? {
             ctx.check()?;
-            let batch = filtered(with_system(batch, &self.access), self.filter.as_ref(), ctx)?;
+            let batch = filtered(with_system(batch, &self.access), self.filter.as_deref(), ctx)?;
             if batch.rows > 0 {
                 return Ok(Some(batch));
             }
@@ -133,25 +137,26 @@ impl Operator for FullScan {
 /// A scan through an index; for `= ANY` one after the other.
 struct ByIndex {
     table: Table,
-    access: TableAccess,
-    index: IndexAccess,
-    filter: Option<Expr>,
+    access: Arc<TableAccess>,
+    index: Arc<IndexAccess>,
+    filter: Option<Arc<Expr>>,
     specs: Option<std::vec::IntoIter<IndexScanSpec>>,
     current: Option<IndexScan>,
 }
 
 /// Opens an index scan.
 pub(super) fn index_scan(
-    access: &TableAccess,
-    index: &IndexAccess,
-    filter: Option<Expr>,
+    access: &Arc<TableAccess>,
+    index: &Arc<IndexAccess>,
+    filter: Option<Arc<Expr>>,
     ctx: &ExecContext,
 ) -> Result<Box<dyn Operator>> {
     let table = ctx.shared.table(&access.table)?;
     if let Some(rows) = given_to(access, ctx) {
-        return Ok(Box::new(GivenScan::new(access, Some((table, index.clone())), filter, rows)));
+        return Ok(Box::new(GivenScan::new(access, Some((table, Arc::clone(index))), filter, rows)));
     }
-    Ok(Box::new(ByIndex { table, access: access.clone(), index: index.clone(), filter, specs: None, current: None }))
+    let (access, index) = (Arc::clone(access), Arc::clone(index));
+    Ok(Box::new(ByIndex { table, access, index, filter, specs: None, current: None }))
 }
 
 /// The look-ups to do. NULL equals nothing and bounds nothing.
@@ -171,6 +176,8 @@ pub(super) fn specs(access: &TableAccess, index: &IndexAccess, ctx: &ExecContext
         return Ok(Vec::new());
     };
     let system = !access.system.is_empty();
+    // A whole key of a unique index has one row, as a rule.
+    let batch_rows = if index.index.unique && prefix.len() == index.index.keys.len() { 1 } else { FIRST_ROWS };
     let spec = |prefix: Vec<Datum>| IndexScanSpec {
         index: index.index.oid,
         prefix,
@@ -180,7 +187,7 @@ pub(super) fn specs(access: &TableAccess, index: &IndexAccess, ctx: &ExecContext
         positions: access.columns.clone(),
         row_ids: system,
         commit_ts: system,
-        batch_rows: FIRST_ROWS,
+        batch_rows,
     };
     if !index.any {
         return Ok(if prefix.iter().any(Datum::is_null) { Vec::new() } else { vec![spec(prefix)] });
@@ -210,7 +217,7 @@ impl Operator for ByIndex {
             }
             match self.current.as_mut().expect("opened above").next(&evaluator)? {
                 Some(batch) => {
-                    let batch = filtered(with_system(batch, &self.access), self.filter.as_ref(), ctx)?;
+                    let batch = filtered(with_system(batch, &self.access), self.filter.as_deref(), ctx)?;
                     if batch.rows > 0 {
                         break Some(batch);
                     }

@@ -1,6 +1,7 @@
 //! Operators that look at each row once: Filter, Project, Limit.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::bail;
 use crate::error::Result;
@@ -16,11 +17,11 @@ use super::{ExecContext, Operator};
 /// Keeps the rows for which a condition is true.
 pub(super) struct Filter {
     input: Box<dyn Operator>,
-    predicate: Expr,
+    predicate: Arc<Expr>,
 }
 
 impl Filter {
-    pub(super) fn new(input: Box<dyn Operator>, predicate: Expr) -> Self {
+    pub(super) fn new(input: Box<dyn Operator>, predicate: Arc<Expr>) -> Self {
         Self { input, predicate }
     }
 }
@@ -46,11 +47,11 @@ impl Operator for Filter {
 /// Computes new columns.
 pub(super) struct Project {
     input: Box<dyn Operator>,
-    exprs: Vec<Expr>,
+    exprs: Arc<[Expr]>,
 }
 
 impl Project {
-    pub(super) fn new(input: Box<dyn Operator>, exprs: Vec<Expr>) -> Self {
+    pub(super) fn new(input: Box<dyn Operator>, exprs: Arc<[Expr]>) -> Self {
         Self { input, exprs }
     }
 }

@@ -23,19 +23,26 @@ use super::{BATCH_ROWS, ExecContext, Operator};
 
 /// Literal rows.
 pub(super) struct Values {
-    rows: Vec<Vec<Expr>>,
+    rows: Arc<[Vec<Expr>]>,
     types: Vec<Oid>,
     at: usize,
 }
 
 impl Values {
-    pub(super) fn new(rows: Vec<Vec<Expr>>, types: Vec<Oid>) -> Self {
+    pub(super) fn new(rows: Arc<[Vec<Expr>]>, types: Vec<Oid>) -> Self {
         Self { rows, types, at: 0 }
     }
 }
 
 impl Operator for Values {
     fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
+        let types = std::mem::take(&mut self.types);
+        let rows = self.next_rows(&types, ctx);
+        self.types = types;
+        Ok(rows?.map(|rows| Batch::from_rows(&self.types, &rows)))
+    }
+
+    fn next_rows(&mut self, _types: &[Oid], ctx: &ExecContext) -> Result<Option<Vec<Vec<Datum>>>> {
         if self.at >= self.rows.len() {
             return Ok(None);
         }
@@ -46,7 +53,7 @@ impl Operator for Values {
             rows.push(row.iter().map(|expr| eval_row(expr, Row::Values(&[]), &ctx.eval)).collect::<Result<Vec<_>>>()?);
         }
         self.at = end;
-        Ok(Some(Batch::from_rows(&self.types, &rows)))
+        Ok(Some(rows))
     }
 }
 

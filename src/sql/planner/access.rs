@@ -112,8 +112,8 @@ impl Planner<'_> {
                 .map(|(_, condition)| condition)
                 .collect();
             let kept = if rest.is_empty() { best.rows } else { (best.rows * SELECTIVITY).max(1.0) };
-            let filter = walk::conjunction(rest);
-            let op = Op::IndexScan { scan: table_access(&scan), access: best.access, filter };
+            let filter = walk::conjunction(rest).map(Arc::new);
+            let op = Op::IndexScan { scan: table_access(&scan), access: Arc::new(best.access), filter };
             return Node { op, fields, rows: kept };
         }
         let kept = if conditions.is_empty() {
@@ -121,7 +121,7 @@ impl Planner<'_> {
         } else {
             (rows * SELECTIVITY.powi(conditions.len().min(4) as i32)).max(1.0)
         };
-        let op = Op::TableScan { scan: table_access(&scan), filter: walk::conjunction(conditions) };
+        let op = Op::TableScan { scan: table_access(&scan), filter: walk::conjunction(conditions).map(Arc::new) };
         Node { op, fields, rows: kept }
     }
 
@@ -181,7 +181,8 @@ impl Planner<'_> {
             .filter(|(at, _)| !answered.contains(at))
             .map(|(_, condition)| condition.clone())
             .collect();
-        let op = Op::IndexScan { scan: table_access(scan), access, filter: walk::conjunction(rest) };
+        let filter = walk::conjunction(rest).map(Arc::new);
+        let op = Op::IndexScan { scan: table_access(scan), access: Arc::new(access), filter };
         Some(Node { op, fields: scan.fields.clone(), rows })
     }
 }

@@ -71,7 +71,7 @@ impl Planner<'_> {
             LogicalPlan::SystemScan { relation, .. } => (Op::SystemScan { relation }, SYSTEM_ROWS),
             LogicalPlan::Values { rows, .. } => {
                 let count = rows.len() as f64;
-                (Op::Values { rows }, count)
+                (Op::Values { rows: rows.into() }, count)
             }
             LogicalPlan::FunctionScan { calls, ordinality, .. } => {
                 (Op::FunctionScan { calls, ordinality }, FUNCTION_ROWS)
@@ -84,7 +84,7 @@ impl Planner<'_> {
             LogicalPlan::Project { input, exprs, .. } => {
                 let input = Box::new(self.node(*input)?);
                 let rows = input.rows;
-                (Op::Project { input, exprs }, rows)
+                (Op::Project { input, exprs: exprs.into() }, rows)
             }
             LogicalPlan::Join { kind, lateral, left, right, on, .. } => {
                 return self.join(kind, lateral, *left, *right, on, fields);
@@ -144,7 +144,7 @@ impl Planner<'_> {
                     | ModifyAction::Update { input, .. }
                     | ModifyAction::Delete { input, .. } => std::mem::replace(input, empty()),
                 };
-                let input = Box::new(self.node(input)?);
+                let input = Arc::new(self.node(input)?);
                 let rows = input.rows;
                 (Op::Modify { input, spec: Arc::new(spec) }, rows)
             }
@@ -170,7 +170,7 @@ impl Planner<'_> {
         }
         let input = Box::new(self.node(input)?);
         let (fields, rows) = (input.fields.clone(), (input.rows * SELECTIVITY).max(1.0));
-        Ok(Node { op: Op::Filter { input, predicate }, fields, rows })
+        Ok(Node { op: Op::Filter { input, predicate: Arc::new(predicate) }, fields, rows })
     }
 
     fn limit(&self, input: LogicalPlan, limit: Option<Expr>, offset: Option<Expr>, with_ties: bool) -> Result<Node> {
@@ -210,12 +210,12 @@ fn empty() -> LogicalPlan {
     LogicalPlan::Values { rows: Vec::new(), fields: Vec::new() }
 }
 
-fn table_access(scan: &crate::sql::logical::Scan) -> TableAccess {
-    TableAccess {
+fn table_access(scan: &crate::sql::logical::Scan) -> Arc<TableAccess> {
+    Arc::new(TableAccess {
         table: Arc::clone(&scan.table),
         alias: scan.alias.clone(),
         columns: scan.columns.clone(),
         system: scan.system.clone(),
         tag: scan.tag,
-    }
+    })
 }

@@ -98,7 +98,7 @@ impl Pass<'_> {
     fn fits(&self, node: &Node) -> bool {
         match &node.op {
             Op::TableScan { scan, filter } => {
-                self.statistics.row_count(&scan.table) >= ROWS_MIN && filter.as_ref().is_none_or(is_pure)
+                self.statistics.row_count(&scan.table) >= ROWS_MIN && filter.as_deref().is_none_or(is_pure)
             }
             Op::Filter { input, predicate } => is_pure(predicate) && self.fits(input),
             Op::Project { input, exprs } => exprs.iter().all(is_pure) && self.fits(input),
@@ -114,7 +114,7 @@ impl Pass<'_> {
 }
 
 fn placeholder() -> Node {
-    Node { op: Op::Values { rows: Vec::new() }, fields: Vec::new(), rows: 0.0 }
+    Node { op: Op::Values { rows: std::sync::Arc::default() }, fields: Vec::new(), rows: 0.0 }
 }
 
 /// Whether threads may evaluate an expression beside each other: no effects, no chance, no subquery, no row around it.

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use crate::error::{Error, Result, SqlState};
 use crate::sql::executor::{ExecContext, Operator};
@@ -66,7 +66,9 @@ impl SpillSpace {
 impl Default for SpillSpace {
     /// The system's directory for temporary files, without limit.
     fn default() -> Self {
-        Self::new(std::env::temp_dir().join("omendb"), None)
+        // Asking the environment costs more than all else that a small statement does to start.
+        static DIR: LazyLock<Arc<PathBuf>> = LazyLock::new(|| Arc::new(std::env::temp_dir().join("omendb")));
+        Self { dir: Arc::clone(&DIR), limit: None, used: Arc::default() }
     }
 }
 
