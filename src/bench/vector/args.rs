@@ -19,6 +19,8 @@ pub enum Phase {
     Update,
     /// Resident memory of the servers; needs `--pid`.
     Memory,
+    /// Recall after every row was deleted and inserted again; not run unless asked for.
+    Churn,
 }
 
 /// Type of the indexed column.
@@ -97,7 +99,7 @@ pub struct VectorArgs {
     /// Values of hnsw.ef_search.
     #[arg(long, value_delimiter = ',', default_values_t = [10, 20, 30, 40, 64, 100, 160, 250, 400, 800])]
     pub ef: Vec<u32>,
-    /// Values of hnsw.ef_search for filtered search.
+    /// Values of hnsw.ef_search for filtered search and for churn.
     #[arg(long, value_delimiter = ',', default_values_t = [40, 100])]
     pub filter_ef: Vec<u32>,
     /// Percentages of the rows that filters keep.
@@ -106,6 +108,9 @@ pub struct VectorArgs {
     /// Filtered queries per recall figure.
     #[arg(long, default_value_t = 300)]
     pub filter_queries: usize,
+    /// How often every row is replaced in the churn part.
+    #[arg(long, default_value_t = 5)]
+    pub turnovers: u32,
     /// Numbers of clients.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
     pub clients: Vec<usize>,

@@ -1,6 +1,7 @@
 //! The table and its index: COPY and CREATE INDEX, timed.
 
 use std::io::Write;
+use std::ops::Range;
 use std::time::Instant;
 
 use postgres::Client;
@@ -56,22 +57,36 @@ pub fn load(target: &Target<'_>, args: &VectorArgs, data: &Dataset) -> Result<Lo
 
 fn copy(client: &mut Client, args: &VectorArgs, data: &Dataset) -> Result<u64, String> {
     let mut writer = client.copy_in(&format!("COPY {} FROM STDIN (FORMAT binary)", args.table)).map_err(text)?;
+    copy_rows(args, data, 0..data.base.count(), 0, |bytes| writer.write_all(bytes).map_err(|e| e.to_string()))?;
+    writer.finish().map_err(text)
+}
+
+/// Writes rows in COPY's binary form, a piece at a time; row `i` gets the id `first_id + i`.
+///
+/// # Errors
+/// Those of `write`.
+pub fn copy_rows(
+    args: &VectorArgs,
+    data: &Dataset,
+    rows: Range<usize>,
+    first_id: i64,
+    mut write: impl FnMut(&[u8]) -> Result<(), String>,
+) -> Result<(), String> {
     let mut buffer = COPY_HEADER.to_vec();
-    for row in 0..data.base.count() {
+    for row in rows {
         buffer.extend_from_slice(&5_i16.to_be_bytes());
-        put_field(&mut buffer, &(row as i64).to_be_bytes());
+        put_field(&mut buffer, &(first_id + row as i64).to_be_bytes());
         put_field(&mut buffer, &data.cat[row].to_be_bytes());
         put_field(&mut buffer, &data.near[row].to_be_bytes());
         put_field(&mut buffer, &0_i32.to_be_bytes());
         put_field(&mut buffer, &encode(args, data.base.row(row)));
         if buffer.len() > COPY_CHUNK {
-            writer.write_all(&buffer).map_err(|e| e.to_string())?;
+            write(&buffer)?;
             buffer.clear();
         }
     }
     buffer.extend_from_slice(&(-1_i16).to_be_bytes());
-    writer.write_all(&buffer).map_err(|e| e.to_string())?;
-    writer.finish().map_err(text)
+    write(&buffer)
 }
 
 fn put_field(buffer: &mut Vec<u8>, bytes: &[u8]) {

@@ -6,10 +6,11 @@
 //!
 //! * [`args`]: the command line. [`results`]: what is measured, as values.
 //! * [`dataset`], [`truth`]: vectors, filter columns, exact neighbours. [`target`]: a server.
-//! * [`load`], [`search`], [`curve`], [`filter`], [`write`], [`memory`]: the parts, in the order in which they run.
+//! * [`load`], [`search`], [`curve`], [`filter`], [`write`], [`churn`], [`memory`]: the parts, in the order in which they run.
 //! * [`report`], [`plot`]: tables and image.
 
 mod args;
+mod churn;
 mod curve;
 mod dataset;
 mod filter;
@@ -49,9 +50,10 @@ pub fn run(args: &VectorArgs) -> Result<(), String> {
     load_and_build(args, &targets, systems, &data)?;
     let distances = Distances::new(&data.base, &data.queries, args.metric);
     let encoded = Searches::encode_all(args, &data);
-    let searches = Searches { args, data: &data, distances: &distances, encoded: &encoded };
+    let searches = Searches { args, data: &data, distances: &distances, encoded: &encoded, first_id: 0 };
+    let needs_truth = args.runs(Phase::Search) || args.runs(Phase::Churn);
+    let truth = if needs_truth { exact(args, &data, &distances)? } else { Truth { nearest: Vec::new() } };
     if args.runs(Phase::Search) {
-        let truth = exact(args, &data, &distances)?;
         curve::run(&targets, systems, searches, &truth)?;
         note_memory(args, &targets, systems, "searched");
     }
@@ -62,6 +64,10 @@ pub fn run(args: &VectorArgs) -> Result<(), String> {
     if args.runs(Phase::Insert) || args.runs(Phase::Update) {
         write::run(&targets, systems, args, &data)?;
         note_memory(args, &targets, systems, "written");
+    }
+    if args.runs(Phase::Churn) {
+        churn::run(&targets, systems, searches, &truth)?;
+        note_memory(args, &targets, systems, "turned over");
     }
     println!("{}", report::Tables(&results));
     write_files(args, &results)

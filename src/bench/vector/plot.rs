@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use super::report::labels;
 use super::results::{Point, Results};
+use crate::bench::report::figure;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 460.0;
@@ -60,7 +61,8 @@ pub fn svg(results: &Results) -> Option<String> {
     let mut clients: Vec<usize> = points.iter().map(|p| p.clients).collect();
     clients.sort_unstable();
     clients.dedup();
-    let mut legend = TOP + 18.0;
+    // Curves fall to the right, so the lower left corner is free.
+    let mut legend = BOTTOM - 10.0 - 18.0 * (results.systems.len() * clients.len() - 1) as f64;
     for (at, (system, label)) in results.systems.iter().zip(labels(&results.systems)).enumerate() {
         for (dash, clients) in clients.iter().enumerate() {
             let mut curve: Vec<&Point> =
@@ -96,7 +98,7 @@ fn grid(out: &mut String, axes: &Axes) {
             let y = axes.y(rate);
             if (TOP - 0.5..=BOTTOM + 0.5).contains(&y) {
                 rule(out, (LEFT, y), (RIGHT, y));
-                text(out, (LEFT - 8.0, y + 4.0), "end", &format!("{rate}"));
+                text(out, (LEFT - 8.0, y + 4.0), "end", &tick(rate));
             }
         }
     }
@@ -107,6 +109,10 @@ fn grid(out: &mut String, axes: &Axes) {
         "<text x=\"18\" y=\"{middle:.1}\" text-anchor=\"middle\" transform=\"rotate(-90 18 {middle:.1})\">\
          queries per second</text>"
     );
+}
+
+fn tick(rate: f64) -> String {
+    if rate >= 100.0 { figure(rate) } else { rate.to_string() }
 }
 
 fn rule(out: &mut String, from: (f64, f64), to: (f64, f64)) {
@@ -217,7 +223,7 @@ mod tests {
         assert_eq!(names.iter().filter(|n| *n == "circle").count(), 8);
         assert_eq!(names.iter().filter(|n| *n == "polyline").count(), 4);
         for words in
-            ["&lt;rows&gt; &amp; &quot;more&quot;", "OmenDB, 1 client<", "pgvector, 2 clients", ">1.00<", ">5000<"]
+            ["&lt;rows&gt; &amp; &quot;more&quot;", "OmenDB, 1 client<", "pgvector, 2 clients", ">1.00<", ">5,000<"]
         {
             assert!(image.contains(words), "{words}");
         }

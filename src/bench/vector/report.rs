@@ -6,6 +6,9 @@ use super::curve::{RECALLS, read};
 use super::results::{FilterPoint, Results, System, Window};
 use crate::bench::report::figure;
 
+/// Recall that a filtered search needs to count as an answer.
+const FILTER_RECALL: f64 = 0.95;
+
 /// Shows [`Results`]; with two servers every table has ratios, larger is better for the first server.
 pub struct Tables<'a>(pub &'a Results);
 
@@ -20,7 +23,9 @@ impl fmt::Display for Tables<'_> {
         curves(f, systems)?;
         readings(f, systems)?;
         filters(f, systems)?;
+        best_filters(f, systems)?;
         writes(f, systems)?;
+        churn(f, systems)?;
         memory(f, systems)
     }
 }
@@ -173,6 +178,45 @@ fn filters(f: &mut fmt::Formatter<'_>, systems: &[System]) -> fmt::Result {
     Ok(())
 }
 
+/// For each filter the fastest way with enough recall, the statement written by hand included.
+fn best_filters(f: &mut fmt::Formatter<'_>, systems: &[System]) -> fmt::Result {
+    if systems.iter().all(|s| s.filters.is_empty()) {
+        return Ok(());
+    }
+    let recall = format!("filter, recall at least {FILTER_RECALL}");
+    head(f, &[&recall, "keeps"], &columns(systems, &["best QPS", "by"], Some("ratio")))?;
+    let mut last = None;
+    for point in &systems[0].filters {
+        if last.replace((point.column, point.keep)) == Some((point.column, point.keep)) {
+            continue;
+        }
+        write!(f, "| {} | {} % |", point.column, point.keep)?;
+        let best: Vec<Option<&FilterPoint>> = systems
+            .iter()
+            .map(|s| {
+                let same = s.filters.iter().filter(|p| (p.column, p.keep) == (point.column, point.keep));
+                same.filter(|p| p.recall >= FILTER_RECALL).max_by(|a, b| a.window.rate.total_cmp(&b.window.rate))
+            })
+            .collect();
+        for point in &best {
+            match point {
+                Some(p) => {
+                    let by = p.ef.map_or("hand".into(), |ef| format!("ef_search {ef}"));
+                    write!(f, " {} | {by} |", figure(p.window.rate))?;
+                }
+                None => write!(f, " not reached | – |")?,
+            }
+        }
+        match best[..] {
+            [Some(a), Some(b)] => write!(f, " {:.2} |", a.window.rate / b.window.rate)?,
+            [_, _] => write!(f, " – |")?,
+            _ => {}
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
 fn writes(f: &mut fmt::Formatter<'_>, systems: &[System]) -> fmt::Result {
     if systems.iter().all(|s| s.writes.is_empty()) {
         return Ok(());
@@ -187,6 +231,25 @@ fn writes(f: &mut fmt::Formatter<'_>, systems: &[System]) -> fmt::Result {
         }
         if let [Some(a), Some(b)] = found[..] {
             write!(f, " {:.2} |", a.window.rate / b.window.rate)?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+fn churn(f: &mut fmt::Formatter<'_>, systems: &[System]) -> fmt::Result {
+    if systems.iter().all(|s| s.churn.is_empty()) {
+        return Ok(());
+    }
+    head(f, &["turnovers", "ef_search"], &columns(systems, &["recall", "rows/s"], None))?;
+    for row in &systems[0].churn {
+        write!(f, "| {} | {} |", row.turnover, row.ef)?;
+        for system in systems {
+            match system.churn.iter().find(|c| (c.turnover, c.ef) == (row.turnover, row.ef)) {
+                Some(c) if c.turnover > 0 => write!(f, " {:.4} | {} |", c.recall, figure(c.rate))?,
+                Some(c) => write!(f, " {:.4} | – |", c.recall)?,
+                None => write!(f, " – | – |")?,
+            }
         }
         writeln!(f)?;
     }
@@ -215,7 +278,7 @@ fn memory(f: &mut fmt::Formatter<'_>, systems: &[System]) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::{Build, Load, Memory, Point, Write};
+    use super::super::results::{Build, Churn, Load, Memory, Point, Write};
     use super::*;
 
     fn system(version: &str, speed: f64) -> System {
@@ -239,6 +302,7 @@ mod tests {
                 window,
             }],
             writes: vec![Write { name: "insert", clients: 2, window }],
+            churn: [0, 1].map(|turnover| Churn { turnover, ef: 40, recall: 0.9, rate: 100.0 * speed }).to_vec(),
             memory: vec![Memory { when: "loaded", bytes: 3_000_000 }],
             ..System::default()
         }
@@ -271,7 +335,10 @@ mod tests {
             "| 0.90 | 1 | 300 | 150 | 2.00 |",
             "| 0.99 | 1 | not reached | not reached | – |",
             "| cat | 1 % | by hand | 1.0000 | 400 | 25 % | Seq Scan | 1.0000 | 200 | 25 % | Seq Scan | 2.00 |",
+            "| cat | 1 % | 400 | hand | 200 | hand | 2.00 |",
             "| insert | 2 | 400 | 10.0 | 20.0 | 200 | 10.0 | 20.0 | 2.00 |",
+            "| 0 | 40 | 0.9000 | – | 0.9000 | – |",
+            "| 1 | 40 | 0.9000 | 400 | 0.9000 | 200 |",
             "| loaded | 3.0 | 3.0 | 1.00 |",
         ] {
             assert!(text.contains(row), "{row}\n{text}");

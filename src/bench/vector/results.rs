@@ -30,6 +30,8 @@ pub struct System {
     pub filters: Vec<FilterPoint>,
     /// Writes.
     pub writes: Vec<Write>,
+    /// Recall under turnover.
+    pub churn: Vec<Churn>,
     /// Memory over the run.
     pub memory: Vec<Memory>,
 }
@@ -110,6 +112,19 @@ pub struct Write {
     pub clients: usize,
     /// Speed.
     pub window: Window,
+}
+
+/// Recall after some turnovers.
+#[derive(Serialize, Debug, Clone)]
+pub struct Churn {
+    /// How often every row was replaced; 0 is the index as built.
+    pub turnover: u32,
+    /// `hnsw.ef_search`.
+    pub ef: u32,
+    /// Mean recall of all queries.
+    pub recall: f64,
+    /// Rows replaced a second.
+    pub rate: f64,
 }
 
 /// Resident memory at one time.

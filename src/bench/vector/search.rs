@@ -58,6 +58,8 @@ pub struct Searches<'a> {
     pub distances: &'a Distances<'a>,
     /// The queries in binary form.
     pub encoded: &'a [Vec<u8>],
+    /// Id of the first row of the data.
+    pub first_id: i64,
 }
 
 /// Mean recall and the part of the queries that got too few rows.
@@ -177,7 +179,8 @@ impl Searcher<'_> {
         }
         self.found.clear();
         for id in &self.ids {
-            self.found.push(u32::try_from(*id).map_err(|_| format!("wrong answer: row {id} does not exist"))?);
+            let row = u32::try_from(id - self.searches.first_id);
+            self.found.push(row.map_err(|_| format!("wrong answer: row {id} does not exist"))?);
         }
         check(&self.found, self.searches.args.k, self.searches.data, self.shape.filter())
     }
