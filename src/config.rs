@@ -136,9 +136,9 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "transaction_memory",
-        kind: Size(64 * MB, 1024 * GB),
-        default: "4GB",
-        about: "bytes of changed and deleted rows that one transaction may keep until it commits; inserted rows go to disk",
+        kind: Size(MB, 64 * GB),
+        default: "64MB",
+        about: "bytes of changes that one transaction keeps in memory; more go to disk before it commits",
     },
     Setting {
         name: "work_mem",

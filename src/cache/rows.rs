@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use crate::common::RowSet;
+
 /// Storage and row id.
 pub type Key = (u32, u32);
 
@@ -143,6 +145,19 @@ impl RowCache {
         }
     }
 
+    /// Says that a commit has changed all these rows of a storage in the store.
+    pub fn changed_all(&self, storage: u32, rows: &RowSet) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.changes += 1;
+            let kept = shard.entries.iter().map(|(key, _)| *key);
+            let gone: Vec<Key> = kept.filter(|(of, row)| *of == storage && rows.contains(*row)).collect();
+            for key in &gone {
+                shard.forget(key);
+            }
+        }
+    }
+
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> RowCacheStats {
@@ -177,8 +192,16 @@ mod tests {
         assert_eq!(cache.get((1, 1)).unwrap(), (6, Arc::from(&b"newer"[..])));
         cache.changed((1, 1), 7, None);
         assert!(cache.get((1, 1)).is_err());
+        let ticket = cache.get((1, 2)).unwrap_err();
+        cache.fill(ticket, (1, 2), 5, b"one of many");
+        let ticket = cache.get((1, 3)).unwrap_err();
+        let mut rows = RowSet::default();
+        rows.insert(2);
+        cache.changed_all(1, &rows);
+        cache.fill(ticket, (1, 3), 5, b"too late");
+        assert!(cache.get((1, 2)).is_err() && cache.get((1, 3)).is_err());
         let stats = cache.stats();
-        assert_eq!((stats.hits, stats.misses, stats.bytes, stats.rows), (2, 3, 0, 0));
+        assert_eq!((stats.hits, stats.misses, stats.bytes, stats.rows), (2, 7, 0, 0));
     }
 
     #[test]

@@ -6,15 +6,18 @@
 //! * [`clock`], [`rng`]: the only sources of time and randomness.
 //! * [`ident`]: quoting names and literals.
 //! * [`number`]: numbers in settings and options.
+//! * [`RowSet`]: many row ids in little memory.
 
 pub mod cancel;
 pub mod clock;
 pub mod ident;
 pub mod number;
 pub mod rng;
+pub mod row_set;
 pub mod verifier;
 pub mod watchdog;
 
 pub use cancel::{CancelFlag, CancelReason};
 pub use ident::{quote_ident, quote_literal};
+pub use row_set::RowSet;
 pub use watchdog::Watchdog;

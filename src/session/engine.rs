@@ -114,7 +114,7 @@ impl Engine {
         let options = TxnOptions {
             row_cache_bytes: config.row_cache,
             scan_cache_bytes: config.scan_cache,
-            transaction_bytes_max: config.transaction_memory,
+            spill_bytes: config.transaction_memory,
             ..TxnOptions::default()
         };
         let txns = TxnManager::open(Arc::clone(&kv), options)?;

@@ -4,16 +4,19 @@
 //! | --- | --- | --- |
 //! | rows | `R` storage u32, row id u32 | header, row body (`txn/record.rs`) |
 //! | rows | `I` storage u32, key bytes, row id u32 | timestamp of the commit that put it, u64 little-endian |
-//! | versions | storage u32, row id u32, !begin_ts u64 | end_ts u64, flags u8, row body |
+//! | versions | storage u32, row id u32, !begin u64 | end u64, flags u8, row body |
 //! | default | `C` object | catalog |
 //! | default | `S` oid u32 | sequence state |
 //! | default | `M` name | marks: format version, newest commit timestamp |
-//! | default | `P` transaction u64 | commit timestamp (0: not committed) and row ranges of a transaction that wrote ahead |
+//! | default | `P` transaction u64 | commit timestamp of a transaction that wrote ahead |
+//! | default | `P` transaction u64, number u32 | a piece of what a transaction wrote ahead |
 //! | default | `G` commit_ts u64 | what a commit made useless: deleted rows, retired entries, dropped storages |
 //! | users | role name | verifier |
 
-/// The on-disk format this binary reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// The on-disk format this binary writes.
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest on-disk format that this binary reads.
+pub const FORMAT_VERSION_MIN: u32 = 1;
 
 const ROW_TAG: u8 = b'R';
 const ENTRY_TAG: u8 = b'I';
@@ -64,6 +67,25 @@ pub fn version_key(storage: u32, row: u32, begin_ts: u64) -> [u8; 16] {
 #[must_use]
 pub fn version_begin(key: &[u8]) -> u64 {
     !u64::from_be_bytes(key[8..].try_into().expect("a version's key has sixteen bytes"))
+}
+
+/// Prefix of a row's superseded versions.
+#[must_use]
+pub fn versions_of(storage: u32, row: u32) -> [u8; 8] {
+    let mut key = [0; 8];
+    key[0..4].copy_from_slice(&storage.to_be_bytes());
+    key[4..8].copy_from_slice(&row.to_be_bytes());
+    key
+}
+
+/// The row id in the key of a superseded version.
+///
+/// # Panics
+/// On a key of another shape.
+#[must_use]
+pub fn version_row(key: &[u8]) -> u32 {
+    assert!(key.len() == 16, "a version's key has sixteen bytes");
+    u32::from_be_bytes([key[4], key[5], key[6], key[7]])
 }
 
 /// Prefix of an index's entries.
@@ -117,6 +139,20 @@ pub fn pending_key(transaction: u64) -> Vec<u8> {
     let mut key = vec![b'P'];
     key.extend_from_slice(&transaction.to_be_bytes());
     key
+}
+
+/// Key of a piece of what a transaction wrote ahead.
+#[must_use]
+pub fn ahead_key(transaction: u64, number: u32) -> Vec<u8> {
+    let mut key = pending_key(transaction);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The number of a piece in its key; `None` in that of a commit record.
+#[must_use]
+pub fn ahead_number(key: &[u8]) -> Option<u32> {
+    key.get(9..13).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes)
 }
 
 /// The transaction in the key of a commit record.

@@ -1,8 +1,9 @@
 //! Reading: which version of a row a view sees.
 //!
 //! The newest committed version is in `rows`; if it is younger than the snapshot, the version that was valid then is in
-//! `versions`, where one seek finds it, and a row that never had an older one says so in its header. A
-//! transaction's own writes lie over that: a chain in the buffer, or a pending row in the store. Scans of tables that the
+//! `versions`, where one seek finds it, and a row that never had an older one says so in its header. A row that is pending
+//! of a transaction that has not committed is no newest version: that is among the older ones (see `ahead`). A
+//! transaction's own writes lie over that: a chain in the buffer, or its pending row in the store. Scans of tables that the
 //! transaction has not written are one pass of the store's iterator that copies nothing.
 
 use std::ops::Bound;
@@ -12,9 +13,8 @@ use crate::catalog::descriptor::StorageId;
 use crate::error::Result;
 use crate::storage::{Cf, keyspace};
 use crate::txn::buffer::{EntryWrite, Stored, body};
-use crate::txn::inflight::Ranges;
 use crate::txn::manager::TxnManager;
-use crate::txn::record::{self, DELETED, FIRST, Head, PENDING};
+use crate::txn::record::{self, DELETED, FIRST, Head, OWN, PENDING};
 use crate::txn::row_store::{EntryVisitor, RowId, RowIdRange, RowVisitor};
 use crate::txn::snapshot::View;
 use crate::txn::transaction::Transaction;
@@ -29,15 +29,14 @@ enum Own {
     /// The row is not there.
     Hidden,
     Values(Stored),
-    /// The version is in the store, pending.
-    Spilled,
+    /// The versions are in the store, pending.
+    Ahead,
 }
 
 /// Own writes to a range of rows, as a view sees them.
 struct Overlay {
     /// Rows with own versions, ascending; `None` hides the row.
     rows: Vec<(RowId, Option<Stored>)>,
-    spilled: Ranges<u32>,
     /// Up to where it reaches.
     end: RowId,
 }
@@ -60,24 +59,52 @@ impl TxnManager {
                 }
                 visit(ts, body).map(Some)
             }
-            Some(_) if !head.is(FIRST) => self.see_older(at, snapshot, visit),
-            _ => Ok(None),
+            _ if head.is(FIRST) => Ok(None),
+            Some(_) => self.see_older(at, snapshot, visit),
+            None => self.see_displaced(at, head, snapshot, visit),
         }
     }
 
-    fn see_older(
+    /// As [`TxnManager::see`] for a row whose pending version does not count. It may be taken back or settled between the
+    /// looks at one family and the other: when nothing is found, the row must still be what it was.
+    fn see_displaced(
+        &self,
+        at: (StorageId, RowId),
+        mut head: Head,
+        snapshot: u64,
+        visit: &mut dyn FnMut(u64, &[u8]) -> Result<bool>,
+    ) -> Result<Option<bool>> {
+        loop {
+            let seen = self.see_older(at, snapshot, visit)?;
+            if seen.is_some() {
+                return Ok(seen);
+            }
+            let Some(value) = self.kv.get(Cf::Rows, &keyspace::row_key(at.0.0, at.1))? else { return Ok(None) };
+            let (now, body) = record::open_row(&value)?;
+            if now == head {
+                return Ok(None);
+            }
+            if self.commit_of(now).is_some() || now.is(FIRST) {
+                return self.see(at, now, body, snapshot, visit);
+            }
+            head = now;
+        }
+    }
+
+    pub(super) fn see_older(
         &self,
         (storage, row): (StorageId, RowId),
         snapshot: u64,
         visit: &mut dyn FnMut(u64, &[u8]) -> Result<bool>,
     ) -> Result<Option<bool>> {
-        let start = keyspace::version_key(storage.0, row, snapshot);
+        // Versions of a transaction that has not committed are beyond all snapshots.
+        let start = keyspace::version_key(storage.0, row, snapshot.min(OWN - 1));
         let end = keyspace::version_key(storage.0, row, 0);
         let mut seen = None;
         self.kv.scan(Cf::Versions, &start, &end, &mut |key, value| {
-            let (ended, body) = record::open_version(value)?;
-            if ended > snapshot {
-                seen = Some(visit(keyspace::version_begin(key), body)?);
+            let older = record::open_version(value)?;
+            if older.end > snapshot.min(OWN - 1) {
+                seen = Some(visit(keyspace::version_begin(key), older.body)?);
             }
             Ok(false)
         })?;
@@ -94,7 +121,13 @@ impl TxnManager {
         let mut found = None;
         self.kv.get_with(Cf::Rows, &keyspace::row_key(storage.0, row), &mut |value| {
             let (head, body) = record::open_row(value)?;
-            let Some(ts) = self.commit_of(head) else { return Ok(()) };
+            let Some(ts) = self.commit_of(head) else {
+                self.see((storage, row), head, body, u64::MAX, &mut |ts, body| {
+                    found = Some((ts, Some(body.to_vec())));
+                    Ok(true)
+                })?;
+                return Ok(());
+            };
             if head.is(DELETED) {
                 found = Some((ts, None));
             } else {
@@ -163,7 +196,7 @@ impl Transaction {
         }
         let buffer = self.buffer.lock();
         let Some(table) = buffer.tables.get(&storage) else { return false };
-        table.rows.range(range.clone()).next().is_some() || !table.spilled.within(range).is_empty()
+        table.rows.range(range.clone()).next().is_some() || table.ahead.meets(range)
     }
 
     fn own(&self, storage: StorageId, row: RowId, command: u32) -> Own {
@@ -178,12 +211,10 @@ impl Transaction {
                 None => Own::Hidden,
             };
         }
-        match table.spilled.get(row) {
-            Some(made) if made < command => Own::Spilled,
-            Some(_) => Own::Hidden,
-            None if table.inserted.get(row).is_some() => Own::Hidden,
-            None => Own::Nothing,
+        if table.ahead.contains(row) {
+            return Own::Ahead;
         }
+        if table.inserted.get(row).is_some() { Own::Hidden } else { Own::Nothing }
     }
 
     pub(super) fn read_at(
@@ -194,15 +225,23 @@ impl Transaction {
         visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
     ) -> Result<bool> {
         self.note_row_read(storage, row);
-        match self.own(storage, row, view.command()) {
-            Own::Values(values) => return visit(0, body(&values)).map(|()| true),
+        let own = self.own(storage, row, view.command());
+        match &own {
+            Own::Values(values) => return visit(0, body(values)).map(|()| true),
             Own::Hidden => return Ok(false),
-            Own::Spilled => return self.read_spilled(storage, row, visit),
-            Own::Nothing => {}
+            Own::Ahead | Own::Nothing => {}
         }
         let manager = &*self.manager;
         let key = (storage.0, row);
         let mut visit = |ts: u64, body: &[u8]| visit(ts, body).map(|()| true);
+        if matches!(own, Own::Ahead) {
+            let mut seen = false;
+            self.read_ahead(storage, row, &mut |head, body| {
+                seen = self.see_own((storage, row), (head, body), view, &mut visit)?.is_some();
+                Ok(())
+            })?;
+            return Ok(seen);
+        }
         let ticket = match manager.cache.get(key) {
             Ok((ts, body)) if ts <= view.ts() => return visit(ts, &body),
             Ok(_) => return Ok(manager.see_older((storage, row), view.ts(), &mut visit)?.is_some()),
@@ -223,22 +262,9 @@ impl Transaction {
         Ok(seen)
     }
 
-    /// A row of this transaction that was written ahead.
-    pub(super) fn read_spilled(
-        &self,
-        storage: StorageId,
-        row: RowId,
-        visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
-    ) -> Result<bool> {
-        self.manager.kv.get_with(Cf::Rows, &keyspace::row_key(storage.0, row), &mut |value| {
-            record::verify_row(value)?;
-            visit(0, record::open_row(value)?.1)
-        })
-    }
-
     fn overlay(&self, storage: StorageId, range: &RowIdRange, command: u32) -> Overlay {
         let buffer = self.buffer.lock();
-        let mut overlay = Overlay { rows: Vec::new(), spilled: Ranges::default(), end: range.end };
+        let mut overlay = Overlay { rows: Vec::new(), end: range.end };
         let Some(table) = buffer.tables.get(&storage) else { return overlay };
         for (row, chain) in table.rows.range(range.clone()) {
             if overlay.rows.len() == OWN_CHUNK {
@@ -248,12 +274,9 @@ impl Transaction {
             match chain.seen_by(command) {
                 Some(version) => overlay.rows.push((*row, version.values.clone())),
                 // Own rows that the view does not see yet; without this the store has nothing, or the version before.
-                None if chain.inserted && table.spilled.get(*row).is_none() => overlay.rows.push((*row, None)),
+                None if chain.inserted && !table.ahead.contains(*row) => overlay.rows.push((*row, None)),
                 None => {}
             }
-        }
-        for (part, made) in table.spilled.within(&(range.start..overlay.end)) {
-            overlay.spilled.add_range(part, made);
         }
         overlay
     }
@@ -306,13 +329,13 @@ impl Transaction {
                 return Ok(go_on);
             }
             let (head, body) = record::open_row(value)?;
-            if head.is(PENDING) && head.ts == self.member.id {
-                if overlay.spilled.get(row).is_some_and(|made| made < view.command()) {
-                    go_on = visit(row, 0, body)?;
-                }
-                return Ok(go_on);
-            }
-            let seen = self.manager.see((storage, row), head, body, view.ts(), &mut |ts, body| visit(row, ts, body))?;
+            let at = (storage, row);
+            let mut visit = |ts: u64, body: &[u8]| visit(row, ts, body);
+            let seen = if head.is_pending_of(self.member.id) {
+                self.see_own(at, (head, body), view, &mut visit)?
+            } else {
+                self.manager.see(at, head, body, view.ts(), &mut visit)?
+            };
             go_on = seen.unwrap_or(true);
             Ok(go_on)
         })?;

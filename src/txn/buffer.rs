@@ -3,19 +3,20 @@
 //!
 //! A row's chain has one version per command that wrote it, so that a cursor opened by an earlier command goes on seeing what it saw.
 //! While a savepoint is set every change enters the undo log; a rollback plays it backwards. Without savepoints there is
-//! no log: a full rollback just drops the buffer. Inserted rows beyond the budget move to the store as pending rows
-//! and leave only their ranges here.
+//! no log: a full rollback just drops the buffer. Beyond the budget all rows and entries move to the store (`ahead`); what
+//! stays here is which rows those are, a bit each, and which of them were written after which savepoint.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::catalog::descriptor::StorageId;
+use crate::common::RowSet;
 use crate::storage::Cf;
 use crate::txn::inflight::Ranges;
 use crate::txn::locks::{AdvisoryKey, Modes};
-use crate::txn::record::HEADER;
+use crate::txn::record::{self, HEADER};
 use crate::txn::row_store::{RowId, RowIdRange};
 use crate::types::Oid;
 
@@ -25,6 +26,7 @@ pub(super) type Stored = Arc<Vec<u8>>;
 /// What a chain costs besides its values.
 const CHAIN_BYTES: usize = 96;
 const ENTRY_BYTES: usize = 64;
+const UNDO_BYTES: usize = 56;
 /// Keys of one index that are remembered.
 pub(super) const KEYS_MAX: usize = 1000;
 
@@ -32,7 +34,15 @@ pub(super) const KEYS_MAX: usize = 1000;
 #[derive(Clone)]
 pub(super) struct Version {
     pub(super) command: u32,
+    /// Savepoints that were ever set when it was written.
+    pub(super) epoch: u32,
     pub(super) values: Option<Stored>,
+}
+
+impl Version {
+    pub(super) fn stamp(&self) -> u64 {
+        record::stamp_of(self.command, self.epoch)
+    }
 }
 
 /// A row's versions in this transaction.
@@ -41,7 +51,7 @@ pub(super) struct Chain {
     /// Whether the row was made by this transaction.
     pub(super) inserted: bool,
     pub(super) last: Version,
-    older: Vec<Version>,
+    pub(super) older: Vec<Version>,
 }
 
 impl Chain {
@@ -57,8 +67,14 @@ pub(super) struct TableWrites {
     pub(super) rows: BTreeMap<RowId, Chain>,
     /// Rows made by this transaction.
     pub(super) inserted: Ranges<()>,
-    /// Those of them in the store as pending rows, with the command that made them.
-    pub(super) spilled: Ranges<u32>,
+    /// Rows that were written ahead: the versions not in `rows` are in the store.
+    pub(super) ahead: RowSet,
+    /// Those of them that have versions written after a savepoint that stands, by its number.
+    since: BTreeMap<u64, RowSet>,
+    /// How many more rows the table has by what was written ahead.
+    pub(super) difference: i64,
+    /// Whether nobody knows, because some of it was taken back.
+    pub(super) recount: bool,
 }
 
 /// Index entries by key bytes with the big-endian row id behind them, which is how the store orders them.
@@ -71,6 +87,8 @@ pub(super) struct EntryWrite {
     pub(super) put: bool,
     /// The last word is that it is of no use.
     pub(super) retired: bool,
+    /// Savepoints that were ever set at the last word.
+    pub(super) epoch: u32,
 }
 
 /// A lock held; the modes that the owner had on the key before.
@@ -119,7 +137,13 @@ pub(super) struct Undone {
     pub(super) held: Vec<Held>,
     pub(super) rollback_hooks: Vec<RollbackHook>,
     pub(super) inserted: Vec<(StorageId, RowIdRange)>,
-    pub(super) spilled: Vec<(StorageId, RowIdRange)>,
+    /// Those of them that are in the store.
+    pub(super) deleted: Vec<(StorageId, RowIdRange)>,
+    /// Other rows of which versions have to go from the store: those of this epoch and later ones.
+    pub(super) ahead: Vec<(StorageId, RowSet)>,
+    pub(super) epoch: u32,
+    /// Pieces in the store that have to go.
+    pub(super) pieces: Vec<u32>,
     pub(super) restarts: Vec<Restart>,
 }
 
@@ -138,8 +162,14 @@ pub(super) struct Buffer {
     pub(super) keys: HashMap<StorageId, Vec<Box<[u8]>>>,
     /// Bytes of everything in memory, roughly.
     pub(super) bytes: usize,
-    /// Those that were left when rows were last written ahead.
-    pub(super) bytes_kept: usize,
+    /// The number of the next piece written ahead; 0 when there is none.
+    pub(super) piece_next: u32,
+    /// Pieces of retired entries, with the epoch of what they hold.
+    pub(super) retired: Vec<(u32, u32)>,
+    /// Indexes that entries were written ahead of, or retired.
+    pub(super) indexes_ahead: HashSet<StorageId>,
+    /// Length of `held` beyond which row locks are put into a smaller form.
+    pub(super) held_max: usize,
     undo: Vec<Undo>,
     savepoints: Vec<Savepoint>,
     savepoint_next: u64,
@@ -156,19 +186,30 @@ impl Buffer {
 
     /// Whether a commit has anything to write or tell.
     pub(super) fn has_writes(&self) -> bool {
-        let rows = self.tables.values().any(|table| !table.rows.is_empty() || !table.spilled.is_empty());
-        rows || self.entries.values().any(|entries| !entries.is_empty())
+        let rows = self.tables.values().any(|table| !table.rows.is_empty());
+        rows || self.is_ahead()
+            || self.entries.values().any(|entries| !entries.is_empty())
             || !self.meta.is_empty()
             || !self.dropped.is_empty()
             || !self.restarts.is_empty()
     }
 
+    /// Whether anything was written ahead.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.piece_next > 0
+    }
+
+    /// Savepoints that were ever set.
+    fn epoch(&self) -> u32 {
+        u32::try_from(self.savepoint_next).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn insert(&mut self, storage: StorageId, row: RowId, command: u32, values: Stored) {
         self.bytes += values.len() + CHAIN_BYTES;
-        let logs = self.logs();
+        let (logs, epoch) = (self.logs(), self.epoch());
         let table = self.tables.entry(storage).or_default();
         table.inserted.add(row, ());
-        let last = Version { command, values: Some(values) };
+        let last = Version { command, epoch, values: Some(values) };
         table.rows.insert(row, Chain { inserted: true, last, older: Vec::new() });
         if logs {
             let fresh = self.marks_end();
@@ -186,17 +227,17 @@ impl Buffer {
 
     /// Puts a version on a row, made by this transaction or not.
     pub(super) fn write(&mut self, storage: StorageId, row: RowId, command: u32, values: Option<Stored>) {
-        self.bytes += values.as_ref().map_or(0, |values| values.len()) + CHAIN_BYTES;
-        let logs = self.logs();
+        let (logs, epoch) = (self.logs(), self.epoch());
+        self.bytes += values.as_ref().map_or(0, |values| values.len()) + CHAIN_BYTES + usize::from(logs) * UNDO_BYTES;
         let table = self.tables.entry(storage).or_default();
-        let version = Version { command, values };
+        let version = Version { command, epoch, values };
         let undo = match table.rows.get_mut(&row) {
             None => {
                 let inserted = table.inserted.get(row).is_some();
                 table.rows.insert(row, Chain { inserted, last: version, older: Vec::new() });
                 Undo::Begun(storage, row)
             }
-            Some(chain) if chain.last.command == command => {
+            Some(chain) if (chain.last.command, chain.last.epoch) == (command, epoch) => {
                 let before = std::mem::replace(&mut chain.last, version);
                 Undo::Replaced(storage, row, before)
             }
@@ -213,16 +254,17 @@ impl Buffer {
 
     /// Puts or retires an index entry.
     pub(super) fn write_entry(&mut self, index: StorageId, key: &[u8], row: RowId, retire: bool) {
-        let logs = self.logs();
+        let (logs, epoch) = (self.logs(), self.epoch());
         let entries = self.entries.entry(index).or_default();
         let key = [key, &row.to_be_bytes()].concat();
         let before = entries.get(&key).copied();
         let put = before.is_some_and(|before| before.put) || !retire;
         if logs {
+            self.bytes += key.len() + UNDO_BYTES;
             self.undo.push(Undo::Entry(index, key.clone(), before));
         }
         self.bytes += key.len() + ENTRY_BYTES;
-        entries.insert(key, EntryWrite { put, retired: retire });
+        entries.insert(key, EntryWrite { put, retired: retire, epoch });
     }
 
     /// Remembers a key entered in an index that is kept in memory; beyond a thousand, that there were many.
@@ -254,6 +296,13 @@ impl Buffer {
         if self.savepoints.is_empty() {
             self.undo = Vec::new();
         }
+        let last = self.savepoints.last().map(|savepoint| savepoint.id);
+        for table in self.tables.values_mut() {
+            let later = table.since.split_off(&last.map_or(0, |last| last + 1));
+            if let Some(last) = last {
+                later.values().for_each(|rows| table.since.entry(last).or_default().extend(rows));
+            }
+        }
     }
 
     /// Takes back everything since a savepoint, which stays.
@@ -269,6 +318,7 @@ impl Buffer {
             held: self.held.split_off(savepoint.held),
             rollback_hooks: self.rollback_hooks.split_off(savepoint.rollback_hooks),
             restarts: self.restarts.split_off(savepoint.sequences),
+            epoch: u32::try_from(id).unwrap_or(u32::MAX),
             ..Undone::default()
         };
         self.meta.truncate(meta);
@@ -278,7 +328,17 @@ impl Buffer {
             let undo = self.undo.pop().expect("the log is longer");
             self.take_back(undo, &mut undone);
         }
-        self.tables.retain(|_, table| !table.rows.is_empty() || !table.inserted.is_empty());
+        for (storage, table) in &mut self.tables {
+            let mut later = RowSet::default();
+            table.since.split_off(&id).values().for_each(|rows| later.extend(rows));
+            if !later.is_empty() {
+                table.recount = true;
+                undone.ahead.push((*storage, later));
+            }
+        }
+        let epoch = undone.epoch;
+        undone.pieces.extend(self.retired.extract_if(.., |(_, made)| *made >= epoch).map(|(piece, _)| piece));
+        self.tables.retain(|_, table| !(table.rows.is_empty() && table.inserted.is_empty() && table.ahead.is_empty()));
         undone
     }
 
@@ -288,8 +348,12 @@ impl Buffer {
                 let table = self.tables.entry(storage).or_default();
                 range.clone().for_each(|row| drop(table.rows.remove(&row)));
                 table.inserted.remove(&range);
-                undone.spilled.extend(table.spilled.within(&range).into_iter().map(|(part, _)| (storage, part)));
-                table.spilled.remove(&range);
+                if table.ahead.meets(&range) {
+                    table.ahead.remove_range(&range);
+                    table.since.values_mut().for_each(|rows| rows.remove_range(&range));
+                    table.recount = true;
+                    undone.deleted.push((storage, range.clone()));
+                }
                 undone.inserted.push((storage, range));
             }
             Undo::Begun(storage, row) => {
@@ -317,44 +381,67 @@ impl Buffer {
         }
     }
 
-    /// Takes rows to be written ahead out of the buffer: rows made by this transaction with one version. Their ranges are
-    /// entered as spilled.
-    pub(super) fn take_spill(&mut self) -> Vec<(StorageId, RowId, Stored)> {
-        let mut taken = Vec::new();
-        for (storage, table) in &mut self.tables {
-            let spilled = &mut table.spilled;
-            table.rows.retain(|row, chain| {
-                let movable = chain.inserted && chain.older.is_empty() && spilled.get(*row).is_none();
-                match (&chain.last.values, movable) {
-                    (Some(values), true) => {
-                        taken.push((*storage, *row, Arc::clone(values)));
-                        spilled.add(*row, chain.last.command);
-                        false
-                    }
-                    _ => true,
-                }
-            });
-        }
-        let moved: usize = taken.iter().map(|(_, _, values)| values.len() + CHAIN_BYTES).sum();
-        self.bytes = self.bytes.saturating_sub(moved);
-        taken
-    }
-
-    /// Takes index entries to be written ahead out of the buffer. Entries are only hints, so that is harmless.
-    pub(super) fn take_entry_spill(&mut self) -> Vec<(StorageId, Vec<u8>)> {
-        let mut taken = Vec::new();
-        for (index, entries) in &mut self.entries {
-            for (key, write) in std::mem::take(entries) {
-                if write.put && !write.retired {
-                    taken.push((*index, key));
-                } else {
-                    entries.insert(key, write);
-                }
+    /// Enters a row whose versions of some epoch are in the store from now on.
+    pub(super) fn note_ahead(&mut self, storage: StorageId, row: RowId, epochs: impl Iterator<Item = u32>) {
+        let table = self.tables.entry(storage).or_default();
+        table.ahead.insert(row);
+        for epoch in epochs {
+            let before = self.savepoints.partition_point(|savepoint| savepoint.id <= u64::from(epoch));
+            if let Some(savepoint) = before.checked_sub(1).map(|at| &self.savepoints[at]) {
+                table.since.entry(savepoint.id).or_default().insert(row);
             }
         }
-        let moved: usize = taken.iter().map(|(_, key)| key.len() + ENTRY_BYTES).sum();
-        self.bytes = self.bytes.saturating_sub(moved);
-        taken
+    }
+
+    /// Brings the undo log in line with a store that has all rows and entries: only rows inserted are still known here.
+    pub(super) fn all_ahead(&mut self) {
+        self.bytes = 0;
+        let mut kept: Vec<Undo> = Vec::new();
+        let (mut savepoints, mut start) = (self.savepoints.iter_mut().peekable(), 0);
+        for (at, undo) in std::mem::take(&mut self.undo).into_iter().enumerate() {
+            while let Some(savepoint) = savepoints.next_if(|savepoint| savepoint.undo <= at) {
+                savepoint.undo = kept.len();
+                start = kept.len();
+            }
+            let Undo::Inserted(storage, range) = undo else { continue };
+            match kept[start..].last_mut() {
+                Some(Undo::Inserted(last, before)) if *last == storage && before.end == range.start => {
+                    before.end = range.end;
+                }
+                _ => kept.push(Undo::Inserted(storage, range)),
+            }
+        }
+        savepoints.for_each(|savepoint| savepoint.undo = kept.len());
+        self.undo = kept;
+    }
+
+    /// Takes row locks out of `held`, each with the number of the last savepoint that stood when it was taken, or 0. `keep`
+    /// says which of them come back, by whether they can be had in a smaller form.
+    pub(super) fn sift_held(&mut self, mut keep: impl FnMut(&Held, u64) -> bool) {
+        let mut kept = Vec::new();
+        let (mut savepoints, mut epoch) = (self.savepoints.iter_mut().peekable(), 0);
+        for (at, held) in std::mem::take(&mut self.held).into_iter().enumerate() {
+            while let Some(savepoint) = savepoints.next_if(|savepoint| savepoint.held <= at) {
+                savepoint.held = kept.len();
+                epoch = savepoint.id;
+            }
+            if keep(&held, epoch) {
+                kept.push(held);
+            }
+        }
+        savepoints.for_each(|savepoint| savepoint.held = kept.len());
+        self.held = kept;
+    }
+
+    /// Calls `visit` with every lock held and the last savepoint that stood when it was taken, or 0.
+    pub(super) fn held_since(&self, mut visit: impl FnMut(&Held, u64)) {
+        let (mut savepoints, mut epoch) = (self.savepoints.iter().peekable(), 0);
+        for (at, held) in self.held.iter().enumerate() {
+            while let Some(savepoint) = savepoints.next_if(|savepoint| savepoint.held <= at) {
+                epoch = savepoint.id;
+            }
+            visit(held, epoch);
+        }
     }
 }
 

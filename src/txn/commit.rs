@@ -13,14 +13,15 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::cache::chunks::ChunkKey;
 use crate::catalog::descriptor::StorageId;
+use crate::common::RowSet;
 use crate::error::Result;
 use crate::storage::keyspace::{self, garbage_key, mark_key, pending_key};
 use crate::storage::{Cf, WriteBatch, WriteOp};
 use crate::txn::buffer::{Buffer, CommitHook, KEYS_MAX, TableWrites};
-use crate::txn::chunks::chunk_of;
+use crate::txn::chunks::{CHUNK_ROWS, chunk_of};
 use crate::txn::manager::TxnManager;
 use crate::txn::record::{self, DELETED, FIRST, Garbage, HEADER, TS_AT};
-use crate::txn::row_store::{RowId, RowIdRange};
+use crate::txn::row_store::RowId;
 use crate::txn::serializable::{ReadSet, WriteSet};
 use crate::txn::transaction::Transaction;
 
@@ -31,7 +32,7 @@ struct Prepared {
     /// Which of `ops` are puts to stamp, and where in the value.
     stamps: Vec<(usize, usize)>,
     /// The transaction's number and rows that are in the store already.
-    early: Option<(u64, Vec<(StorageId, RowIdRange)>)>,
+    early: Option<(u64, Vec<(StorageId, RowSet)>)>,
     garbage: Vec<Garbage>,
     writes: WriteSet,
     /// What it read, and its snapshot.
@@ -41,6 +42,8 @@ struct Prepared {
     /// Rows that readers may have cached, and which of `ops` has the new version.
     changed: Vec<((u32, u32), Option<usize>)>,
     differences: Vec<(StorageId, i64)>,
+    /// Tables whose number of rows nobody knows now.
+    recount: Vec<StorageId>,
     hooks: Vec<CommitHook>,
     bytes: usize,
     sync: bool,
@@ -92,12 +95,12 @@ impl Prepared {
     }
 
     fn add_table(&mut self, manager: &TxnManager, storage: StorageId, table: &mut TableWrites) -> Result<()> {
-        let mut difference = 0;
-        let spilled: Vec<RowIdRange> = table.spilled.iter().map(|(range, _)| range).collect();
-        for range in &spilled {
+        let mut difference = table.difference;
+        if !table.ahead.is_empty() {
             self.writes.add_all(storage);
-            (chunk_of(range.start)..=chunk_of(range.end)).for_each(|chunk| self.chunks.push((storage.0, chunk)));
-            difference += i64::from(range.end - range.start);
+        }
+        for range in table.ahead.ranges(CHUNK_ROWS) {
+            (chunk_of(range.start)..=chunk_of(range.end - 1)).for_each(|chunk| self.chunks.push((storage.0, chunk)));
         }
         for (row, chain) in std::mem::take(&mut table.rows) {
             self.writes.add_row(storage, row);
@@ -106,20 +109,14 @@ impl Prepared {
                 self.chunks.push(chunk);
             }
             let key = keyspace::row_key(storage.0, row).to_vec();
-            let is_spilled = table.spilled.get(row).is_some();
             match (chain.inserted, chain.last.values) {
                 (true, Some(values)) => {
-                    difference += i64::from(!is_spilled);
+                    difference += 1;
                     let mut value = Arc::try_unwrap(values).unwrap_or_else(|shared| (*shared).clone());
                     record::set_flags(&mut value, FIRST);
                     self.put(Cf::Rows, key, value, Some(TS_AT));
                 }
-                (true, None) => {
-                    if is_spilled {
-                        difference -= 1;
-                        self.ops.push(WriteOp::Delete(Cf::Rows, key));
-                    }
-                }
+                (true, None) => {}
                 (false, values) => {
                     difference -= i64::from(values.is_none());
                     self.supersede(manager, storage, row, &key)?;
@@ -136,7 +133,9 @@ impl Prepared {
                 }
             }
         }
-        if difference != 0 {
+        if table.recount {
+            self.recount.push(storage);
+        } else if difference != 0 {
             self.differences.push((storage, difference));
         }
         Ok(())
@@ -150,7 +149,7 @@ impl Prepared {
             if !head.is(DELETED)
                 && let Some(begin) = manager.commit_of(head)
             {
-                older = Some((begin, record::encode_version(body)));
+                older = Some((begin, record::encode_version(0, 0, body)));
             }
             Ok(())
         })?;
@@ -173,6 +172,7 @@ impl Prepared {
                 }
             }
         }
+        buffer.indexes_ahead.iter().for_each(|index| self.writes.add_all(*index));
         for (index, keys) in std::mem::take(&mut buffer.keys) {
             if keys.len() > KEYS_MAX {
                 self.writes.add_all(index);
@@ -211,6 +211,13 @@ impl Transaction {
     /// When the transaction has ended.
     pub fn commit(&self) -> Result<()> {
         assert!(self.end(), "a transaction ends once");
+        // What is in the store already and what is not are not to be merged.
+        let ahead = self.buffer.lock().is_ahead();
+        if let Err(error) = if ahead { self.write_ahead() } else { Ok(()) } {
+            let buffer = std::mem::take(&mut *self.buffer.lock());
+            self.undo_all(buffer);
+            return Err(error);
+        }
         let mut buffer = std::mem::take(&mut *self.buffer.lock());
         if buffer.has_writes() || !buffer.commit_hooks.is_empty() {
             let outcome = self.prepare(&mut buffer).and_then(|prepared| self.manager.order(prepared));
@@ -231,13 +238,12 @@ impl Transaction {
 
     fn prepare(&self, buffer: &mut Buffer) -> Result<Prepared> {
         let mut prepared = Prepared { sync: self.synchronous.load(Ordering::Relaxed), ..Prepared::default() };
-        let mut spilled = Vec::new();
         for (storage, table) in &mut buffer.tables {
             prepared.add_table(&self.manager, *storage, table)?;
-            spilled.extend(table.spilled.iter().map(|(range, _)| (*storage, range)));
         }
-        if !spilled.is_empty() {
-            prepared.early = Some((self.member.id, spilled));
+        if buffer.is_ahead() {
+            let rows = buffer.tables.iter().map(|(storage, table)| (*storage, table.ahead.clone()));
+            prepared.early = Some((self.member.id, rows.collect()));
         }
         prepared.add_entries(buffer);
         prepared.add_rest(&self.manager, buffer);
@@ -338,6 +344,7 @@ impl TxnManager {
         let published = ordered.iter().map(|(ts, _)| *ts).zip(written);
         self.snapshots.publish(*newest, |mut history| {
             for ((ts, writes), (_, prepared)) in published.zip(&ordered) {
+                prepared.recount.iter().for_each(|storage| self.counts.forget(*storage));
                 prepared.differences.iter().for_each(|(storage, by)| self.counts.add(*storage, ts, *by));
                 if let Some(history) = history.as_deref_mut() {
                     history.push(ts, writes);
@@ -366,8 +373,8 @@ impl TxnManager {
                 cached.push((*key, *ts, body));
             }
             batch.ops.append(&mut prepared.ops);
-            if let Some((txn, ranges)) = &prepared.early {
-                batch.put(Cf::Default, pending_key(*txn), record::encode_early(*ts, ranges));
+            if let Some((txn, _)) = &prepared.early {
+                batch.put(Cf::Default, pending_key(*txn), record::encode_early(*ts));
             }
             if let Some(record) = record::encode_garbage(&prepared.garbage) {
                 batch.put(Cf::Default, garbage_key(*ts), record);
@@ -389,9 +396,10 @@ impl TxnManager {
             self.cache.changed(*key, *ts, body.as_deref());
         }
         for (ts, prepared) in ordered {
-            if let Some((txn, _)) = &prepared.early {
+            if let Some((txn, rows)) = &prepared.early {
                 self.early.write().insert(*txn, *ts);
-                self.unresolved.lock().push(*txn);
+                self.unsettled.lock().push((*txn, *ts));
+                rows.iter().for_each(|(storage, rows)| self.cache.changed_all(storage.0, rows));
             }
             for hook in prepared.hooks.drain(..) {
                 // The commit is durable: what follows from it has to happen, or memory and store part ways.

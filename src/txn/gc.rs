@@ -10,11 +10,11 @@ use std::sync::atomic::Ordering;
 
 use crate::catalog::descriptor::StorageId;
 use crate::error::Result;
-use crate::storage::keyspace::{self, garbage_key, pending_key};
+use crate::storage::keyspace::{self, garbage_key};
 use crate::storage::{Cf, Kv, WriteBatch};
 use crate::txn::manager::TxnManager;
-use crate::txn::record::{self, DELETED, FIRST, Garbage, PENDING, TS_AT};
-use crate::txn::row_store::{RowId, RowIdRange};
+use crate::txn::record::{self, DELETED, Garbage, PENDING};
+use crate::txn::row_store::RowId;
 
 /// Things removed per hold of the sequencer.
 const CHUNK: usize = 256;
@@ -54,12 +54,12 @@ impl TxnManager {
         }
         self.counters.collected.fetch_add(collected, Ordering::Relaxed);
         self.counts.fold(oldest);
-        self.resolve_next()?;
+        self.settle_next(oldest)?;
         Ok(collected)
     }
 
     /// Tells the keeper of indexes in memory about retired entries.
-    fn sweep(&self, items: &[Garbage]) -> Result<()> {
+    pub(super) fn sweep(&self, items: &[Garbage]) -> Result<()> {
         let Some(sweeper) = self.sweeper.read().as_ref().map(Arc::clone) else { return Ok(()) };
         for item in items {
             match item {
@@ -75,25 +75,6 @@ impl TxnManager {
                 Garbage::Version { .. } | Garbage::Tombstone { .. } => {}
             }
         }
-        Ok(())
-    }
-
-    /// Rewrites the pending rows of one committed transaction as ordinary ones.
-    fn resolve_next(&self) -> Result<()> {
-        let Some(txn) = self.unresolved.lock().pop() else { return Ok(()) };
-        let key = pending_key(txn);
-        let Some(value) = self.kv.get(Cf::Default, &key)? else { return Ok(()) };
-        let (ts, ranges) = record::decode_early(&value)?;
-        for (storage, range) in &ranges {
-            let mut next = range.start;
-            while next < range.end {
-                let _order = self.sequencer.order.lock();
-                next = resolve_chunk(&*self.kv, txn, ts, *storage, &(next..range.end))?;
-            }
-        }
-        let mut batch = WriteBatch::default();
-        batch.delete(Cf::Default, key);
-        self.kv.write(batch, false);
         Ok(())
     }
 
@@ -117,7 +98,7 @@ pub(super) fn remove(kv: &dyn Kv, item: &Garbage, ts: u64, batch: &mut WriteBatc
             let mut useless = false;
             kv.get_with(Cf::Rows, &key, &mut |value| {
                 let (head, _) = record::open_row(value)?;
-                useless = head.is(DELETED) && head.ts <= ts;
+                useless = head.flags & (DELETED | PENDING) == DELETED && head.ts <= ts;
                 Ok(())
             })?;
             if useless {
@@ -140,32 +121,4 @@ pub(super) fn remove(kv: &dyn Kv, item: &Garbage, ts: u64, batch: &mut WriteBatc
         }
     }
     Ok(())
-}
-
-/// Rewrites, or without a timestamp removes, up to a thousand pending rows of a transaction; where to go on.
-pub(super) fn resolve_chunk(kv: &dyn Kv, txn: u64, ts: u64, storage: StorageId, range: &RowIdRange) -> Result<RowId> {
-    const ROWS: usize = 1000;
-    let (mut batch, mut next, mut seen) = (WriteBatch::default(), range.end, 0);
-    let (start, end) = (keyspace::row_key(storage.0, range.start), keyspace::row_key(storage.0, range.end));
-    kv.scan(Cf::Rows, &start, &end, &mut |key, value| {
-        if seen == ROWS {
-            next = keyspace::row_of_key(key);
-            return Ok(false);
-        }
-        seen += 1;
-        let (head, _) = record::open_row(value)?;
-        if head.is(PENDING) && head.ts == txn {
-            if ts == 0 {
-                batch.delete(Cf::Rows, key.to_vec());
-            } else {
-                let mut value = value.to_vec();
-                record::set_flags(&mut value, FIRST);
-                record::stamp(&mut value, TS_AT, ts);
-                batch.put(Cf::Rows, key.to_vec(), value);
-            }
-        }
-        Ok(true)
-    })?;
-    kv.write(batch, false);
-    Ok(next)
 }

@@ -153,6 +153,13 @@ impl Entry {
         self.holders.iter().find(|holder| holder.owner == owner).map_or(0, |holder| holder.modes)
     }
 
+    fn sole(&self, owner: u64) -> Option<Modes> {
+        match self.holders.as_slice() {
+            [holder] if holder.owner == owner && self.waiters.is_empty() => Some(holder.modes),
+            _ => None,
+        }
+    }
+
     fn set(&mut self, owner: u64, modes: Modes) {
         match self.holders.iter_mut().find(|holder| holder.owner == owner) {
             Some(holder) => holder.modes = modes,
@@ -296,6 +303,22 @@ impl<K: Hash + Eq + Copy> LockTable<K> {
         } else if state.holders.is_empty() {
             entry.remove();
         }
+    }
+
+    /// The modes of an owner on a key that nobody else holds or waits for.
+    pub(super) fn sole_modes(&self, key: K, owner: u64) -> Option<Modes> {
+        let entries = self.shard(&key).entries.lock();
+        entries.get(&key).and_then(|entry| entry.sole(owner))
+    }
+
+    /// Lets go of a key if nobody else holds or waits for it and the owner has just these modes; whether it did.
+    pub(super) fn release_sole(&self, key: K, owner: u64, modes: Modes) -> bool {
+        let mut entries = self.shard(&key).entries.lock();
+        let sole = entries.get(&key).and_then(|entry| entry.sole(owner)) == Some(modes);
+        if sole {
+            entries.remove(&key);
+        }
+        sole
     }
 
     /// The owner that holds any of these modes, if there is one.

@@ -16,7 +16,7 @@ use crate::txn::chunks::Chunk;
 use crate::txn::commit::Sequencer;
 use crate::txn::counts::Counts;
 use crate::txn::inflight::Inserting;
-use crate::txn::locks::{ADVISORY_CONFLICTS, AdvisoryKey, LockTable, ROW_CONFLICTS, TABLE_CONFLICTS};
+use crate::txn::locks::{ADVISORY_CONFLICTS, AdvisoryKey, LockTable, ROW_CONFLICTS, TABLE_CONFLICTS, WRITTEN};
 use crate::txn::options::{Isolation, TxnOptions, TxnStats};
 use crate::txn::record::{Garbage, Head, PENDING, u64_at};
 use crate::txn::recovery;
@@ -25,6 +25,7 @@ use crate::txn::sequences::{SequenceSpec, SequenceState, Sequences};
 use crate::txn::snapshot::Snapshots;
 use crate::txn::transaction::Transaction;
 use crate::txn::waits::Waits;
+use crate::txn::wide_locks::WideLocks;
 use crate::types::Oid;
 
 /// Transaction numbers taken from the store at once.
@@ -66,6 +67,7 @@ pub struct TxnManager {
     pub(super) options: TxnOptions,
     pub(super) snapshots: Arc<Snapshots>,
     pub(super) row_locks: LockTable<(StorageId, RowId)>,
+    pub(super) wide_locks: WideLocks,
     pub(super) table_locks: LockTable<Oid>,
     pub(super) advisory_locks: LockTable<AdvisoryKey>,
     pub(super) waits: Waits,
@@ -79,8 +81,10 @@ pub struct TxnManager {
     /// Commit timestamps of transactions whose rows may be in the store as pending rows. Never shrinks: a reader may
     /// hold such a row in an iterator after it was rewritten.
     pub(super) early: RwLock<HashMap<u64, u64>>,
-    /// Those whose rows have not been rewritten.
-    pub(super) unresolved: Mutex<Vec<u64>>,
+    /// Those of them that have not been settled, with their commit timestamps.
+    pub(super) unsettled: Mutex<Vec<(u64, u64)>>,
+    /// Whoever holds it is alone in settling pending rows, or replacing them ahead of a commit.
+    pub(super) settling: Mutex<()>,
     pub(super) active: Mutex<HashMap<u64, Arc<Member>>>,
     pub(super) sequencer: Sequencer,
     pub(super) garbage: Mutex<VecDeque<(u64, Vec<Garbage>)>>,
@@ -103,6 +107,7 @@ impl TxnManager {
         Ok(Arc::new(Self {
             snapshots: Arc::new(Snapshots::new(newest)),
             row_locks: LockTable::new(ROW_CONFLICTS, false),
+            wide_locks: WideLocks::default(),
             table_locks: LockTable::new(TABLE_CONFLICTS, true),
             advisory_locks: LockTable::new(ADVISORY_CONFLICTS, true),
             waits: Waits::default(),
@@ -113,7 +118,8 @@ impl TxnManager {
             sequences: Sequences::new(Arc::clone(&kv)),
             counts: Counts::default(),
             early: RwLock::default(),
-            unresolved: Mutex::default(),
+            unsettled: Mutex::default(),
+            settling: Mutex::default(),
             active: Mutex::default(),
             sequencer: Sequencer::new(newest),
             garbage: Mutex::default(),
@@ -267,6 +273,7 @@ impl TxnManager {
 
     pub(super) fn writer_of(&self, storage: StorageId, row: RowId) -> Option<u64> {
         let inserter = self.inserting.owner(storage, row);
-        inserter.or_else(|| self.row_locks.holder_of((storage, row), crate::txn::locks::WRITTEN))
+        let writer = inserter.or_else(|| self.row_locks.holder_of((storage, row), WRITTEN));
+        writer.or_else(|| self.wide_locks.holder_of((storage, row), WRITTEN))
     }
 }

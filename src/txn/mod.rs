@@ -7,11 +7,13 @@
 //! ones are in `versions` until no snapshot needs them; everything in memory can be lost.
 //!
 //! * [`TxnManager`], [`Transaction`], [`View`]: what others use. [`RowStore`]: the part of it that tables use.
-//! * `snapshot`, `locks`, `waits`, `inflight`: who sees and holds what. `buffer`: what is not committed.
-//! * `access`, `chunks`, `writes`: reading rows one by one and by the thousand, and writing them. `commit`, `serializable`: order. `gc`, `collector`, `recovery`: cleaning up.
+//! * `snapshot`, `locks`, `wide_locks`, `waits`, `inflight`: who sees and holds what. `buffer`: what is not committed.
+//! * `access`, `chunks`, `writes`: reading rows one by one and by the thousand, and writing them. `commit`, `serializable`: order.
+//! * `ahead`, `settle`: transactions larger than memory. `gc`, `collector`, `recovery`: cleaning up.
 //! * `lock_view`: locks as others see them. `sequences`, `counts`, `session_locks`: beside rows. `record`: bytes.
 
 mod access;
+mod ahead;
 mod buffer;
 mod chunks;
 mod collector;
@@ -29,9 +31,11 @@ mod row_store;
 mod sequences;
 mod serializable;
 mod session_locks;
+mod settle;
 mod snapshot;
 mod transaction;
 mod waits;
+mod wide_locks;
 mod writes;
 
 #[cfg(test)]

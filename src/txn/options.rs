@@ -43,10 +43,8 @@ pub struct TxnOptions {
     pub row_cache_bytes: usize,
     /// Budget of the chunk cache, bytes; 0 turns it off.
     pub scan_cache_bytes: usize,
-    /// Inserted rows that a transaction keeps in memory, bytes; more are written ahead of its commit.
+    /// Changes that a transaction keeps in memory, bytes; more are written ahead of its commit.
     pub spill_bytes: usize,
-    /// Most that a transaction may keep in memory besides rows written ahead, bytes.
-    pub transaction_bytes_max: usize,
     /// Most bytes of one group of commits.
     pub group_bytes_max: usize,
 }
@@ -58,7 +56,6 @@ impl Default for TxnOptions {
             row_cache_bytes: 64 << 20,
             scan_cache_bytes: 256 << 20,
             spill_bytes: 64 << 20,
-            transaction_bytes_max: 4 << 30,
             group_bytes_max: 16 << 20,
         }
     }

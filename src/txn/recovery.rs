@@ -1,38 +1,46 @@
 //! Opening a store: finding the newest commit, and finishing or removing what a crash left half done.
 //!
-//! No snapshot outlives a restart, so all superseded versions go at once, and so does everything that commits left for collection.
-//! Rows written ahead become ordinary rows if their transaction's commit record says so, and disappear if not. Every
-//! step can be interrupted and run again.
+//! Rows written ahead become ordinary rows if their transaction's commit record says so; if not, the versions that they
+//! displaced come back. After that superseded versions go at once, since no snapshot outlives a restart, and so does everything
+//! that commits left for collection. Every step can be interrupted and run again.
 
+use crate::catalog::descriptor::StorageId;
 use crate::error::{Error, Result};
-use crate::storage::keyspace::{self, FORMAT_VERSION, mark_key, tag_end};
+use crate::storage::keyspace::{self, FORMAT_VERSION, FORMAT_VERSION_MIN, mark_key, pending_key, tag_end};
 use crate::storage::{Cf, Kv, WriteBatch};
 use crate::txn::gc;
-use crate::txn::record;
+use crate::txn::record::{self, Ahead};
+use crate::txn::row_store::RowIdRange;
+use crate::txn::settle;
 
 /// Brings a store into order; the newest commit timestamp.
 pub(super) fn recover(kv: &dyn Kv) -> Result<u64> {
     check_format(kv)?;
     let newest = kv.get(Cf::Default, &mark_key("ts"))?.and_then(|value| record::u64_at(&value, 0)).unwrap_or(0);
+    settle_all(kv)?;
     let mut batch = WriteBatch::default();
     batch.delete_range(Cf::Versions, Vec::new(), vec![0xff; 17]);
     kv.write(batch, false);
-    resolve_early(kv)?;
     collect(kv)?;
     Ok(newest)
 }
 
 fn check_format(kv: &dyn Kv) -> Result<()> {
     let key = mark_key("format");
-    match kv.get(Cf::Default, &key)? {
-        None => {
+    let found = kv.get(Cf::Default, &key)?;
+    let readable = |found: &Vec<u8>| {
+        let version = found.as_slice().try_into().map(u32::from_le_bytes);
+        version.is_ok_and(|version| (FORMAT_VERSION_MIN..FORMAT_VERSION).contains(&version))
+    };
+    match found {
+        Some(version) if version == FORMAT_VERSION.to_le_bytes() => Ok(()),
+        found if found.as_ref().is_none_or(readable) => {
             let mut batch = WriteBatch::default();
             batch.put(Cf::Default, key, FORMAT_VERSION.to_le_bytes().to_vec());
             kv.write(batch, true);
             Ok(())
         }
-        Some(version) if version == FORMAT_VERSION.to_le_bytes() => Ok(()),
-        Some(version) => Err(crate::error!(
+        version => Err(crate::error!(
             FEATURE_NOT_SUPPORTED,
             "data directory has format {version:?}, this server reads format {FORMAT_VERSION}"
         )
@@ -40,23 +48,49 @@ fn check_format(kv: &dyn Kv) -> Result<()> {
     }
 }
 
-fn resolve_early(kv: &dyn Kv) -> Result<()> {
-    let mut records = Vec::new();
-    kv.scan(Cf::Default, b"P", &tag_end(b'P'), &mut |key, value| {
-        let txn = keyspace::transaction_of_key(key).ok_or_else(|| Error::corrupt("stored commit record is damaged"))?;
-        records.push((key.to_vec(), txn, record::decode_early(value)?));
+/// Ends what transactions wrote ahead, one after the other.
+fn settle_all(kv: &dyn Kv) -> Result<()> {
+    let mut next = pending_key(0);
+    loop {
+        let mut found = None;
+        kv.scan(Cf::Default, &next, &tag_end(b'P'), &mut |key, _| {
+            found = Some(
+                keyspace::transaction_of_key(key).ok_or_else(|| Error::corrupt("stored commit record is damaged"))?,
+            );
+            Ok(false)
+        })?;
+        let Some(txn) = found else { return Ok(()) };
+        settle_one(kv, txn)?;
+        next = pending_key(txn + 1);
+    }
+}
+
+fn settle_one(kv: &dyn Kv, txn: u64) -> Result<()> {
+    let record = kv.get(Cf::Default, &pending_key(txn))?;
+    let (ts, ranges) = record.map_or(Ok((0, Vec::new())), |record| record::decode_early(&record))?;
+    settle_ranges(kv, txn, ts, &ranges)?;
+    settle::for_each_piece(kv, txn, &mut |number, piece| {
+        match piece {
+            Ahead::Rows(ranges) => settle_ranges(kv, txn, ts, &ranges)?,
+            Ahead::Retired(items) if ts > 0 => settle::remove_retired(kv, &items, (txn, ts), number)?,
+            Ahead::Retired(_) => {}
+        }
         Ok(true)
     })?;
-    for (key, txn, (ts, ranges)) in records {
-        for (storage, range) in ranges {
-            let mut next = range.start;
-            while next < range.end {
-                next = gc::resolve_chunk(kv, txn, ts, storage, &(next..range.end))?;
-            }
+    settle::forget(kv, txn);
+    Ok(())
+}
+
+fn settle_ranges(kv: &dyn Kv, txn: u64, ts: u64, ranges: &[(StorageId, RowIdRange)]) -> Result<()> {
+    for (storage, range) in ranges {
+        let mut next = range.start;
+        while next < range.end {
+            let rest = next..range.end;
+            next = match ts {
+                0 => settle::take_back(kv, txn, 0, *storage, &rest, &mut Vec::new())?,
+                _ => settle::settle(kv, txn, ts, *storage, &rest)?,
+            };
         }
-        let mut batch = WriteBatch::default();
-        batch.delete(Cf::Default, key);
-        kv.write(batch, false);
     }
     Ok(())
 }

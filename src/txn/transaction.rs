@@ -1,7 +1,7 @@
 //! A transaction: its snapshot, commands, locks, savepoints, and its end.
 //!
-//! Everything is behind `&self`: a session's thread drives it, parallel scans read through it. Writes are in the buffer
-//! until the commit; other transactions know of them through row locks and the registry of rows being inserted.
+//! Everything is behind `&self`: a session's thread drives it, parallel scans read through it. Writes are in the buffer,
+//! or pending in the store (`ahead`), until the commit; other transactions know of them through row locks and the registry of rows being inserted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -210,14 +210,13 @@ impl Transaction {
     /// When the savepoint was released or rolled back.
     pub fn rollback_to(&self, savepoint: SavepointId) {
         let undone = self.buffer.lock().rollback_to(savepoint.0);
-        if !undone.spilled.is_empty() {
-            self.delete_spilled(&undone.spilled);
-        }
+        self.take_back_since(&undone);
         for (storage, range) in undone.inserted {
             self.manager.inserting.remove(storage, std::iter::once(range));
         }
         undone.restarts.into_iter().rev().for_each(|r| self.manager.sequences.take_back(r.oid, r.before));
         undone.held.into_iter().rev().for_each(|held| self.let_go(&held, true));
+        self.manager.wide_locks.release_since(self.member.id, savepoint.0);
         undone.rollback_hooks.into_iter().rev().for_each(|hook| hook());
         self.member.undone.fetch_add(1, Ordering::Release);
         let _ended = self.member.ended.lock();
@@ -376,6 +375,7 @@ impl Transaction {
             }
         }
         buffer.held.iter().rev().for_each(|held| self.let_go(held, false));
+        self.manager.wide_locks.release_since(self.member.id, 0);
         self.present.lock().snapshot = None;
         self.manager.active.lock().remove(&self.member.id);
         *self.member.ended.lock() = true;
@@ -393,14 +393,8 @@ impl Transaction {
 
     pub(super) fn undo_all(&self, mut buffer: Buffer) {
         let hooks = std::mem::take(&mut buffer.rollback_hooks);
-        let spilled: Vec<_> = buffer
-            .tables
-            .iter()
-            .flat_map(|(storage, table)| table.spilled.iter().map(|(range, _)| (*storage, range)))
-            .collect();
-        if !spilled.is_empty() {
-            self.delete_spilled(&spilled);
-            self.forget_spill();
+        if buffer.is_ahead() {
+            self.take_back_all(&mut buffer);
         }
         for restart in buffer.restarts.drain(..).rev() {
             self.manager.sequences.take_back(restart.oid, restart.before);

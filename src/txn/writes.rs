@@ -10,11 +10,10 @@ use std::sync::atomic::Ordering;
 use crate::catalog::descriptor::StorageId;
 use crate::common::CancelFlag;
 use crate::error::Result;
-use crate::storage::{Cf, WriteBatch, keyspace};
 use crate::txn::buffer::{Held, body};
 use crate::txn::lock_view::LockTarget;
 use crate::txn::locks::{WRITTEN, row_mode};
-use crate::txn::record::{self, FIRST, PENDING, TS_AT};
+use crate::txn::record::{self, DELETED, FIRST, Head};
 use crate::txn::row_store::{EntryVisitor, Locked, RowId, RowIdRange, RowState, RowStore, RowVisitor, Strength, Wait};
 use crate::txn::snapshot::View;
 use crate::txn::transaction::{TOKEN_UNDONE, Transaction, token};
@@ -31,23 +30,34 @@ enum OwnNow {
 }
 
 impl Transaction {
-    fn own_now(&self, storage: StorageId, row: RowId) -> OwnNow {
+    fn own_now(&self, storage: StorageId, row: RowId) -> Result<OwnNow> {
         if !self.wrote.load(Ordering::Acquire) {
-            return OwnNow::Nothing;
+            return Ok(OwnNow::Nothing);
         }
         let command = self.present.lock().command;
-        let buffer = self.buffer.lock();
-        let Some(table) = buffer.tables.get(&storage) else { return OwnNow::Nothing };
-        let spilled = table.spilled.get(row);
-        match table.rows.get(&row) {
-            Some(chain) if chain.last.command >= command => OwnNow::Touched,
-            Some(chain) if chain.last.values.is_none() => OwnNow::Deleted,
-            Some(chain) if chain.inserted => OwnNow::Inserted,
-            Some(_) => OwnNow::Updated,
-            None if spilled.is_some_and(|made| made >= command) => OwnNow::Touched,
-            None if spilled.is_some() => OwnNow::Inserted,
-            None => OwnNow::Nothing,
+        {
+            let buffer = self.buffer.lock();
+            let Some(table) = buffer.tables.get(&storage) else { return Ok(OwnNow::Nothing) };
+            match table.rows.get(&row) {
+                Some(chain) if chain.last.command >= command => return Ok(OwnNow::Touched),
+                Some(chain) if chain.last.values.is_none() => return Ok(OwnNow::Deleted),
+                Some(chain) if chain.inserted => return Ok(OwnNow::Inserted),
+                Some(_) => return Ok(OwnNow::Updated),
+                None if !table.ahead.contains(row) => return Ok(OwnNow::Nothing),
+                None => {}
+            }
         }
+        let mut now = OwnNow::Nothing;
+        self.read_ahead(storage, row, &mut |head: Head, _| {
+            now = match head {
+                _ if record::command_of(head.stamp) >= command => OwnNow::Touched,
+                _ if head.is(DELETED) => OwnNow::Deleted,
+                _ if head.is(FIRST) => OwnNow::Inserted,
+                _ => OwnNow::Updated,
+            };
+            Ok(())
+        })?;
+        Ok(now)
     }
 
     /// Compares a locked row with the snapshot.
@@ -72,9 +82,35 @@ impl Transaction {
     }
 
     fn mark_written(&self, storage: StorageId, row: RowId) {
+        if self.manager.wide_locks.holds((storage, row), self.member.id, WRITTEN) {
+            return;
+        }
         let before = self.manager.row_locks.mark((storage, row), self.member.id, WRITTEN);
         if before & WRITTEN == 0 {
             self.buffer.lock().held.push(Held::Row((storage, row), before));
+        }
+        self.limit_held();
+    }
+
+    /// Takes a row's lock; false when it is taken and the caller does not wait.
+    fn take_row(&self, key: (StorageId, RowId), mode: u8, wait: Wait, cancel: &CancelFlag) -> Result<bool> {
+        let (locks, wide) = (&self.manager.row_locks, &self.manager.wide_locks);
+        loop {
+            if !self.wait_for_wide(key, mode, wait, cancel)? {
+                return Ok(false);
+            }
+            if wide.holds(key, self.member.id, 1 << mode) {
+                return Ok(true);
+            }
+            let taken = locks.acquire(key, mode, wait, &self.party(cancel), LockTarget::Transaction);
+            let Some(before) = taken.map_err(|error| self.count_failure(error))? else { return Ok(false) };
+            // Its holder may have moved a lock to the other place meanwhile.
+            if !wide.is_obstructed(key, self.member.id, mode) {
+                self.buffer.lock().held.push(Held::Row(key, before));
+                self.limit_held();
+                return Ok(true);
+            }
+            locks.release(key, self.member.id, before);
         }
     }
 
@@ -90,77 +126,19 @@ impl Transaction {
         self.limit()
     }
 
-    /// Keeps the buffer within its limits: inserted rows go ahead to the store, anything else is an error. What had to stay
-    /// is not looked through again before as much has been added.
+    /// Keeps the buffer within its limit.
     fn limit(&self) -> Result<()> {
-        let options = &self.manager.options;
-        let due = {
-            let buffer = self.buffer.lock();
-            let most = buffer.bytes_kept.saturating_add(options.spill_bytes).min(options.transaction_bytes_max);
-            buffer.bytes > most
+        if self.buffer.lock().bytes > self.manager.options.spill_bytes { self.write_ahead() } else { Ok(()) }
+    }
+
+    fn write_entry(&self, index: StorageId, key: &[u8], row: RowId, retire: bool) -> Result<()> {
+        let over = {
+            let mut buffer = self.buffer.lock();
+            buffer.write_entry(index, key, row, retire);
+            buffer.bytes > self.manager.options.spill_bytes
         };
-        if due {
-            self.spill()?;
-        }
-        let bytes = self.buffer.lock().bytes;
-        if bytes > options.transaction_bytes_max {
-            return Err(crate::error!(OUT_OF_MEMORY, "transaction has changed too much")
-                .detail(format!("Its changes take {bytes} bytes, and they are kept in memory until it commits.")));
-        }
-        Ok(())
-    }
-
-    /// Writes inserted rows and index entries ahead of the commit.
-    fn spill(&self) -> Result<()> {
-        self.manager.check_running()?;
-        let mut buffer = self.buffer.lock();
-        let rows = buffer.take_spill();
-        let entries = buffer.take_entry_spill();
-        buffer.bytes_kept = buffer.bytes;
-        if rows.is_empty() && entries.is_empty() {
-            return Ok(());
-        }
-        let mut batch = WriteBatch::default();
-        for (storage, row, values) in rows {
-            let mut value = Arc::try_unwrap(values).unwrap_or_else(|shared| (*shared).clone());
-            record::set_flags(&mut value, FIRST | PENDING);
-            record::stamp(&mut value, TS_AT, self.member.id);
-            batch.put(Cf::Rows, keyspace::row_key(storage.0, row).to_vec(), value);
-        }
-        let ranges: Vec<(StorageId, RowIdRange)> = buffer
-            .tables
-            .iter()
-            .flat_map(|(storage, table)| table.spilled.iter().map(|(range, _)| (*storage, range)))
-            .collect();
-        if !ranges.is_empty() {
-            batch.put(Cf::Default, keyspace::pending_key(self.member.id), record::encode_early(0, &ranges));
-        }
-        // Under the sequencer's lock: an entry that an earlier commit retired must count as put again after it.
-        let order = self.manager.sequencer.order.lock();
-        for (index, key) in entries {
-            batch.put(Cf::Rows, keyspace::entry_key_of(index.0, &key), (*order + 1).to_le_bytes().to_vec());
-        }
-        self.manager.kv.write(batch, false);
-        drop(order);
-        Ok(())
-    }
-
-    /// Removes rows that were written ahead and are taken back.
-    pub(super) fn delete_spilled(&self, ranges: &[(StorageId, RowIdRange)]) {
-        let mut batch = WriteBatch::default();
-        for (storage, range) in ranges {
-            let (start, end) =
-                (keyspace::row_key(storage.0, range.start).to_vec(), keyspace::row_key(storage.0, range.end).to_vec());
-            batch.delete_range(Cf::Rows, start, end);
-        }
-        self.manager.kv.write(batch, false);
-    }
-
-    /// Removes the record of what was written ahead.
-    pub(super) fn forget_spill(&self) {
-        let mut batch = WriteBatch::default();
-        batch.delete(Cf::Default, keyspace::pending_key(self.member.id));
-        self.manager.kv.write(batch, false);
+        self.wrote.store(true, Ordering::Release);
+        if over { self.write_ahead() } else { Ok(()) }
     }
 
     fn own_state(&self, storage: StorageId, row: RowId) -> Result<Option<RowState>> {
@@ -173,13 +151,13 @@ impl Transaction {
             if let Some(chain) = table.rows.get(&row) {
                 return Ok(Some(RowState::Own(chain.last.values.as_ref().map(|values| body(values).to_vec()))));
             }
-            if table.spilled.get(row).is_none() {
+            if !table.ahead.contains(row) {
                 return Ok(None);
             }
         }
         let mut values = None;
-        self.read_spilled(storage, row, &mut |_, body| {
-            values = Some(body.to_vec());
+        self.read_ahead(storage, row, &mut |head, body| {
+            values = (!head.is(DELETED)).then(|| body.to_vec());
             Ok(())
         })?;
         Ok(Some(RowState::Own(values)))
@@ -248,21 +226,14 @@ impl RowStore for Transaction {
         wait: Wait,
         cancel: &CancelFlag,
     ) -> Result<Locked> {
-        let own = self.own_now(table, row);
+        let own = self.own_now(table, row)?;
         match own {
             OwnNow::Touched => return Ok(Locked::Touched),
             OwnNow::Deleted => return Ok(Locked::Gone),
             OwnNow::Inserted => return Ok(Locked::Same),
             OwnNow::Updated | OwnNow::Nothing => {}
         }
-        let taken = self.manager.row_locks.acquire(
-            (table, row),
-            row_mode(strength),
-            wait,
-            &self.party(cancel),
-            LockTarget::Transaction,
-        );
-        if self.hold(taken, |before| Held::Row((table, row), before))?.is_none() {
+        if !self.take_row((table, row), row_mode(strength), wait, cancel)? {
             if wait == Wait::Skip {
                 return Ok(Locked::Skipped);
             }
@@ -284,7 +255,7 @@ impl RowStore for Transaction {
             buffer.bytes > self.manager.options.spill_bytes
         };
         self.wrote.store(true, Ordering::Release);
-        if over { self.limit() } else { Ok(()) }
+        if over { self.write_ahead() } else { Ok(()) }
     }
 
     fn update(&self, table: StorageId, row: RowId, values: &[u8]) -> Result<()> {
@@ -296,19 +267,11 @@ impl RowStore for Transaction {
     }
 
     fn put_entry(&self, index: StorageId, key: &[u8], row: RowId) -> Result<()> {
-        let over = {
-            let mut buffer = self.buffer.lock();
-            buffer.write_entry(index, key, row, false);
-            buffer.bytes > self.manager.options.spill_bytes
-        };
-        self.wrote.store(true, Ordering::Release);
-        if over { self.limit() } else { Ok(()) }
+        self.write_entry(index, key, row, false)
     }
 
     fn retire_entry(&self, index: StorageId, key: &[u8], row: RowId) -> Result<()> {
-        self.buffer.lock().write_entry(index, key, row, true);
-        self.wrote.store(true, Ordering::Release);
-        Ok(())
+        self.write_entry(index, key, row, true)
     }
 
     fn scan_entries(

@@ -6,10 +6,9 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashSet;
-
 use crate::bail;
 use crate::catalog::descriptor::{ConstraintKind, TableDesc};
+use crate::common::RowSet;
 use crate::error::{Error, Result};
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::expr::Expr;
@@ -54,7 +53,7 @@ pub(super) fn build(input: &Arc<Node>, spec: &Arc<Modify>, ctx: &ExecContext) ->
                 row_id_column: *row_id_column,
                 table,
                 spec: Arc::clone(spec),
-                done: HashSet::new(),
+                done: RowSet::default(),
                 output: Queue::default(),
             })
         }
@@ -88,7 +87,7 @@ struct ChangeRows {
     row_id_column: usize,
     table: Table,
     spec: Arc<Modify>,
-    done: HashSet<u32>,
+    done: RowSet,
     output: Queue,
 }
 
@@ -100,7 +99,7 @@ impl ChangeRows {
             ctx.check()?;
             let ids = row_ids(&batch, self.row_id_column);
             for (at, id) in ids.into_iter().enumerate() {
-                if !self.done.contains(&id) {
+                if !self.done.contains(id) {
                     self.row(id, batch.row(&self.types, at), &mut out, &mut pending, ctx)?;
                 }
             }

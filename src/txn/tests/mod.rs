@@ -1,5 +1,6 @@
 //! Tests of transactions as a whole.
 
+mod ahead;
 mod concurrency;
 mod isolation;
 mod model;

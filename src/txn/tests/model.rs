@@ -26,6 +26,7 @@ enum Step {
     Rollback(usize),
     Collect,
     Reopen,
+    Crash,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -45,6 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => slot.prop_map(Step::Rollback),
         1 => Just(Step::Collect),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Crash),
     ]
 }
 
@@ -217,8 +219,13 @@ impl World {
         }
     }
 
-    fn reopen(&mut self) {
-        self.txns = [None, None, None];
+    fn reopen(&mut self, crash: bool) {
+        for txn in self.txns.iter_mut().filter_map(Option::take) {
+            // After a crash nobody rolls back.
+            if crash {
+                std::mem::forget(txn);
+            }
+        }
         self.manager.shutdown();
         self.manager = open(&self.kv, self.spill_bytes);
         // A commit that left nothing to store may give its timestamp to the next one.
@@ -242,7 +249,8 @@ impl World {
                 }
             }
             Step::Collect => drop(self.manager.collect_garbage().unwrap()),
-            Step::Reopen => self.reopen(),
+            Step::Reopen => self.reopen(false),
+            Step::Crash => self.reopen(true),
             Step::Statement(slot) => self.statement(slot),
             Step::Insert(slot, _) | Step::Change(slot, ..) | Step::Read(slot, _) | Step::Scan(slot) => {
                 if self.ready(slot) {
@@ -329,6 +337,6 @@ proptest! {
         for step in steps {
             world.run(step);
         }
-        world.reopen();
+        world.reopen(true);
     }
 }

@@ -1,0 +1,454 @@
+//! Transactions larger than memory: what they write ahead is theirs alone until they commit, whatever happens.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use parking_lot::Mutex;
+
+use super::{T, begin, commit_rows, memory, open, read, rows, try_lock, update};
+use crate::catalog::descriptor::StorageId;
+use crate::common::CancelFlag;
+use crate::error::Result;
+use crate::storage::Visit;
+use crate::storage::{Cf, Kv, MemoryKv, WriteBatch};
+use crate::txn::{Isolation, Locked, RowState, RowStore, Transaction, TxnManager, View, Wait};
+
+/// An index whose entries are the rows' first bytes.
+const INDEX: StorageId = StorageId(8);
+/// So small that nearly every row is written ahead by itself.
+const TINY: usize = 150;
+
+/// A store in memory that remembers what it was after each batch, as crashes would leave it.
+struct Recorder {
+    kv: MemoryKv,
+    states: Mutex<Vec<Arc<dyn Kv>>>,
+}
+
+fn copy_of(kv: &dyn Kv) -> Arc<MemoryKv> {
+    let mut batch = WriteBatch::default();
+    for cf in Cf::ALL {
+        kv.scan(cf, &[], &[255; 20], &mut |key, value| {
+            batch.put(cf, key.to_vec(), value.to_vec());
+            Ok(true)
+        })
+        .unwrap();
+    }
+    let copy = MemoryKv::new();
+    copy.write(batch, false);
+    Arc::new(copy)
+}
+
+impl Recorder {
+    fn of(kv: &dyn Kv) -> Arc<Self> {
+        let copied = MemoryKv::new();
+        let recorder = Self { kv: copied, states: Mutex::default() };
+        for cf in Cf::ALL {
+            let mut batch = WriteBatch::default();
+            kv.scan(cf, &[], &[255; 20], &mut |key, value| {
+                batch.put(cf, key.to_vec(), value.to_vec());
+                Ok(true)
+            })
+            .unwrap();
+            recorder.kv.write(batch, false);
+        }
+        Arc::new(recorder)
+    }
+}
+
+impl Kv for Recorder {
+    fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.kv.get(cf, key)
+    }
+
+    fn get_with(&self, cf: Cf, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+        self.kv.get_with(cf, key, visit)
+    }
+
+    fn scan(&self, cf: Cf, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+        self.kv.scan(cf, start, end, visit)
+    }
+
+    fn scan_back(&self, cf: Cf, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+        self.kv.scan_back(cf, start, end, visit)
+    }
+
+    fn write(&self, batch: WriteBatch, sync: bool) {
+        self.kv.write(batch, sync);
+        self.states.lock().push(copy_of(&self.kv));
+    }
+
+    fn approximate_size(&self, cf: Cf, start: &[u8], end: &[u8]) -> u64 {
+        self.kv.approximate_size(cf, start, end)
+    }
+
+    fn flush(&self) {}
+}
+
+fn collect(manager: &TxnManager) {
+    for _ in 0..3 {
+        manager.collect_garbage().unwrap();
+    }
+}
+
+fn value(kind: u8, row: u32) -> Vec<u8> {
+    [&[kind][..], &[row as u8; 30]].concat()
+}
+
+fn put(txn: &Transaction, row: u32, before: Option<u8>, after: Option<u8>) {
+    match (before, after) {
+        (None, Some(kind)) => txn.insert(T, row, &value(kind, row)).unwrap(),
+        (_, Some(kind)) => drop(update(txn, row, &value(kind, row)).unwrap()),
+        (_, None) => {
+            try_lock(txn, row, Wait::Block).unwrap();
+            txn.delete(T, row).unwrap();
+        }
+    }
+    if before != after {
+        after.into_iter().for_each(|kind| txn.put_entry(INDEX, &[kind], row).unwrap());
+        before.into_iter().for_each(|kind| txn.retire_entry(INDEX, &[kind], row).unwrap());
+    }
+}
+
+type Table = BTreeMap<u32, u8>;
+
+/// Does to the model and the transaction what a statement does. A row that was deleted stays so: ids are not used again.
+fn statement(txn: &Transaction, table: &mut Table, rows: impl Iterator<Item = u32>, to: Option<u8>) {
+    txn.next_command();
+    for row in rows {
+        let before = table.get(&row).copied();
+        let fresh = to.is_some() && txn.state(T, row).unwrap() == RowState::Nothing;
+        if before.is_some() || fresh {
+            put(txn, row, before, to);
+            match to {
+                Some(kind) => drop(table.insert(row, kind)),
+                None => drop(table.remove(&row)),
+            }
+        }
+    }
+}
+
+/// The rows there are; every one must have its index entry.
+fn found(manager: &Arc<TxnManager>) -> Table {
+    let txn = begin(manager, Isolation::ReadCommitted);
+    let found: Table = rows(&txn).into_iter().map(|(row, body)| (row, body[0])).collect();
+    assert_eq!(txn.count(T).unwrap(), found.len() as u64);
+    let mut entries = Vec::new();
+    txn.scan_entries(INDEX, &[], None, false, &mut |key, row| {
+        entries.push((row, key[0]));
+        Ok(true)
+    })
+    .unwrap();
+    for (row, kind) in &found {
+        assert!(entries.contains(&(*row, *kind)), "row {row} has no entry {kind}");
+        assert_eq!(read(&txn, *row), Some(value(*kind, *row)));
+    }
+    found
+}
+
+/// A transaction that changes everything in every way: what there is before and after.
+fn upheaval(manager: &Arc<TxnManager>) -> (Arc<Transaction>, Table, Table) {
+    let before: Table = found(manager);
+    let mut table = before.clone();
+    let txn = begin(manager, Isolation::ReadCommitted);
+    statement(&txn, &mut table, 1..=20, Some(b'b'));
+    statement(&txn, &mut table, 31..=40, Some(b'n'));
+    statement(&txn, &mut table, 1..=10, Some(b'a'));
+    statement(&txn, &mut table, 3..=5, None);
+    let (savepoint, kept) = (txn.savepoint(), table.clone());
+    statement(&txn, &mut table, (2..=40).step_by(2), Some(b'x'));
+    statement(&txn, &mut table, 15..=38, None);
+    statement(&txn, &mut table, 41..=50, Some(b'y'));
+    txn.rollback_to(savepoint);
+    let mut table = kept;
+    statement(&txn, &mut table, 18..=22, Some(b'z'));
+    txn.release(savepoint);
+    statement(&txn, &mut table, 35..=36, None);
+    (txn, before, table)
+}
+
+fn base() -> Arc<dyn Kv> {
+    let kv = memory();
+    let manager = open(&kv, 1 << 20);
+    let txn = begin(&manager, Isolation::ReadCommitted);
+    (1..=30).for_each(|row| put(&txn, row, None, Some(b'a')));
+    txn.commit().unwrap();
+    kv
+}
+
+#[test]
+fn a_crash_after_any_batch_leaves_the_transaction_whole_or_not_at_all() {
+    for commits in [true, false] {
+        let recorder = Recorder::of(&*base());
+        let kv: Arc<dyn Kv> = Arc::clone(&recorder) as _;
+        let manager = open(&kv, TINY);
+        let (txn, before, after) = upheaval(&manager);
+        let acknowledged = if commits {
+            txn.commit().unwrap();
+            recorder.states.lock().len()
+        } else {
+            txn.rollback();
+            usize::MAX
+        };
+        let last = if commits { &after } else { &before };
+        assert_eq!(&found(&manager), last);
+        collect(&manager);
+        assert_eq!(&found(&manager), last);
+        let (mut committed, mut opened) = (false, 0);
+        for (at, state) in std::mem::take(&mut *recorder.states.lock()).into_iter().enumerate() {
+            let recovering = Recorder::of(&*state);
+            let state: Arc<dyn Kv> = Arc::clone(&recovering) as _;
+            let now = found(&open(&state, TINY));
+            assert!(now == before || now == after, "after batch {at}: {now:?}");
+            assert!(!committed || now == after, "batch {at} took back the commit");
+            committed = now == after;
+            assert!(committed || at + 1 < acknowledged, "batch {at} is after the commit");
+            assert!(commits || !committed);
+            // A crash of the recovery itself; of every tenth, for they are many.
+            for state in std::mem::take(&mut *recovering.states.lock()).into_iter().filter(|_| at % 10 == 0) {
+                opened += 1;
+                assert_eq!(found(&open(&state, TINY)), now, "recovery after batch {at}");
+            }
+        }
+        assert!(opened > 50, "{opened}");
+    }
+}
+
+#[test]
+fn nothing_is_left_when_it_has_ended() {
+    let count = |kv: &dyn Kv, cf: Cf, from: &[u8]| {
+        let mut count = 0;
+        kv.scan(cf, from, &[255; 20], &mut |key, _| {
+            count += usize::from(cf != Cf::Default || key.starts_with(from));
+            Ok(true)
+        })
+        .unwrap();
+        count
+    };
+    for commits in [true, false] {
+        let kv = base();
+        let manager = open(&kv, TINY);
+        let (txn, ..) = upheaval(&manager);
+        assert!(count(&*kv, Cf::Versions, &[]) > 20 && count(&*kv, Cf::Default, b"P") > 20);
+        assert!(txn.buffer.lock().bytes <= TINY + 200, "memory is bounded");
+        assert!(txn.buffer.lock().held.len() < 10 && manager.row_locks.held().len() < 10);
+        if commits {
+            txn.commit().unwrap()
+        } else {
+            txn.rollback()
+        }
+        collect(&manager);
+        assert_eq!((count(&*kv, Cf::Versions, &[]), count(&*kv, Cf::Default, b"P")), (0, 0));
+        assert!(manager.row_locks.held().is_empty() && manager.wide_locks.holder_of((T, 1), !0).is_none());
+        let live = found(&manager).len();
+        assert_eq!(count(&*kv, Cf::Rows, b"R"), live, "no rows but those that are seen");
+    }
+}
+
+#[test]
+fn counts_are_right_after_a_savepoint_across_what_was_written_ahead() {
+    let manager = open(&base(), TINY);
+    assert_eq!(found(&manager).len(), 30);
+    let (txn, _, after) = upheaval(&manager);
+    txn.next_command();
+    assert_eq!(rows(&txn).len(), after.len());
+    assert_eq!(txn.count(T).unwrap(), after.len() as u64);
+    txn.commit().unwrap();
+    assert_eq!(found(&manager), after);
+    let txn = begin(&manager, Isolation::ReadCommitted);
+    let mut table = after;
+    statement(&txn, &mut table, 1..=9, None);
+    statement(&txn, &mut table, 60..=90, Some(b'q'));
+    txn.commit().unwrap();
+    assert_eq!(found(&manager), table);
+}
+
+#[test]
+fn a_cursor_sees_what_its_command_saw() {
+    let manager = open(&base(), TINY);
+    let txn = begin(&manager, Isolation::RepeatableRead);
+    let mut table = found(&manager);
+    let mut views: Vec<(View, Table)> = vec![(txn.view(), table.clone())];
+    for kind in b'b'..b'g' {
+        statement(&txn, &mut table, 5..=40, Some(kind));
+        statement(&txn, &mut table, u32::from(kind - b'a')..=u32::from(kind - b'a'), None);
+        txn.next_command();
+        views.push((txn.view(), table.clone()));
+    }
+    for (view, expected) in views {
+        let mut seen = Table::new();
+        txn.scan_at(&view, T, 1..u32::MAX, &mut |row, _, body| {
+            seen.insert(row, body[0]);
+            Ok(true)
+        })
+        .unwrap();
+        assert_eq!(seen, expected);
+        for row in 1..=45 {
+            let mut kind = None;
+            txn.get_at(&view, T, row, &mut |_, body| {
+                kind = Some(body[0]);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(kind, expected.get(&row).copied(), "row {row}");
+        }
+    }
+}
+
+#[test]
+fn others_wait_for_rows_whose_locks_have_moved() {
+    let manager = open(&base(), TINY);
+    let txn = begin(&manager, Isolation::ReadCommitted);
+    let mut table = found(&manager);
+    statement(&txn, &mut table, 1..=15, Some(b'b'));
+    let savepoint = txn.savepoint();
+    statement(&txn, &mut table, 16..=30, Some(b'c'));
+    let other = begin(&manager, Isolation::ReadCommitted);
+    for row in [2, 20] {
+        assert_eq!(try_lock(&other, row, Wait::Skip).unwrap(), Locked::Skipped);
+        assert_eq!(try_lock(&other, row, Wait::NoWait).unwrap_err().sqlstate().as_str(), "55P03");
+        assert!(manager.in_flight(T, row));
+        assert_eq!(read(&other, row), Some(value(b'a', row)));
+    }
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| try_lock(&other, 20, Wait::Block).unwrap());
+        while manager.awaited_locks().is_empty() && !waits.is_finished() {
+            thread::yield_now();
+        }
+        assert!(!waits.is_finished());
+        txn.rollback_to(savepoint);
+        assert_eq!(waits.join().unwrap(), Locked::Same);
+        let waits = scope.spawn(|| try_lock(&other, 2, Wait::Block).unwrap());
+        while manager.awaited_locks().is_empty() && !waits.is_finished() {
+            thread::yield_now();
+        }
+        txn.commit().unwrap();
+        assert_eq!(waits.join().unwrap(), Locked::Changed(value(b'b', 2)));
+    });
+    assert!(!manager.in_flight(T, 3));
+}
+
+#[test]
+fn a_deadlock_by_way_of_moved_locks_is_found() {
+    let manager = open(&base(), TINY);
+    let (one, two) = (begin(&manager, Isolation::ReadCommitted), begin(&manager, Isolation::ReadCommitted));
+    let mut table = found(&manager);
+    statement(&one, &mut table, 1..=10, Some(b'b'));
+    statement(&two, &mut table, 11..=20, Some(b'c'));
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| update(&one, 15, b"x"));
+        while manager.awaited_locks().is_empty() {
+            thread::yield_now();
+        }
+        let victim = update(&two, 5, b"y").unwrap_err();
+        assert_eq!(victim.sqlstate().as_str(), "40P01");
+        two.rollback();
+        assert_eq!(waits.join().unwrap().unwrap(), Locked::Same);
+    });
+}
+
+#[test]
+fn a_later_transaction_changes_rows_that_nobody_has_settled() {
+    let kv = base();
+    let manager = open(&kv, TINY);
+    let old = begin(&manager, Isolation::RepeatableRead);
+    let first: Table = rows(&old).into_iter().map(|(row, body)| (row, body[0])).collect();
+    let (txn, _, after) = upheaval(&manager);
+    txn.commit().unwrap();
+    let middle = begin(&manager, Isolation::RepeatableRead);
+    assert_eq!(rows(&middle).len(), after.len());
+    // One that is written ahead and taken back, one that is not written ahead, one that is and stays.
+    let (txn, _, _) = upheaval(&manager);
+    txn.rollback();
+    assert_eq!(found(&manager), after);
+    let mut table = after.clone();
+    let txn = begin(&manager, Isolation::ReadCommitted);
+    statement(&txn, &mut table, 1..=1, Some(b'1'));
+    txn.commit().unwrap();
+    let (txn, _, last) = upheaval(&manager);
+    manager.collect_garbage().unwrap();
+    txn.commit().unwrap();
+    for (reader, expected) in [(&old, &first), (&middle, &after)] {
+        let seen: Table = rows(reader).into_iter().map(|(row, body)| (row, body[0])).collect();
+        assert_eq!(&seen, expected);
+    }
+    drop((old, middle));
+    for _ in 0..4 {
+        manager.collect_garbage().unwrap();
+        assert_eq!(found(&manager), last);
+    }
+    assert_eq!(found(&open(&kv, TINY)), last);
+}
+
+#[test]
+fn serializable_readers_notice_entries_written_ahead() {
+    let manager = open(&base(), TINY);
+    let reader = begin(&manager, Isolation::Serializable);
+    reader.scan_entries(INDEX, b"k", Some(b"l"), false, &mut |_, _| Ok(true)).unwrap();
+    let txn = begin(&manager, Isolation::ReadCommitted);
+    let mut table = found(&manager);
+    statement(&txn, &mut table, 5..=15, Some(b'k'));
+    txn.commit().unwrap();
+    reader.insert(StorageId(99), 1, b"x").unwrap();
+    assert_eq!(reader.commit().unwrap_err().sqlstate().as_str(), "40001");
+}
+
+#[test]
+fn readers_see_all_of_a_large_transaction_or_nothing_of_it() {
+    const ROWS: u32 = 60;
+    let kv = memory();
+    let manager = open(&kv, TINY);
+    let fill: Vec<(u32, Vec<u8>)> = (1..=ROWS).map(|row| (row, value(0, row))).collect();
+    commit_rows(&manager, &fill.iter().map(|(row, body)| (*row, body.as_slice())).collect::<Vec<_>>());
+    let stop = AtomicBool::new(false);
+    let newest = Mutex::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Acquire) {
+                manager.collect_garbage().unwrap();
+                thread::yield_now();
+            }
+        });
+        for reads_points in [true, false] {
+            let (manager, stop, newest) = (&manager, &stop, &newest);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Acquire) {
+                    let least = *newest.lock();
+                    let txn = begin(manager, Isolation::RepeatableRead);
+                    let seen: Vec<Option<u8>> = if reads_points {
+                        (1..=ROWS).map(|row| read(&txn, row).map(|body| body[0])).collect()
+                    } else {
+                        rows(&txn).into_iter().map(|(_, body)| Some(body[0])).collect()
+                    };
+                    assert_eq!(seen.len(), ROWS as usize);
+                    assert!(seen.iter().all(|kind| *kind == seen[0]), "{seen:?}");
+                    assert!(seen[0].is_some_and(|kind| kind >= least));
+                    let mut newest_of = Vec::new();
+                    txn.scan_newest(T, 1..u32::MAX, &mut |row, _, _| {
+                        newest_of.push(row);
+                        Ok(true)
+                    })
+                    .unwrap();
+                    assert_eq!(newest_of.len(), ROWS as usize, "the newest version of every row");
+                }
+            });
+        }
+        for round in 1..=60_u8 {
+            let txn = begin(&manager, Isolation::ReadCommitted);
+            for row in 1..=ROWS {
+                assert!(matches!(update(&txn, row, &value(round, row)).unwrap(), Locked::Same));
+            }
+            if round % 3 == 0 {
+                txn.rollback();
+            } else {
+                txn.commit().unwrap();
+                *newest.lock() = round;
+            }
+        }
+        stop.store(true, Ordering::Release);
+    });
+    let cancel = CancelFlag::new();
+    let txn = begin(&manager, Isolation::ReadCommitted);
+    assert_eq!(txn.count_at(&txn.view(), T, 2, &cancel).unwrap(), u64::from(ROWS));
+}
