@@ -345,6 +345,7 @@ impl Core {
             waits: &|table| deferred.concerns(table),
             role,
             notices: Vec::new(),
+            later: Vec::new(),
         };
         let result = define(&mut ctx);
         let notices = std::mem::take(&mut ctx.notices);

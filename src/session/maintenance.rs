@@ -48,6 +48,7 @@ pub(super) fn drop_schemas(engine: &Arc<Engine>, database: Oid, wanted: impl Fn(
         waits: &|_| false,
         role,
         notices: Vec::new(),
+        later: Vec::new(),
     };
     for schema in schemas {
         ddl::drop_schema(schema, &mut ctx)?;

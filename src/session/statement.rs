@@ -294,9 +294,19 @@ impl Session {
             Settings::check(name, values)?;
         }
         let txn = self.core.transaction();
-        let tag = self.core.with_edit(&txn, wants_temporary(statement), |ctx| ddl::execute(statement, ctx));
+        let done = self.core.with_edit(&txn, wants_temporary(statement), |ctx| {
+            ddl::execute(statement, ctx).map(|tag| (tag, std::mem::take(&mut ctx.later)))
+        });
         txn.next_command();
-        Ok(Effect::tag(tag?))
+        let (tag, later) = done?;
+        // Statements that leave something for later may not stand in a transaction block.
+        for step in later {
+            self.core.commit()?;
+            let txn = self.core.transaction();
+            step.wait_for_writers(&txn, &self.core.cancel)?;
+            self.core.with_edit(&txn, false, |ctx| ddl::finish(step, ctx))?;
+        }
+        Ok(Effect::tag(tag))
     }
 }
 

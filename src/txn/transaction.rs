@@ -267,6 +267,28 @@ impl Transaction {
         Ok(self.hold(taken, |before| Held::Table(oid, before))?.is_some())
     }
 
+    /// Waits until all others who hold a lock on a table now that is in the way of `mode` have let it go. It takes no lock:
+    /// who comes later is neither waited for nor kept waiting.
+    ///
+    /// # Errors
+    /// `40P01`, `55P03` by lock_timeout, `57014`.
+    pub fn wait_for_lockers(&self, oid: Oid, mode: TableLock, cancel: &CancelFlag) -> Result<()> {
+        let in_the_way = |(key, owner, modes): (Oid, u64, locks::Modes)| {
+            let conflicts = modes & locks::TABLE_CONFLICTS[mode as usize] != 0;
+            (key == oid && owner != self.member.id && conflicts).then_some(owner)
+        };
+        let holders = || self.manager.table_locks.held().into_iter().filter_map(in_the_way).collect::<Vec<u64>>();
+        for owner in holders() {
+            // Rolling back to a savepoint may let go of the lock too, or not.
+            while holders().contains(&owner) {
+                let undone = self.manager.active.lock().get(&owner).map(|member| member.undone.load(Ordering::Acquire));
+                let Some(undone) = undone else { break };
+                self.wait_for_member(owner, undone & TOKEN_UNDONE, cancel)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes an advisory lock until the end of the transaction; false as for [`Transaction::lock_table`].
     ///
     /// # Errors

@@ -168,9 +168,9 @@ fn extension_members(snapshot: &Snapshot, out: &mut Dependencies<'_>) {
             continue;
         }
         for row in builtin().types.iter().filter(|row| row.oid.0 >= FIRST_NORMAL.0) {
-            match row.category {
-                'A' => out.add((CLASS_TYPE, row.oid, 0), (CLASS_TYPE, row.element, 0), 'i'),
-                _ => out.add((CLASS_TYPE, row.oid, 0), own, 'e'),
+            out.add((CLASS_TYPE, row.oid, 0), own, 'e');
+            if row.category == 'A' {
+                out.add((CLASS_TYPE, row.oid, 0), (CLASS_TYPE, row.element, 0), 'i');
             }
         }
         let catalogs = [

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::concurrent::Later;
 use crate::bail;
 use crate::catalog::acl::{self, Rights};
 use crate::catalog::descriptor::{RoleDesc, StorageId, TableDesc};
@@ -38,6 +39,8 @@ pub struct DdlContext<'a> {
     pub role: Arc<RoleDesc>,
     /// Notices and warnings for the client, in order.
     pub notices: Vec<Error>,
+    /// What is to be done in transactions of its own once this one has committed.
+    pub later: Vec<Later>,
 }
 
 impl DdlContext<'_> {
@@ -220,6 +223,13 @@ impl DdlContext<'_> {
     /// Keeps writers out of a table until the end of the transaction, and then sees all that was committed before.
     pub(super) fn lock_against_writers(&self, table: Oid) -> Result<()> {
         self.txn.lock_table(table, TableLock::Share, Wait::Block, &self.eval.cancel)?;
+        self.txn.begin_statement();
+        Ok(())
+    }
+
+    /// Keeps others from changing what a table is until the end of the transaction, writers not.
+    pub(super) fn lock_against_changes(&self, table: Oid) -> Result<()> {
+        self.txn.lock_table(table, TableLock::ShareUpdateExclusive, Wait::Block, &self.eval.cancel)?;
         self.txn.begin_statement();
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::bind::{self, Place};
 use super::context::DdlContext;
 use super::naming::{self, truncate};
-use super::{columns, create_table, validate, visit};
+use super::{columns, concurrent, create_table, validate, visit};
 use crate::bail;
 use crate::catalog::Relation;
 use crate::catalog::builtin::{OpclassRow, PG_AM, builtin, raw_rows};
@@ -43,7 +43,12 @@ pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Re
     // PostgreSQL looks at the expressions before anything else.
     let predicate = create.filter.as_ref().map(|filter| predicate(filter, &table, ctx)).transpose()?;
     let method = method(&create.method, ctx)?;
-    ctx.lock_against_writers(table.oid)?;
+    let later = create.concurrently && !create.unique;
+    if later {
+        ctx.lock_against_changes(table.oid)?;
+    } else {
+        ctx.lock_against_writers(table.oid)?;
+    }
     ctx.check_not_waiting(&table, "CREATE INDEX")?;
     let mut table = (*ctx.table_by_oid(table.oid)).clone();
     check_method_limits(create, method)?;
@@ -81,6 +86,10 @@ pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Re
             naming::relation_name(ctx.snapshot(), table.schema, &table.name, Some(&middle), "idx", &[])
         }
     };
+    if later {
+        concurrent::enter(table, index, ctx);
+        return Ok(());
+    }
     let oid = index.oid;
     push(&mut table, index);
     ctx.edit.put_table(table);

@@ -123,6 +123,7 @@ pub(super) fn indexes(
         copy.oid = ctx.catalog.allocate_oid();
         copy.storage = ctx.catalog.allocate_storage();
         copy.table = table.oid;
+        copy.valid = true;
         for key in &mut copy.keys {
             if let IndexTarget::Column(attnum) = &mut key.target {
                 *attnum = mapped(source, table, *attnum)?;

@@ -7,7 +7,7 @@
 //!
 //! * [`DdlContext`]: what a statement works on; [`execute`]: the dispatcher; [`table_of_query`]: CREATE TABLE AS's table.
 //! * Tables: `create_table`, `columns`, `defaults`, `constraints`, `foreign_key`, `like`; changes: `alter_table`,
-//!   `alter_column`, `rewrite`, `validate`; `index`, `reindex`; `truncate`.
+//!   `alter_column`, `rewrite`, `validate`; `index`, `reindex`, `concurrent`; `truncate`.
 //! * Other objects: `sequence`, `schema`, `types`, `view`, `extension`, `database`, `role`, `comment`, `grant`, `membership`, `owner`, `rename`.
 //! * Removal: `depend` (what hangs on what), `drop`.
 //! * `naming` (automatic names), `bind` (the way to the binder), `visit` (walks over expressions).
@@ -17,6 +17,7 @@ mod alter_table;
 mod bind;
 mod columns;
 mod comment;
+mod concurrent;
 mod constraints;
 mod context;
 mod create_table;
@@ -49,6 +50,7 @@ mod view;
 mod view_text;
 mod visit;
 
+pub use concurrent::{Later, finish};
 pub use context::DdlContext;
 pub use create_table::{NewTable, table_of_query};
 pub use drop::drop_schema;

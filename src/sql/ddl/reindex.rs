@@ -1,13 +1,12 @@
 //! REINDEX, CLUSTER's refusals, and the storage options of an index.
 //!
 //! A rebuilt index gets a new storage, filled from the rows there are, and the old one goes with the commit; nobody sees
-//! anything between. The forms that say CONCURRENTLY do the same under the same lock: they may not stand in a transaction
-//! block, and that is all that distinguishes them.
+//! anything between. With CONCURRENTLY it is built beside the old one (`concurrent`), unique ones excepted.
 
 use std::sync::Arc;
 
 use super::context::DdlContext;
-use super::{index, validate};
+use super::{concurrent, index, validate};
 use crate::bail;
 use crate::catalog::acl;
 use crate::catalog::descriptor::{IndexDesc, TableDesc};
@@ -112,9 +111,14 @@ fn all_tables(statement: &Reindex, schema: Option<Oid>, ctx: &mut DdlContext<'_>
     Ok(())
 }
 
-/// Gives indexes of a table new storages and fills them.
+/// Gives indexes of a table new storages and fills them, at once or later.
 fn rebuild(statement: &Reindex, table: Oid, indexes: &[Oid], ctx: &mut DdlContext<'_>) -> Result<()> {
-    ctx.lock_exclusively(table)?;
+    let unique = ctx.table_by_oid(table).indexes.iter().any(|index| index.unique && indexes.contains(&index.oid));
+    if statement.concurrently && !unique {
+        ctx.lock_against_changes(table)?;
+    } else {
+        ctx.lock_exclusively(table)?;
+    }
     ctx.check_not_waiting(&ctx.table_by_oid(table), "REINDEX")?;
     for oid in indexes {
         let mut desc = (*ctx.table_by_oid(table)).clone();
@@ -123,6 +127,11 @@ fn rebuild(statement: &Reindex, table: Oid, indexes: &[Oid], ctx: &mut DdlContex
         let index = Arc::make_mut(found);
         if vector_index::is_vector(index.method) {
             vector_index::check(index)?;
+        }
+        if statement.concurrently && !index.unique {
+            let old = index.clone();
+            concurrent::enter_replacement(table, &old, ctx);
+            continue;
         }
         ctx.discard_storage(index.storage);
         index.storage = ctx.catalog.allocate_storage();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::catalog::descriptor::ConstraintKind;
 use crate::catalog::store::{FIRST_DATABASE, FIRST_ROLE};
-use crate::catalog::{Catalog, Edit, Names, SearchPath};
+use crate::catalog::{Catalog, Edit, Names, Relation, SearchPath};
 use crate::error::{Error, Result};
-use crate::sql::ddl::{DdlContext, execute};
+use crate::sql::ddl::{DdlContext, Later, execute, finish};
 use crate::sql::deparse::deparse_query;
 use crate::sql::eval::EvalContext;
 use crate::sql::parser;
@@ -41,6 +41,11 @@ impl Bench {
 
     /// Runs statements, each in a transaction of its own; reports in order.
     fn run(&self, sql: &str) -> Vec<String> {
+        self.run_first(sql, &mut Vec::new())
+    }
+
+    /// The same; what is left for later transactions is not done.
+    fn run_first(&self, sql: &str, later: &mut Vec<Later>) -> Vec<String> {
         let mut out = Vec::new();
         for parsed in parser::parse(sql).expect("test statements parse") {
             let mut edit = self.edit();
@@ -60,9 +65,11 @@ impl Bench {
                 waits: &|_| false,
                 role,
                 notices: Vec::new(),
+                later: Vec::new(),
             };
             let result = execute(&parsed.statement, &mut ctx);
             out.extend(ctx.notices.iter().map(report));
+            later.append(&mut ctx.later);
             match result {
                 Ok(tag) => {
                     txn.commit().expect("commits");
@@ -76,6 +83,59 @@ impl Bench {
             }
         }
         out
+    }
+
+    /// The second transaction of a statement that says CONCURRENTLY.
+    fn finish(&self, later: Later) -> Result<()> {
+        let mut edit = self.edit();
+        let path = self.path(&edit);
+        let txn = self.manager.begin(Isolation::ReadCommitted, false);
+        txn.begin_statement();
+        let role = Arc::clone(&edit.snapshot.shared.roles[&FIRST_ROLE]);
+        let eval = EvalContext::detached();
+        let mut ctx = DdlContext {
+            catalog: &self.catalog,
+            edit: &mut edit,
+            path,
+            txn: &txn,
+            tables: &self.tables,
+            eval: &eval,
+            see: &|_| {},
+            waits: &|_| false,
+            role,
+            notices: Vec::new(),
+            later: Vec::new(),
+        };
+        let done = finish(later, &mut ctx);
+        match &done {
+            Ok(()) => {
+                txn.commit()?;
+                self.catalog.publish(&edit);
+            }
+            Err(_) => txn.rollback(),
+        }
+        done
+    }
+
+    /// Names of a table's indexes with their storage and whether they are valid.
+    fn indexes(&self, table: &str) -> Vec<(String, u32, bool)> {
+        let edit = self.edit();
+        let Some(Relation::Table(desc)) = edit.snapshot.find_relation(&self.path(&edit), table) else {
+            panic!("no table {table}")
+        };
+        desc.indexes.iter().map(|index| (index.name.clone(), index.storage.0, index.valid)).collect()
+    }
+
+    /// What a table's rows and indexes disagree about.
+    fn problems(&self, table: &str) -> usize {
+        let edit = self.edit();
+        let Some(Relation::Table(desc)) = edit.snapshot.find_relation(&self.path(&edit), table) else {
+            panic!("no table {table}")
+        };
+        let txn = self.manager.begin(Isolation::ReadCommitted, true);
+        txn.begin_statement();
+        let open = self.tables.open(txn.as_ref(), &desc).expect("a table opens");
+        open.check(txn.as_ref(), &NoEvaluator).expect("a check runs").len()
     }
 
     /// Stored expressions.
@@ -124,6 +184,47 @@ impl Bench {
         self.tables.open(txn.as_ref(), &desc)?.insert_batch(txn.as_ref(), &write, rows)?;
         txn.commit()
     }
+}
+
+#[test]
+fn an_index_is_built_while_rows_come() {
+    let bench = Bench::new();
+    let row = |id: i32, n: i32| vec![Datum::Int4(id), Datum::Int4(n)];
+    bench.run("create table t (id int, n int)");
+    bench.insert("t", &[row(1, 10), row(2, 20)]).expect("rows fit");
+    let mut later = Vec::new();
+    assert_eq!(bench.run_first("create index concurrently i on t (n)", &mut later), ["CREATE INDEX"]);
+    assert!(!bench.indexes("t")[0].2, "nobody reads by it yet");
+    bench.insert("t", &[row(3, 30)]).expect("writers keep it in step");
+    bench.finish(later[0]).expect("the rest is filled in");
+    assert!(bench.indexes("t")[0].2);
+    assert_eq!(bench.problems("t"), 0);
+
+    let before = bench.indexes("t");
+    later.clear();
+    bench.run_first("reindex index concurrently i", &mut later);
+    let names: Vec<_> = bench.indexes("t").into_iter().map(|(name, _, valid)| (name, valid)).collect();
+    assert_eq!(names, [("i".to_owned(), true), ("i_ccnew".to_owned(), false)]);
+    bench.insert("t", &[row(4, 40)]).expect("writers keep both in step");
+    bench.finish(later[0]).expect("the new one takes the old one's place");
+    let after = bench.indexes("t");
+    assert_eq!((after.len(), after[0].0.as_str(), after[0].2), (1, "i", true));
+    assert_ne!(after[0].1, before[0].1);
+    assert_eq!(bench.problems("t"), 0);
+}
+
+#[test]
+fn an_index_that_was_dropped_meanwhile_is_not_filled() {
+    let bench = Bench::new();
+    bench.run("create table t (id int)");
+    let mut later = Vec::new();
+    bench.run_first("create index concurrently i on t (id)", &mut later);
+    bench.run("drop index i");
+    assert_eq!(bench.finish(later[0]).expect_err("it is gone").sqlstate().as_str(), "42704");
+    later.clear();
+    bench.run_first("create index concurrently i on t (id)", &mut later);
+    bench.run("drop table t");
+    assert_eq!(bench.finish(later[0]).expect_err("it is gone").sqlstate().as_str(), "42704");
 }
 
 fn report(error: &Error) -> String {
