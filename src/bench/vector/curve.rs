@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::args::VectorArgs;
+use super::load::index_name;
 use super::results::{Point, System};
 use super::search::{Searches, Shape, median};
 use super::target::Target;
@@ -29,6 +30,9 @@ pub fn run(
     let args: &VectorArgs = searches.args;
     for (target, system) in targets.iter().zip(systems.iter_mut()) {
         system.plan = searches.plan(target, Shape::Plain).map_err(|e| format!("{}: {e}", target.label))?;
+        if !system.plan.contains(&index_name(args)) {
+            system.plan.push_str(" (the vector index is NOT used: no figure of this server is one of its index)");
+        }
         eprintln!("{}: plan {}", target.label, system.plan);
     }
     for ef in &args.ef {
