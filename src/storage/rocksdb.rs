@@ -33,6 +33,8 @@ impl Default for RocksOptions {
     }
 }
 
+/// Memtables of one family, and as much for all: one takes writes while others are written out.
+const MEMTABLES: usize = 3;
 /// Logs that are kept to be overwritten.
 const LOGS_KEPT: usize = 2;
 /// Memtables below this do not make logs shorter still.
@@ -56,7 +58,7 @@ fn family_options(cf: Cf, options: &RocksOptions, cache: &Cache) -> Options {
     let mut family = Options::default();
     family.set_block_based_table_factory(&blocks);
     family.set_write_buffer_size(options.memtable_bytes);
-    family.set_max_write_buffer_number(3);
+    family.set_max_write_buffer_number(MEMTABLES as i32);
     // What was just written is soon written again by compaction: compressing it costs a load a sixth of its time.
     let (plain, packed) = (DBCompressionType::None, DBCompressionType::Lz4);
     family.set_compression_per_level(&[plain, plain, packed, packed, packed, packed, packed]);
@@ -82,6 +84,8 @@ impl RocksKv {
         // free once every family has flushed what it has there, which the limit makes those do that get little.
         db_options.set_recycle_log_file_num(LOGS_KEPT);
         db_options.set_max_total_wal_size(3 * options.memtable_bytes.max(MEMTABLE_BYTES_MIN) as u64);
+        // All families together: an update fills two.
+        db_options.set_db_write_buffer_size(MEMTABLES * options.memtable_bytes);
         db_options.set_bytes_per_sync(1 << 20);
         db_options.set_enable_pipelined_write(false);
         let families = Cf::ALL.map(|cf| ColumnFamilyDescriptor::new(cf.name(), family_options(cf, options, &cache)));

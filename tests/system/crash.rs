@@ -1,6 +1,7 @@
 //! Kills the server at random moments under a concurrent workload and looks whether every acknowledged commit is there.
 //!
-//! Three clients write: rows of their own (inserted, changed, deleted, in small and large transactions), transfers between
+//! Three clients write: rows of their own (inserted, changed, deleted, in small and large transactions; the largest do not fit in
+//! the memory that a transaction is given, and some of what they do is taken back to a savepoint), transfers between
 //! shared accounts with a log in a second table, shared counters that are made or raised by ON CONFLICT after something else was
 //! taken back to a savepoint, and tables created together with a row that says so. A client
 //! remembers what was acknowledged and the one transaction that was in doubt; after the restart the database must hold the former
@@ -21,6 +22,8 @@ const START_BALANCE: i64 = 1000;
 const COUNTERS: u64 = 40;
 /// Rows of a large transaction.
 const LARGE: i64 = 2000;
+/// So little memory for a transaction that large ones are written ahead.
+const SETTINGS: &[(&str, &str)] = &[("OMENDB_TRANSACTION_MEMORY", "1MB")];
 /// A restart that takes longer is a failure: "within seconds", on a machine that others use too.
 const RESTART_LIMIT: Duration = Duration::from_secs(15);
 
@@ -84,6 +87,9 @@ impl Model {
             0..30 => Change::Put(fresh(1)),
             30..32 => Change::Put(fresh(LARGE)),
             32..36 => Change::Put(fresh(30)),
+            36..38 if self.items.len() > 1 => {
+                Change::Put(self.items.iter().map(|(key, version)| (*key, version + 1)).collect())
+            }
             36..60 => {
                 some_key(random, &self.items).map_or(Change::Transfer, |(key, v)| Change::Put(vec![(key, v + 1)]))
             }
@@ -122,6 +128,19 @@ fn perform(db: &mut Client, client: i32, model: &Model, change: &Change, random:
             let sql = "UPDATE item SET version = $3, name = $4, place = ARRAY[client, key, $3::bigint]::real[]::vector
                        WHERE client = $1 AND key = $2";
             db.execute(sql, &[&client, &key, &version, &name]).map(drop)
+        }
+        Change::Put(rows) if rows[0].1 > 1 => {
+            let sql = "UPDATE item SET version = version + $2, name = client || '-' || key || '-' || version + $2,
+                              place = ARRAY[client, key, version + $2]::real[]::vector WHERE client = $1";
+            let mut txn = db.transaction()?;
+            if random.below(2) == 0 {
+                txn.batch_execute("SAVEPOINT s")?;
+                txn.execute(sql, &[&client, &1000_i64])?;
+                txn.execute("DELETE FROM item WHERE client = $1 AND key % 3 = 0", &[&client])?;
+                txn.batch_execute("ROLLBACK TO s")?;
+            }
+            txn.execute(sql, &[&client, &1_i64])?;
+            txn.commit()
         }
         Change::Put(rows) => {
             let (first, last) = (rows[0].0, rows[rows.len() - 1].0);
@@ -270,7 +289,7 @@ pub fn survives_kill() {
     let seed = random.0;
     println!("seed {seed}");
     let mut models: Vec<Model> = (0..CLIENTS).map(|_| Model::default()).collect();
-    let mut server = Server::start(data.path());
+    let mut server = Server::start_with(data.path(), SETTINGS);
     let mut db = server.connect("postgres");
     db.batch_execute(SCHEMA).expect("schema");
     db.execute(
@@ -298,7 +317,7 @@ pub fn survives_kill() {
             assert!(fine, "round {round}, seed {seed}: {told}");
         }
         let start = Instant::now();
-        server = Server::start(data.path());
+        server = Server::start_with(data.path(), SETTINGS);
         let mut db = server.connect("postgres");
         slowest = slowest.max(start.elapsed());
         assert!(slowest < RESTART_LIMIT, "round {round}: the restart took {slowest:?}");
