@@ -5,6 +5,8 @@
 //! [`Frontend::Invalid`], which the session reports as it would report a failed statement. Invariant: any bytes give a
 //! message, an error or "more bytes are needed"; never a panic, never an allocation larger than what arrived.
 
+use std::ops::Deref;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::error::{Error, Result, SqlState};
@@ -85,14 +87,18 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frontend>> {
     if buffer.len() < 1 + length {
         return Ok(None);
     }
-    let mut message = buffer.split_to(1 + length).freeze();
-    message.advance(5);
-    let mut body = Body(message);
     let extended = matches!(tag, b'P' | b'B' | b'D' | b'E' | b'C' | b'H');
-    Ok(Some(match decode_body(tag, &mut body) {
-        Ok(message) => message,
-        Err(error) => Frontend::Invalid { error, extended },
-    }))
+    let message = if matches!(tag, b'B' | b'd') {
+        // Parameters and data are handed on as they lie.
+        let mut message = buffer.split_to(1 + length).freeze();
+        message.advance(5);
+        if tag == b'd' { Ok(Frontend::CopyData(message)) } else { decode_bind(&mut Body(message)) }
+    } else {
+        let message = decode_body(tag, &mut Body(&buffer[5..=length]));
+        buffer.advance(1 + length);
+        message
+    };
+    Ok(Some(message.unwrap_or_else(|error| Frontend::Invalid { error, extended })))
 }
 
 /// Type and length of the message at the front, checked; `None` when fewer than five bytes are there.
@@ -117,7 +123,7 @@ pub fn needed(buffer: &BytesMut) -> usize {
     frame(buffer).ok().flatten().map_or(0, |(_, length)| length + 1)
 }
 
-fn decode_body(tag: u8, body: &mut Body) -> Result<Frontend> {
+fn decode_body(tag: u8, body: &mut Body<&[u8]>) -> Result<Frontend> {
     let message = match tag {
         b'Q' => Frontend::Query(body.string()?),
         b'P' => {
@@ -126,7 +132,6 @@ fn decode_body(tag: u8, body: &mut Body) -> Result<Frontend> {
             let param_types = (0..count).map(|_| body.u32()).collect::<Result<_>>()?;
             Frontend::Parse { name, query, param_types }
         }
-        b'B' => decode_bind(body)?,
         b'D' => {
             let (statement, name) = target(body, "DESCRIBE")?;
             Frontend::Describe { statement, name }
@@ -143,18 +148,15 @@ fn decode_body(tag: u8, body: &mut Body) -> Result<Frontend> {
         b'S' => Frontend::Sync,
         b'H' => Frontend::Flush,
         b'X' => return Ok(Frontend::Terminate),
-        b'd' => return Ok(Frontend::CopyData(std::mem::take(&mut body.0))),
         b'c' => Frontend::CopyDone,
         b'f' => Frontend::CopyFail(body.string()?),
         _ => return Ok(Frontend::FunctionCall),
     };
-    if !body.0.is_empty() {
-        bail!(PROTOCOL_VIOLATION, "invalid message format");
-    }
+    body.end()?;
     Ok(message)
 }
 
-fn decode_bind(body: &mut Body) -> Result<Frontend> {
+fn decode_bind(body: &mut Body<Bytes>) -> Result<Frontend> {
     let (portal, statement) = (body.string()?, body.string()?);
     let param_formats = body.formats()?;
     let count = body.count()?;
@@ -169,11 +171,12 @@ fn decode_bind(body: &mut Body) -> Result<Frontend> {
         });
     }
     let result_formats = body.formats()?;
+    body.end()?;
     Ok(Frontend::Bind { portal, statement, param_formats, params, result_formats })
 }
 
 /// `S` or `P` and a name, as Describe and Close have them.
-fn target(body: &mut Body, what: &str) -> Result<(bool, String)> {
+fn target(body: &mut Body<&[u8]>, what: &str) -> Result<(bool, String)> {
     let kind = body.u8()?;
     let name = body.string()?;
     match kind {
@@ -188,9 +191,22 @@ fn short() -> Error {
 }
 
 /// The rest of a message's body, read from the front.
-struct Body(Bytes);
+struct Body<B>(B);
 
-impl Body {
+impl Body<Bytes> {
+    fn take(&mut self, length: usize) -> Result<Bytes> {
+        if self.0.len() < length { Err(short()) } else { Ok(self.0.split_to(length)) }
+    }
+}
+
+impl<B: Buf + Deref<Target = [u8]>> Body<B> {
+    fn end(&self) -> Result<()> {
+        if !self.0.is_empty() {
+            bail!(PROTOCOL_VIOLATION, "invalid message format");
+        }
+        Ok(())
+    }
+
     fn u8(&mut self) -> Result<u8> {
         self.0.try_get_u8().map_err(|_| error!(PROTOCOL_VIOLATION, "no data left in message"))
     }
@@ -209,10 +225,6 @@ impl Body {
             return Err(short());
         }
         Ok((0..count).map(|_| self.0.get_i16()).collect())
-    }
-
-    fn take(&mut self, length: usize) -> Result<Bytes> {
-        if self.0.len() < length { Err(short()) } else { Ok(self.0.split_to(length)) }
     }
 
     /// A zero-terminated UTF-8 string.

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::pgwire::backend::{self, Format};
 use crate::types::column::{Batch, datum_at};
 use crate::types::io::{self, IoContext};
-use crate::types::{Oid, float, wire};
+use crate::types::{Datum, Oid, float, wire};
 
 /// Longest DataRow message, bytes: what PostgreSQL can send as one.
 const ROW_BYTES_MAX: usize = 0x3fff_ffff;
@@ -71,6 +71,31 @@ impl RowEncoder {
         self.encode_tagged(b'D', batch, range, ctx, out)
     }
 
+    /// Appends a row of values as a DataRow message.
+    ///
+    /// # Errors
+    /// As [`RowEncoder::encode_batch`].
+    pub fn encode_row(&mut self, row: &[Datum], ctx: &IoContext<'_>, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        let at = backend::begin(out, b'D');
+        let count = u16::try_from(row.len()).expect("results have at most 65,535 columns");
+        out.extend_from_slice(&count.to_be_bytes());
+        let written = row.iter().zip(&self.columns).try_for_each(|(datum, (oid, format))| match (datum, format) {
+            (Datum::Null, _) => {
+                out.extend_from_slice(&(-1_i32).to_be_bytes());
+                Ok(())
+            }
+            (_, Format::Binary) => measured(out, |out| wire::send(datum, *oid, ctx, out)),
+            (_, Format::Text) => {
+                self.text.clear();
+                io::output(datum, *oid, ctx, &mut self.text)?;
+                sized(out, self.text.as_bytes());
+                Ok(())
+            }
+        });
+        close(out, start, at, written)
+    }
+
     /// The same with another message type: a record of binary COPY is a DataRow's body.
     pub(super) fn encode_tagged(
         &mut self,
@@ -91,20 +116,28 @@ impl RowEncoder {
             let start = out.len();
             let at = backend::begin(out, tag);
             out.extend_from_slice(&count);
-            for (source, (oid, format)) in sources.iter().zip(&self.columns) {
-                if let Err(error) = source.write(row, *oid, *format, ctx, &mut self.text, out) {
-                    out.truncate(start);
-                    return Err(error);
-                }
-            }
-            if out.len() - start > ROW_BYTES_MAX {
-                out.truncate(start);
-                bail!(PROGRAM_LIMIT_EXCEEDED, "row is too large: the maximum size is {ROW_BYTES_MAX} bytes");
-            }
-            backend::finish(out, at);
+            let written = sources
+                .iter()
+                .zip(&self.columns)
+                .try_for_each(|(source, (oid, format))| source.write(row, *oid, *format, ctx, &mut self.text, out));
+            close(out, start, at, written)?;
         }
         Ok(())
     }
+}
+
+/// Ends the message that begins at `start`, or takes it back.
+fn close(out: &mut Vec<u8>, start: usize, at: usize, written: Result<()>) -> Result<()> {
+    if let Err(error) = written {
+        out.truncate(start);
+        return Err(error);
+    }
+    if out.len() - start > ROW_BYTES_MAX {
+        out.truncate(start);
+        bail!(PROGRAM_LIMIT_EXCEEDED, "row is too large: the maximum size is {ROW_BYTES_MAX} bytes");
+    }
+    backend::finish(out, at);
+    Ok(())
 }
 
 /// Appends a value of known size with its length before it.

@@ -8,12 +8,14 @@ use crate::pgwire::{Format, RowEncoder, Sink, backend};
 use crate::sql::ast::{self, Query, QueryBody, Statement};
 use crate::sql::binder;
 use crate::sql::ddl;
+use crate::sql::executor::Pulled;
 use crate::sql::logical::Field;
 use crate::sql::parser;
 use crate::types::column::Batch;
+use crate::types::io::IoContext;
 use crate::types::{Datum, Oid, SqlType};
 
-use super::pipeline;
+use super::pipeline::{self, Planned};
 use super::portal::{Portal, PortalState, Prepared, describe, needs_no_block, text_field, wire_types};
 use super::session::{Block, Session, failed_block};
 use super::settings::Settings;
@@ -129,28 +131,26 @@ impl Session {
             if left == 0 {
                 break Ok(None);
             }
-            let batch = match rest.take() {
-                Some(batch) => batch,
-                None => match running.operator.next(&running.ctx) {
-                    Ok(Some(batch)) => batch,
-                    Ok(None) => break Ok(Some(())),
-                    Err(error) => break Err(error),
-                },
+            let pulled = match rest.take() {
+                Some(batch) => Ok(Some(Pulled::Batch(batch))),
+                None => running.operator.pull(&running.ctx),
             };
-            let rows = usize::try_from(left).unwrap_or(usize::MAX).min(batch.rows);
-            if returns_rows {
-                let io = running.ctx.eval.io();
-                if let Err(error) = encoder.encode_batch(&batch, 0..rows, &io, sink.buffer()) {
-                    break Err(error);
+            let sent = match pulled {
+                Ok(None) => break Ok(Some(())),
+                Ok(Some(pulled)) if !returns_rows => {
+                    *count += pulled.rows() as u64;
+                    continue;
                 }
-                sink.flush_if_full()?;
-                left -= rows as u64;
-                *count += rows as u64;
-                if rows < batch.rows {
-                    *rest = Some(batch.slice(rows, batch.rows - rows));
+                Ok(Some(pulled)) => send_pulled(pulled, left, &mut encoder, plan, &running.ctx.eval.io(), sink),
+                Err(error) => Err(error),
+            };
+            match sent {
+                Ok((rows, more)) => {
+                    left -= rows;
+                    *count += rows;
+                    *rest = more;
                 }
-            } else {
-                *count += batch.rows as u64;
+                Err(error) => break Err(error),
             }
         };
         let total = *count;
@@ -308,6 +308,33 @@ impl Session {
         }
         Ok(Effect::tag(tag))
     }
+}
+
+/// Sends at most `left` rows: how many, and those that are left over.
+fn send_pulled(
+    pulled: Pulled,
+    left: u64,
+    encoder: &mut RowEncoder,
+    plan: &Planned,
+    io: &IoContext<'_>,
+    sink: &mut dyn Sink,
+) -> Result<(u64, Option<Batch>)> {
+    let batch = match pulled {
+        Pulled::Batch(batch) => batch,
+        Pulled::Rows(rows) if rows.len() as u64 <= left => {
+            rows.iter().try_for_each(|row| encoder.encode_row(row, io, sink.buffer()))?;
+            sink.flush_if_full()?;
+            return Ok((rows.len() as u64, None));
+        }
+        Pulled::Rows(rows) => {
+            let types: Vec<Oid> = plan.fields.iter().map(|field| field.ty.oid).collect();
+            Batch::from_rows(&types, &rows)
+        }
+    };
+    let rows = usize::try_from(left).unwrap_or(usize::MAX).min(batch.rows);
+    encoder.encode_batch(&batch, 0..rows, io, sink.buffer())?;
+    sink.flush_if_full()?;
+    Ok((rows as u64, (rows < batch.rows).then(|| batch.slice(rows, batch.rows - rows))))
 }
 
 /// The tag of a statement that counts rows; an INSERT's has a zero where PostgreSQL once had an OID.

@@ -12,6 +12,7 @@ use crate::index::{Entry, OrderedIndex, Rid, Span};
 use crate::table::access::{OpenIndex, Table};
 use crate::table::keys::ByteRange;
 use crate::table::registry::IndexState;
+use crate::table::row::RowReader;
 use crate::table::scan::Collector;
 use crate::table::spec::{IndexEvaluator, IndexScanSpec, KeyBound, RowId};
 use crate::txn::{RowStore, Transaction, View};
@@ -235,6 +236,60 @@ impl Table {
         Ok(plan.key(row, evaluator)?.is_some_and(|key| range.contains(&plan.encoded(&key))))
     }
 
+    /// Whether an index holds at most one row that a command sees for values of its first `columns` keys.
+    #[must_use]
+    pub fn holds_one(&self, index: Oid, columns: usize) -> bool {
+        let holds = |index: &OpenIndex| {
+            index.state.is_some() && !index.deferrable && index.plan.is_plain() && index.plan.types.len() == columns
+        };
+        self.index(index).is_ok_and(holds)
+    }
+
+    /// The columns at `positions` of the row with a key of an index that [`Table::holds_one`], if the present command sees
+    /// it. A key with NULL finds nothing.
+    ///
+    /// # Errors
+    /// As [`Table::find`].
+    pub fn find_columns(
+        &self,
+        txn: &Transaction,
+        evaluator: &dyn IndexEvaluator,
+        index: Oid,
+        key: &[Datum],
+        positions: &[usize],
+    ) -> Result<Option<Vec<Datum>>> {
+        let index = self.index(index)?;
+        let (Some(state), Some(kind), [column], false) =
+            (&index.state, index.plan.image, index.plan.positions().unwrap_or_default(), txn.notes_reads())
+        else {
+            let found = self.find(txn, evaluator, index.plan.desc.oid, key)?;
+            return Ok(found.map(|(_, row)| positions.iter().map(|position| row[*position].clone()).collect()));
+        };
+        if !kind.exact() {
+            let found = self.find(txn, evaluator, index.plan.desc.oid, key)?;
+            return Ok(found.map(|(_, row)| positions.iter().map(|position| row[*position].clone()).collect()));
+        }
+        let Some(image) = state.image(&index.plan, key) else { return Ok(None) };
+        let mut rows: Vec<Rid> = Vec::new();
+        state.entries.lookup(image, &mut rows);
+        let (view, column) = (txn.view(), &self.desc().columns[*column]);
+        let mut found = None;
+        for row in rows {
+            txn.get_at(&view, self.desc().storage, row, &mut |_, values| {
+                let reader = RowReader::open(values)?;
+                // The row may have had this key in another version.
+                if state.image(&index.plan, &[reader.datum(column)?]) == Some(image) {
+                    found = Some(reader.datums(self.desc(), positions)?);
+                }
+                Ok(())
+            })?;
+            if found.is_some() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// The row with a key of a unique index, if the present command sees it: the short way for point queries on a primary
     /// key. A key with NULL finds nothing.
     ///
@@ -273,7 +328,7 @@ impl Table {
                 let same =
                     self.stored_key(evaluator, index, values)?.is_some_and(|key| index.plan.encoded(&key) == bytes);
                 if same {
-                    found = Some((row, crate::table::row::RowReader::open(values)?.all(self.desc())?));
+                    found = Some((row, RowReader::open(values)?.all(self.desc())?));
                 }
                 Ok(())
             })?;

@@ -439,6 +439,12 @@ impl Transaction {
         Ok(go_on)
     }
 
+    /// Whether what it reads is noted, because it is serializable.
+    #[must_use]
+    pub fn notes_reads(&self) -> bool {
+        self.reads.lock().is_some()
+    }
+
     fn note_row_read(&self, storage: StorageId, row: RowId) {
         if let Some(reads) = &mut *self.reads.lock() {
             reads.add_row(storage, row);

@@ -44,9 +44,9 @@ impl InsertRows {
         };
         let evaluator = ctx.evaluator(&spec.table);
         let write = ctx.write(&evaluator);
-        while let Some(rows) = input.next_rows(&self.types, ctx)? {
+        while let Some(rows) = input.pull(ctx)? {
             ctx.check()?;
-            for mut row in rows {
+            for mut row in rows.into_rows(&self.types) {
                 finish_row(&self.spec.table, &self.spec.generated, &self.spec.checks, &mut row, ctx)?;
                 match on_conflict {
                     None => {

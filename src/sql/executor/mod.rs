@@ -50,6 +50,34 @@ use crate::types::{Datum, Oid};
 /// Rows in a batch.
 pub const BATCH_ROWS: usize = 1024;
 
+/// Rows in one of two forms.
+pub enum Pulled {
+    /// Columns.
+    Batch(Batch),
+    /// Values, row by row.
+    Rows(Vec<Vec<Datum>>),
+}
+
+impl Pulled {
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.rows,
+            Self::Rows(rows) => rows.len(),
+        }
+    }
+
+    /// The rows as values of these types.
+    #[must_use]
+    pub fn into_rows(self, types: &[Oid]) -> Vec<Vec<Datum>> {
+        match self {
+            Self::Batch(batch) => (0..batch.rows).map(|at| batch.row(types, at)).collect(),
+            Self::Rows(rows) => rows,
+        }
+    }
+}
+
 /// Something that yields rows.
 pub trait Operator: Send {
     /// The next rows; `None` when there are no more. A batch may be empty of rows, which says nothing.
@@ -58,13 +86,13 @@ pub trait Operator: Send {
     /// Whatever the computation raises; `57014` when cancelled.
     fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>>;
 
-    /// The next rows as values of these types, for who works row by row.
+    /// The next rows in the form that costs the operator least: a single row is rarely worth columns. What comes is what
+    /// [`Operator::next`] would have given, and the two may be called in turn.
     ///
     /// # Errors
     /// As [`Operator::next`].
-    fn next_rows(&mut self, types: &[Oid], ctx: &ExecContext) -> Result<Option<Vec<Vec<Datum>>>> {
-        let batch = self.next(ctx)?;
-        Ok(batch.map(|batch| (0..batch.rows).map(|at| batch.row(types, at)).collect()))
+    fn pull(&mut self, ctx: &ExecContext) -> Result<Option<Pulled>> {
+        Ok(self.next(ctx)?.map(Pulled::Batch))
     }
 
     /// What EXPLAIN ANALYZE says of the work done so far: memory, disk, batches. One line at most.

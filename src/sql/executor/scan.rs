@@ -21,7 +21,7 @@ use crate::types::{Datum, Oid, compare};
 
 use super::parallel::Part;
 use super::recheck::{GivenScan, given_to};
-use super::{BATCH_ROWS, ExecContext, Operator};
+use super::{BATCH_ROWS, ExecContext, Operator, Pulled};
 
 /// Rows of the first batches, so that LIMIT 1 does not read a thousand.
 const FIRST_ROWS: usize = 64;
@@ -202,7 +202,37 @@ pub(super) fn specs(access: &TableAccess, index: &IndexAccess, ctx: &ExecContext
     Ok(items.into_iter().map(|item| spec(prefix.iter().cloned().chain([item]).collect())).collect())
 }
 
+impl ByIndex {
+    /// The one row that the statement can be about, as values: a whole key of a unique index, before anything was read.
+    fn only_row(&mut self, ctx: &ExecContext) -> Result<Option<Pulled>> {
+        self.specs = Some(Vec::new().into_iter());
+        ctx.check()?;
+        let value = |expr: &Expr| eval_row(expr, Row::Values(&[]), &ctx.eval);
+        let key = self.index.prefix.iter().map(value).collect::<Result<Vec<_>>>()?;
+        let evaluator = ctx.evaluator(&self.access.table);
+        let (index, columns) = (self.index.index.oid, &self.access.columns);
+        let Some(row) = self.table.find_columns(&ctx.shared.txn, &evaluator, index, &key, columns)? else {
+            return Ok(None);
+        };
+        if let Some(filter) = &self.filter
+            && eval_row(filter, Row::Values(&row), &ctx.eval)?.as_bool() != Some(true)
+        {
+            return Ok(None);
+        }
+        Ok(Some(Pulled::Rows(vec![row])))
+    }
+}
+
 impl Operator for ByIndex {
+    fn pull(&mut self, ctx: &ExecContext) -> Result<Option<Pulled>> {
+        let fresh = self.specs.is_none() && self.current.is_none();
+        let plain = self.access.system.is_empty() && !self.index.any;
+        if fresh && plain && self.table.holds_one(self.index.index.oid, self.index.prefix.len()) {
+            return self.only_row(ctx);
+        }
+        Ok(self.next(ctx)?.map(Pulled::Batch))
+    }
+
     fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
         let mut specs = match self.specs.take() {
             Some(specs) => specs,

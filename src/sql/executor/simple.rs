@@ -12,7 +12,7 @@ use crate::types::column::Batch;
 use crate::types::{Datum, Oid};
 
 use super::keys::{KeyShape, Keys, columns_of};
-use super::{ExecContext, Operator};
+use super::{ExecContext, Operator, Pulled};
 
 /// Keeps the rows for which a condition is true.
 pub(super) struct Filter {
@@ -56,12 +56,32 @@ impl Project {
     }
 }
 
+impl Project {
+    fn batch(&self, batch: &Batch, ctx: &ExecContext) -> Result<Batch> {
+        let columns = self.exprs.iter().map(|expr| eval_batch(expr, batch, &ctx.eval)).collect::<Result<Vec<_>>>()?;
+        Ok(Batch::new(batch.rows, columns))
+    }
+}
+
 impl Operator for Project {
     fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
         let Some(batch) = self.input.next(ctx)? else { return Ok(None) };
         ctx.check()?;
-        let columns = self.exprs.iter().map(|expr| eval_batch(expr, &batch, &ctx.eval)).collect::<Result<Vec<_>>>()?;
-        Ok(Some(Batch::new(batch.rows, columns)))
+        self.batch(&batch, ctx).map(Some)
+    }
+
+    fn pull(&mut self, ctx: &ExecContext) -> Result<Option<Pulled>> {
+        let Some(pulled) = self.input.pull(ctx)? else { return Ok(None) };
+        ctx.check()?;
+        match pulled {
+            Pulled::Batch(batch) => Ok(Some(Pulled::Batch(self.batch(&batch, ctx)?))),
+            Pulled::Rows(rows) => {
+                let project = |row: Vec<Datum>| {
+                    self.exprs.iter().map(|expr| eval_row(expr, Row::Values(&row), &ctx.eval)).collect()
+                };
+                Ok(Some(Pulled::Rows(rows.into_iter().map(project).collect::<Result<Vec<_>>>()?)))
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::types::{Datum, Oid, RecordValue};
 
 use super::explain::Meter;
 use super::simple::Queue;
-use super::{BATCH_ROWS, ExecContext, Operator};
+use super::{BATCH_ROWS, ExecContext, Operator, Pulled};
 
 /// Literal rows.
 pub(super) struct Values {
@@ -36,13 +36,16 @@ impl Values {
 
 impl Operator for Values {
     fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
-        let types = std::mem::take(&mut self.types);
-        let rows = self.next_rows(&types, ctx);
-        self.types = types;
-        Ok(rows?.map(|rows| Batch::from_rows(&self.types, &rows)))
+        Ok(self.rows(ctx)?.map(|rows| Batch::from_rows(&self.types, &rows)))
     }
 
-    fn next_rows(&mut self, _types: &[Oid], ctx: &ExecContext) -> Result<Option<Vec<Vec<Datum>>>> {
+    fn pull(&mut self, ctx: &ExecContext) -> Result<Option<Pulled>> {
+        Ok(self.rows(ctx)?.map(Pulled::Rows))
+    }
+}
+
+impl Values {
+    fn rows(&mut self, ctx: &ExecContext) -> Result<Option<Vec<Vec<Datum>>>> {
         if self.at >= self.rows.len() {
             return Ok(None);
         }
