@@ -160,7 +160,7 @@ fn check_key_limits(element: &IndexElement, method: Oid, method_name: &str) -> R
 
 fn include_columns(names: &[String], table: &TableDesc) -> Result<Vec<AttNum>> {
     let find = |name: &String| match table.column_named(name) {
-        Some(at) => Ok(table.columns[at].attnum),
+        Some(at) => check_stored(&table.columns[at]).map(|()| table.columns[at].attnum),
         None => Err(crate::error!(UNDEFINED_COLUMN, "column \"{name}\" does not exist")),
     };
     names.iter().map(find).collect()
