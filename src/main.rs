@@ -146,6 +146,7 @@ fn make_private(dir: &Path) -> Result<()> {
 /// Opens the database of the configuration: the one place where program and engine meet.
 fn open_engine(config: &Config) -> Result<Opened> {
     let engine = Engine::open(config)?;
+    engine.start()?;
     let created = engine.created;
     Ok(Opened { host: Arc::new(EngineHost(engine)), created })
 }

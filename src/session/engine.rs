@@ -20,6 +20,7 @@ use crate::txn::{Collector, TxnManager, TxnOptions};
 use crate::types::Oid;
 
 use super::session::Session;
+use super::vectors::VectorKeeper;
 
 /// Time between rounds of garbage collection.
 const COLLECT_EVERY: Duration = Duration::from_millis(500);
@@ -88,6 +89,8 @@ pub struct Engine {
     pub created: bool,
     sessions: Mutex<HashMap<u32, Arc<SessionEntry>>>,
     edit_versions: AtomicU64,
+    /// Loads vector indexes and writes their checkpoints.
+    keeper: Mutex<Option<VectorKeeper>>,
     /// Collects old row versions for as long as the engine is there.
     _collector: Collector,
 }
@@ -140,10 +143,20 @@ impl Engine {
             created,
             sessions: Mutex::default(),
             edit_versions: AtomicU64::new(1 << 60),
+            keeper: Mutex::default(),
             _collector: collector,
         });
         super::maintenance::drop_temporary(&engine)?;
         Ok(engine)
+    }
+
+    /// Begins the work that goes on while clients are served; to be called before the first one comes.
+    ///
+    /// # Errors
+    /// `58030` when a directory cannot be used.
+    pub fn start(&self) -> Result<()> {
+        *self.keeper.lock() = Some(VectorKeeper::start(self)?);
+        Ok(())
     }
 
     /// A number that no other state of the catalog has, for private copies.
@@ -215,6 +228,9 @@ impl Host for EngineHost {
 
     fn shutdown(&self) {
         self.0.txns.shutdown();
+        if let Some(mut keeper) = self.0.keeper.lock().take() {
+            keeper.stop();
+        }
         self.0.kv.flush();
     }
 }

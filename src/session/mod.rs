@@ -6,7 +6,7 @@
 //! * `session`: the protocol; `statement`: running; `utility`, `cursor`, `copy`, `load`: statements that are no plans.
 //! * `core`, `facade`, [`catalog_facade`]: the half that functions reach; [`settings`]: SET, SHOW, RESET; `notify`; `live`, `stored`:
 //!   what the executor asks. [`check`]: whether a database agrees with itself.
-//! * `engine`, `maintenance`: shared by all sessions.
+//! * `engine`, `maintenance`, `vectors`: shared by all sessions.
 
 pub mod catalog_facade;
 pub mod check;
@@ -26,6 +26,7 @@ pub mod settings;
 mod statement;
 mod stored;
 mod utility;
+mod vectors;
 
 pub use engine::{Engine, EngineHost};
 pub use session::Session;

@@ -11,7 +11,9 @@ use crate::error::Result;
 use crate::sql::ast::Statement;
 use crate::sql::binder::{self, BindEnv, Params};
 use crate::sql::executor::explain::Meters;
-use crate::sql::executor::{self, ExecContext, Operator, Runner, Shared, SystemRows};
+use crate::sql::executor::{
+    self, ExecContext, Operator, Runner, SearchSettings, Shared, StoredExpressions, SystemRows,
+};
 use crate::sql::expr::Expr;
 use crate::sql::logical::{Field, LogicalPlan};
 use crate::sql::optimizer;
@@ -69,6 +71,18 @@ impl Statistics for Counts<'_> {
     fn covers(&self, index: &IndexDesc) -> bool {
         let Some(made) = self.core.engine.tables.made_at(index.storage) else { return true };
         self.core.running().is_none_or(|txn| txn.isolation().per_statement() || made <= txn.snapshot_ts())
+    }
+
+    fn index_expressions(&self, table: &TableDesc, index: &IndexDesc) -> Option<(Vec<Expr>, Option<Expr>)> {
+        Stored(self.core.names()).index(table, index).ok()
+    }
+
+    fn may_scan(&self) -> bool {
+        self.core.settings.lock().typed().enable_seqscan
+    }
+
+    fn may_use_indexes(&self) -> bool {
+        self.core.settings.lock().typed().enable_indexscan
     }
 
     fn workers(&self) -> usize {
@@ -228,6 +242,12 @@ pub(super) fn open_node(
         shared.work_mem = typed.work_mem;
         shared.hash_mem = (typed.work_mem as f64 * typed.hash_mem_multiplier) as usize;
         shared.spill = core.engine.spill.limited(typed.temp_file_limit);
+        shared.search = SearchSettings {
+            ef_search: typed.hnsw_ef_search,
+            probes: typed.ivfflat_probes,
+            scan_tuples_max: typed.hnsw_max_scan_tuples as u64,
+            small_exact: typed.enable_seqscan,
+        };
     }
     shared.threads = scan_threads(core);
     shared.meters = meters;

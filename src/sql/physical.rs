@@ -37,6 +37,15 @@ pub enum Op {
     TableScan { scan: Arc<TableAccess>, filter: Option<Arc<Expr>> },
     /// Rows found through an ordered index, in its order, that satisfy the filter.
     IndexScan { scan: Arc<TableAccess>, access: Arc<IndexAccess>, filter: Option<Arc<Expr>> },
+    /// The first rows by distance from a vector index's key, then the select list over them if there is one; `exact` yields the
+    /// same without the index, and is run instead when that is better, as it is for now when rows are `few`.
+    Nearest {
+        scan: Arc<TableAccess>,
+        vector: Arc<VectorAccess>,
+        exact: Arc<Node>,
+        list: Option<Arc<Vec<Expr>>>,
+        few: bool,
+    },
     /// A plan over one table, run by several threads on parts of it; rows come in the order of the table.
     Gather { input: Box<Node>, workers: usize },
     /// Rows of a system relation.
@@ -109,6 +118,25 @@ pub struct IndexAccess {
     pub backward: bool,
 }
 
+/// How a vector index is used.
+#[derive(Clone, Debug)]
+pub struct VectorAccess {
+    /// The index.
+    pub index: Arc<IndexDesc>,
+    /// The distance, over the scanned columns; for EXPLAIN.
+    pub order: Expr,
+    /// What to be near to; evaluated once per scan.
+    pub query: Expr,
+    /// The rows that may be returned, their row ids in the last column; all when absent.
+    pub matching: Option<Node>,
+    /// What rows that were found must satisfy besides.
+    pub late: Option<Expr>,
+    /// `late` is a bound of the distance, so that nothing comes after a row that does not satisfy it.
+    pub within: bool,
+    /// How many rows.
+    pub top: TopRows,
+}
+
 /// How many sorted rows are wanted.
 #[derive(Clone, Debug)]
 pub struct TopRows {
@@ -166,6 +194,7 @@ impl Op {
             | Self::LockRows { input, .. }
             | Self::Gather { input, .. } => vec![input],
             Self::Modify { input, .. } => vec![input],
+            Self::Nearest { exact, .. } => vec![exact],
             Self::HashJoin { left, right, .. }
             | Self::NestedLoop { left, right, .. }
             | Self::SetOp { left, right, .. } => {

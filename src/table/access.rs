@@ -14,6 +14,7 @@ use crate::table::messages;
 use crate::table::registry::{IndexState, TableState, Tables};
 use crate::table::row::{self, RowReader};
 use crate::table::spec::{Conflict, InsertOutcome, LockedRow, RowId, RowIdRange, WriteContext};
+use crate::table::vector::OpenVector;
 use crate::txn::{Locked, RowStore, Strength, Wait};
 use crate::types::{Datum, Oid};
 
@@ -25,6 +26,7 @@ struct Open {
     desc: Arc<TableDesc>,
     state: Arc<TableState>,
     plans: Vec<OpenIndex>,
+    vectors: Vec<OpenVector>,
     not_null: Vec<usize>,
 }
 
@@ -71,7 +73,8 @@ impl Tables {
         let plans = keys::plans(desc).into_iter().map(open).collect();
         let not_null = (0..desc.columns.len()).filter(|position| desc.columns[*position].not_null).collect();
         let state = self.table_state(desc.storage);
-        let table = Table(Arc::new(Open { desc: Arc::clone(desc), state, plans, not_null }));
+        let vectors = self.open_vectors(txn, desc)?;
+        let table = Table(Arc::new(Open { desc: Arc::clone(desc), state, plans, vectors, not_null }));
         for index in table.indexes() {
             table.ensure_built(txn, index)?;
         }
@@ -88,11 +91,22 @@ impl Table {
     }
 
     pub(super) fn has_index(&self, storage: StorageId) -> bool {
-        self.0.plans.iter().any(|index| index.plan.desc.storage == storage)
+        let ordered = self.0.plans.iter().any(|index| index.plan.desc.storage == storage);
+        ordered || self.0.vectors.iter().any(|index| index.plan.desc.storage == storage)
     }
 
     pub(super) fn indexes(&self) -> &[OpenIndex] {
         &self.0.plans
+    }
+
+    pub(super) fn vectors(&self) -> &[OpenVector] {
+        &self.0.vectors
+    }
+
+    /// A vector index, by OID.
+    pub(super) fn vector(&self, oid: Oid) -> Result<&OpenVector> {
+        let found = self.0.vectors.iter().find(|index| index.plan.desc.oid == oid);
+        found.ok_or_else(|| crate::error!(INTERNAL_ERROR, "table \"{}\" has no vector index {oid}", self.0.desc.name))
     }
 
     /// An index that is kept here, by OID.
@@ -177,6 +191,7 @@ impl Table {
             match self.claim_all(txn, write, id, row, |oid| arbiters.is_empty() || arbiters.contains(&oid))? {
                 None => {
                     self.put_entries(txn, write, id, row)?;
+                    self.enter_vectors(txn, write, id, row)?;
                     return Ok(InsertOutcome::Inserted(id));
                 }
                 // Someone was faster after all: take the row back and look at the winner.
@@ -286,7 +301,7 @@ impl Table {
                 index.retire(txn, key, bytes, id)?;
             }
         }
-        Ok(())
+        self.move_vectors(txn, write, id, old, new)
     }
 
     /// Deletes a row that [`Table::lock`] locked; `old` is its newest version.
@@ -300,7 +315,7 @@ impl Table {
                 index.retire(txn, &key, &index.plan.encoded(&key), id)?;
             }
         }
-        Ok(())
+        self.leave_vectors(txn, write, id, old)
     }
 
     fn check_not_null(&self, write: &WriteContext<'_>, row: &[Datum]) -> Result<()> {
@@ -326,7 +341,8 @@ impl Table {
         row::encode(&self.0.desc, row, buffer)?;
         txn.insert(self.0.desc.storage, id, buffer)?;
         self.claim_all(txn, write, id, row, |_| false)?;
-        self.put_entries(txn, write, id, row)
+        self.put_entries(txn, write, id, row)?;
+        self.enter_vectors(txn, write, id, row)
     }
 
     fn put_entries(&self, txn: &dyn RowStore, write: &WriteContext<'_>, id: RowId, row: &[Datum]) -> Result<()> {

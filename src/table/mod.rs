@@ -7,7 +7,7 @@
 //!
 //! * [`Tables`]: shared run-time state per storage; [`Tables::open`] gives a [`Table`], a descriptor made ready for use.
 //! * [`Table`]: insert, update, delete, lock, fetch, scan, index scan, conflicts, counts, index builds, checks.
-//! * [`row`]: how a row's values lie on disk. `keys`: index keys of rows. `unique`: who may insert a key.
+//! * [`row`]: how a row's values lie on disk. `keys`: index keys of rows. `unique`: who may insert a key. [`vector`]: vector indexes.
 //! * [`IndexEvaluator`]: index expressions and predicates, evaluated by a floor above.
 
 pub mod access;
@@ -20,6 +20,7 @@ pub mod row;
 mod scan;
 pub mod spec;
 mod unique;
+pub mod vector;
 
 #[cfg(test)]
 pub(crate) mod test_support;
@@ -36,3 +37,5 @@ pub use spec::{
     Conflict, Duplicates, IndexEvaluator, IndexScanSpec, InsertOutcome, KeyBound, LockedRow, NoEvaluator, Problem,
     RowId, RowIdRange, ScanSpec, WriteContext,
 };
+pub use vector::load::Filling;
+pub use vector::scan::{RowSet, VectorScan, VectorScanSpec};

@@ -11,14 +11,19 @@ use hashbrown::HashMap;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::catalog::descriptor::{StorageId, TableDesc};
+use crate::catalog::vector_index;
 use crate::error::Result;
+use crate::index::hnsw::Hnsw;
 use crate::index::image::{ImageKind, Imager};
 use crate::index::{Alex, OrderedIndex};
 use crate::table::access::Table;
-use crate::table::keys::IndexPlan;
+use crate::table::keys::{self, IndexPlan};
 use crate::table::row::RowReader;
 use crate::table::spec::RowId;
-use crate::txn::{Sweeper, Transaction, TxnManager};
+use crate::table::vector::OpenVector;
+use crate::table::vector::checkpoint::Shelf;
+use crate::table::vector::state::VectorState;
+use crate::txn::{RowStore, Sweeper, Transaction, TxnManager};
 use crate::types::Datum;
 
 /// Locks that serialise claims of keys of one index; keys are spread over them by image.
@@ -33,6 +38,9 @@ pub struct Tables {
     indexes: RwLock<HashMap<StorageId, Arc<IndexState>>>,
     /// Tables as they were last opened, their primary indexes built. Valid for one descriptor, and goes with the state.
     opened: RwLock<HashMap<StorageId, Table>>,
+    pub(super) vectors: RwLock<HashMap<StorageId, Arc<VectorState>>>,
+    /// Where checkpoints of vector indexes are kept, if anywhere.
+    pub(super) shelf: RwLock<Option<Arc<Shelf>>>,
     /// When indexes were made, those made since the start: they hold nothing of older versions.
     made: RwLock<HashMap<StorageId, u64>>,
 }
@@ -68,6 +76,8 @@ impl Tables {
             tables: RwLock::default(),
             indexes: RwLock::default(),
             opened: RwLock::default(),
+            vectors: RwLock::default(),
+            shelf: RwLock::default(),
             made: RwLock::default(),
         }
     }
@@ -110,6 +120,41 @@ impl Tables {
         Arc::clone(self.indexes.write().entry(plan.desc.storage).or_insert_with(fresh))
     }
 
+    /// The vector indexes of a table with their states. One that has no entries yet is ready from here on.
+    pub(super) fn open_vectors(&self, txn: &dyn RowStore, desc: &Arc<TableDesc>) -> Result<Vec<OpenVector>> {
+        let mut opened = Vec::new();
+        for index in desc.indexes.iter().filter(|index| vector_index::is_vector(index.method)) {
+            let options = vector_index::options(index)?;
+            let state = self.vector_state(index.storage, desc.storage);
+            if state.is_away() {
+                let mut empty = true;
+                txn.scan_entries(index.storage, &[], None, false, &mut |_, _| {
+                    empty = false;
+                    Ok(false)
+                })?;
+                // What is built beside its writers has them line up until then.
+                if empty && state.begin_loading() && index.valid {
+                    state.publish(Arc::new(Hnsw::new(options.clone())));
+                }
+            }
+            opened.push(OpenVector { plan: keys::plan(desc, index), options: Arc::new(options), state });
+        }
+        Ok(opened)
+    }
+
+    /// Lines up the changes of a vector index from now on, until it is loaded; to be called before anyone writes.
+    pub fn await_vectors(&self, index: StorageId, table: StorageId) {
+        self.vector_state(index, table).begin_loading();
+    }
+
+    pub(super) fn vector_state(&self, storage: StorageId, table: StorageId) -> Arc<VectorState> {
+        if let Some(state) = self.vectors.read().get(&storage) {
+            return Arc::clone(state);
+        }
+        let fresh = || Arc::new(VectorState::new(storage, table));
+        Arc::clone(self.vectors.write().entry(storage).or_insert_with(fresh))
+    }
+
     /// About how many rows a table has, for planning: the row ids given out. An empty table is taken for one that is about
     /// to be filled, since plans are kept.
     #[must_use]
@@ -126,6 +171,11 @@ impl Tables {
         self.tables.write().remove(&storage);
         self.indexes.write().remove(&storage);
         self.opened.write().retain(|own, table| *own != storage && !table.has_index(storage));
+        if self.vectors.write().remove(&storage).is_some()
+            && let Some(shelf) = &*self.shelf.read()
+        {
+            shelf.remove(storage);
+        }
         self.made.write().remove(&storage);
     }
 
@@ -172,6 +222,10 @@ impl Tables {
 
 impl Sweeper for Tables {
     fn sweep(&self, manager: &TxnManager, index: StorageId, key: &[u8], row: RowId) -> Result<()> {
+        let vectors = self.vectors.read().get(&index).cloned();
+        if let (Some(state), Ok(tag)) = (vectors, key.try_into()) {
+            return state.sweep(manager, row, u32::from_be_bytes(tag));
+        }
         let Some(state) = self.indexes.read().get(&index).cloned() else { return Ok(()) };
         let Some(kind) = state.plan.image else { return Ok(()) };
         let image = match (kind, key.try_into()) {

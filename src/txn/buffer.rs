@@ -123,7 +123,11 @@ struct Savepoint {
     sequences: usize,
     commit_hooks: usize,
     rollback_hooks: usize,
+    entered: usize,
 }
+
+/// An entry that this transaction made in a vector index: the index, the entry's tag, the row.
+pub(super) type Entered = (StorageId, u32, RowId);
 
 /// A sequence that was restarted: what to go back to.
 pub(super) struct Restart {
@@ -145,6 +149,7 @@ pub(super) struct Undone {
     /// Pieces in the store that have to go.
     pub(super) pieces: Vec<u32>,
     pub(super) restarts: Vec<Restart>,
+    pub(super) entered: Vec<Entered>,
 }
 
 /// A transaction's write buffer.
@@ -158,6 +163,8 @@ pub(super) struct Buffer {
     pub(super) commit_hooks: Vec<CommitHook>,
     pub(super) rollback_hooks: Vec<RollbackHook>,
     pub(super) held: Vec<Held>,
+    /// Entries made in vector indexes, to be taken back with the rest.
+    pub(super) entered: Vec<Entered>,
     /// Keys entered in indexes that are kept in memory, for readers at SERIALIZABLE.
     pub(super) keys: HashMap<StorageId, Vec<Box<[u8]>>>,
     /// Bytes of everything in memory, roughly.
@@ -286,6 +293,7 @@ impl Buffer {
             sequences: self.restarts.len(),
             commit_hooks: self.commit_hooks.len(),
             rollback_hooks: self.rollback_hooks.len(),
+            entered: self.entered.len(),
         });
         self.savepoint_next
     }
@@ -319,6 +327,7 @@ impl Buffer {
             rollback_hooks: self.rollback_hooks.split_off(savepoint.rollback_hooks),
             restarts: self.restarts.split_off(savepoint.sequences),
             epoch: u32::try_from(id).unwrap_or(u32::MAX),
+            entered: self.entered.split_off(savepoint.entered),
             ..Undone::default()
         };
         self.meta.truncate(meta);

@@ -12,6 +12,7 @@ use crate::catalog::descriptor::StorageId;
 use crate::error::Result;
 use crate::storage::keyspace::{self, garbage_key};
 use crate::storage::{Cf, Kv, WriteBatch};
+use crate::txn::buffer::Entered;
 use crate::txn::manager::TxnManager;
 use crate::txn::record::{self, DELETED, Garbage, PENDING};
 use crate::txn::row_store::RowId;
@@ -76,6 +77,28 @@ impl TxnManager {
             }
         }
         Ok(())
+    }
+
+    /// Tells the keeper of vector indexes about entries whose making was undone. One that cannot be looked at stays: it leads
+    /// to no row.
+    pub(super) fn sweep_entered(&self, entered: &[Entered]) {
+        let Some(sweeper) = self.sweeper.read().as_ref().filter(|_| !entered.is_empty()).map(Arc::clone) else {
+            return;
+        };
+        for (index, tag, row) in entered {
+            if let Err(error) = sweeper.sweep(self, *index, &tag.to_be_bytes(), *row) {
+                tracing::warn!(%error, "could not take back an entry of a vector index");
+            }
+        }
+    }
+
+    /// Whether an index entry is in the store, committed or written ahead.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn has_entry(&self, index: StorageId, key: &[u8], row: RowId) -> Result<bool> {
+        let key = keyspace::entry_key_of(index.0, &[key, &row.to_be_bytes()].concat());
+        Ok(self.kv.get(Cf::Rows, &key)?.is_some())
     }
 
     /// The newest committed version of a row, for sweepers; `None` when there is none or it is deleted.

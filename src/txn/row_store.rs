@@ -236,4 +236,7 @@ pub trait RowStore: Send + Sync {
 
     /// Says that a key of an index that is kept in memory was entered; matters to others at SERIALIZABLE.
     fn note_key_write(&self, _index: StorageId, _key: &[u8]) {}
+
+    /// Says that an entry was made in a vector index, which has it at once: the sweeper is told when that is undone.
+    fn note_entered(&self, _index: StorageId, _tag: u32, _row: RowId) {}
 }

@@ -218,6 +218,7 @@ impl Transaction {
         undone.held.into_iter().rev().for_each(|held| self.let_go(&held, true));
         self.manager.wide_locks.release_since(self.member.id, savepoint.0);
         undone.rollback_hooks.into_iter().rev().for_each(|hook| hook());
+        self.manager.sweep_entered(&undone.entered);
         self.member.undone.fetch_add(1, Ordering::Release);
         let _ended = self.member.ended.lock();
         self.member.changed.notify_all();
@@ -423,6 +424,7 @@ impl Transaction {
         }
         self.leave(&buffer);
         hooks.into_iter().rev().for_each(|hook| hook());
+        self.manager.sweep_entered(&buffer.entered);
         self.manager.counters.rollbacks.fetch_add(1, Ordering::Relaxed);
     }
 }

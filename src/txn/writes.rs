@@ -293,4 +293,8 @@ impl RowStore for Transaction {
         let mut buffer = self.buffer.lock();
         buffer.note_key(index, key);
     }
+
+    fn note_entered(&self, index: StorageId, tag: u32, row: RowId) {
+        self.buffer.lock().entered.push((index, tag, row));
+    }
 }

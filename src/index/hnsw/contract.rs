@@ -265,6 +265,12 @@ pub trait VectorIndex: Send + Sync {
     /// Takes an entry away; false when there was none.
     fn remove(&self, rid: Rid, tag: Tag) -> bool;
 
+    /// Whether there is such an entry.
+    fn contains(&self, rid: Rid, tag: Tag) -> bool;
+
+    /// Calls `see` with every entry, in no order, a moment's state of each.
+    fn for_each(&self, see: &mut dyn FnMut(Rid, Tag));
+
     /// Fills an empty index: `feed` calls the sink once for each entry. No other call may run beside it.
     ///
     /// # Errors
@@ -293,6 +299,19 @@ pub trait VectorIndex: Send + Sync {
     /// # Errors
     /// What writing fails with.
     fn checkpoint(&self, out: &mut dyn Write) -> Result<()>;
+}
+
+/// How many times more candidates than asked for are considered while linking. By codes they cost little, and without, the graph
+/// of 50,000 sentence embeddings finds fewer at the same `ef` than one linked by full vectors: .64 at 40 where pgvector
+/// finds .69, and .72 with twice as many.
+const LINKING_FACTOR: usize = 2;
+
+impl Options {
+    /// Candidates considered while linking a node.
+    #[must_use]
+    pub fn linking_ef(&self) -> usize {
+        LINKING_FACTOR * self.ef_construction as usize
+    }
 }
 
 impl Probe {

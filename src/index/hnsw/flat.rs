@@ -47,6 +47,14 @@ impl VectorIndex for Flat {
         at.inspect(|at| drop(entries.swap_remove(*at))).is_some()
     }
 
+    fn contains(&self, rid: Rid, tag: Tag) -> bool {
+        self.entries.read().iter().any(|entry| (entry.0, entry.1) == (rid, tag))
+    }
+
+    fn for_each(&self, see: &mut dyn FnMut(Rid, Tag)) {
+        self.entries.read().iter().for_each(|entry| see(entry.0, entry.1));
+    }
+
     fn load(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<()> {
         assert!(self.is_empty(), "a bulk load fills an empty index");
         feed(&mut |rid, tag, vector| {

@@ -10,7 +10,7 @@ use super::body::{Body, code_bits, fit, with_linker, with_store};
 use super::codes::{Codes, Slot};
 use super::contract::{Job, Options, Probe, Search, Sink, Tag, VectorIndex, VectorRef, VectorStats};
 use super::distance::indexable;
-use super::graph::level_of;
+use super::graph::{State, level_of};
 use super::image::save;
 use super::names::Names;
 use super::scan::GraphSearch;
@@ -120,7 +120,7 @@ impl VectorIndex for Hnsw {
         body.graph.place(slot, rid, tag, level);
         if !self.enter_first(&body, slot) {
             let mut scratch = self.scratch();
-            let ef = self.options.ef_construction as usize;
+            let ef = self.options.linking_ef();
             with_linker!(&*body, linker => linker.link_vector(slot, vector, ef, &mut scratch));
             self.recycle(scratch);
         }
@@ -140,6 +140,23 @@ impl VectorIndex for Hnsw {
         self.take_out(&body, slot);
         self.names.lock().release(slot);
         true
+    }
+
+    fn contains(&self, rid: Rid, tag: Tag) -> bool {
+        let body = self.body.read();
+        let mut slots = Vec::new();
+        self.names.lock().slots_of(rid, &mut slots);
+        slots.into_iter().any(|slot| body.graph.name(slot) == (rid, tag))
+    }
+
+    fn for_each(&self, see: &mut dyn FnMut(Rid, Tag)) {
+        let body = self.body.read().clone();
+        for slot in 0..self.slots() {
+            if body.graph.placed(slot) && body.graph.state(slot) == State::Live {
+                let (rid, tag) = body.graph.name(slot);
+                see(rid, tag);
+            }
+        }
     }
 
     fn load(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<()> {

@@ -172,7 +172,7 @@ impl Hnsw {
             }
             for slot in from..to {
                 if !self.enter_first(body, slot as Slot) {
-                    linker.link(slot as Slot, self.options.ef_construction as usize, scratch, job.cancel)?;
+                    linker.link(slot as Slot, self.options.linking_ef(), scratch, job.cancel)?;
                 }
             }
             job.cancel.check()?;

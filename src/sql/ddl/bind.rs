@@ -121,7 +121,7 @@ pub(super) fn text_of(expr: &Expr, table: &TableDesc, stored: &Names) -> String 
 }
 
 /// Computes index expressions and predicates of one table.
-pub(super) struct IndexExprs {
+pub struct IndexExprs {
     indexes: Vec<BoundIndex>,
     eval: EvalContext,
 }
@@ -134,7 +134,10 @@ struct BoundIndex {
 
 impl IndexExprs {
     /// Binds what the table's indexes hold.
-    pub(super) fn new(table: &TableDesc, stored: &Names, eval: EvalContext) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When a stored text does not bind.
+    pub fn new(table: &TableDesc, stored: &Names, eval: EvalContext) -> Result<Self> {
         let mut indexes = Vec::new();
         for index in &table.indexes {
             let mut keys = Vec::new();

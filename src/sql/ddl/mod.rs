@@ -50,6 +50,7 @@ mod view;
 mod view_text;
 mod visit;
 
+pub use bind::IndexExprs;
 pub use concurrent::{Later, finish};
 pub use context::DdlContext;
 pub use create_table::{NewTable, table_of_query};

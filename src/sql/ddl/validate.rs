@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::sql::eval::row::relabel;
 use crate::sql::eval::{Row, call_function, eval_row};
 use crate::sql::expr::Expr;
-use crate::table::{RowReader, Table, WriteContext};
+use crate::table::{Filling, RowReader, Table, WriteContext};
 use crate::txn::{RowId, RowStore, TableLock, Wait};
 use crate::types::{Datum, Oid, SqlType, io, keycode};
 
@@ -62,16 +62,26 @@ fn schema_text(ctx: &DdlContext<'_>, table: &TableDesc) -> String {
 /// Fills a new index from the rows.
 pub(super) fn build_index(ctx: &mut DdlContext<'_>, table: Oid, index: Oid) -> Result<()> {
     let desc = ctx.table_by_oid(table);
-    if desc.indexes.iter().any(|found| found.oid == index && vector_index::is_vector(found.method)) {
-        return Ok(());
-    }
     let evaluator = IndexExprs::new(&desc, &ctx.stored_names(), ctx.eval_context())?;
     let eval = ctx.eval_context();
     let write = WriteContext { evaluator: &evaluator, cancel: &ctx.eval.cancel, io: eval.io(), duplicates: None };
     let open = ctx.tables.open(ctx.txn.as_ref(), &desc)?;
-    let built = open.build_index(ctx.txn.as_ref(), &write, index);
-    if let Some(index) = desc.indexes.iter().find(|found| found.oid == index) {
+    let found = desc.indexes.iter().find(|found| found.oid == index);
+    let built = if found.is_some_and(|index| vector_index::is_vector(index.method)) {
+        let place = (table, index);
+        let process = eval.session.backend_pid();
+        let build = ctx.catalog.builds().begin(process, ctx.snapshot().database, place, "CREATE INDEX");
+        build.enter("building index: loading tuples");
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let progress = |done, total| build.tuples(done, total);
+        open.build_vector_index(ctx.txn.as_ref(), &write, index, &Filling { threads, progress: &progress })
+    } else {
+        open.build_index(ctx.txn.as_ref(), &write, index)
+    };
+    if let Some(index) = found {
         let (tables, storage) = (Arc::clone(ctx.tables), index.storage);
+        ctx.txn.on_rollback(Box::new(move || tables.forget(storage)));
+        let tables = Arc::clone(ctx.tables);
         // For this transaction's own statements, whose snapshot may be older than what was read just now.
         tables.note_made(storage, ctx.txn.manager().visible_ts());
         ctx.txn.on_commit(Box::new(move |ts| tables.note_made(storage, ts)));

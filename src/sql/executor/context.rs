@@ -13,6 +13,7 @@ use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::executor::cte::CteState;
 use crate::sql::executor::deferred::{DeferredChecks, SharedKeys};
 use crate::sql::executor::explain::Meters;
+use crate::sql::executor::nearest::SearchSettings;
 use crate::sql::executor::parallel::Part;
 use crate::sql::executor::recheck::Given;
 use crate::sql::executor::spill::SpillSpace;
@@ -80,6 +81,8 @@ pub struct Shared {
     pub spill: SpillSpace,
     /// Threads that a scan may use.
     pub threads: usize,
+    /// How vector indexes are searched.
+    pub search: SearchSettings,
     /// EXPLAIN ANALYZE: counts of rows and times.
     pub meters: Option<Arc<Meters>>,
     /// Checks that wait beyond the statement.
@@ -146,6 +149,7 @@ impl Shared {
             hash_mem: 128 << 20,
             spill: SpillSpace::default(),
             threads: 1,
+            search: SearchSettings::default(),
             meters: None,
             deferred,
             shared_keys: SharedKeys::default(),

@@ -125,6 +125,9 @@ fn cost(node: &Node) -> f64 {
 
 impl Printer<'_> {
     fn node(&mut self, node: &Node, depth: usize, label: &str) {
+        if let Op::Nearest { exact, few: true, .. } = &node.op {
+            return self.node(exact, depth, label);
+        }
         let indent = if depth == 0 { String::new() } else { format!("{}->  ", " ".repeat(2 + 6 * (depth - 1))) };
         let mut line = format!("{indent}{label}{}", self.title(node));
         if self.layout.costs {
@@ -159,6 +162,16 @@ impl Printer<'_> {
             self.node(body, depth + 1, "");
             return;
         }
+        if let Op::Nearest { vector, exact, .. } = &node.op {
+            if let Some(matching) = &vector.matching {
+                self.node(matching, depth + 1, "");
+            }
+            // The other way is part of the story only when it was taken.
+            if self.meters.is_some_and(|meters| meters.found(exact).is_some()) {
+                self.node(exact, depth + 1, "");
+            }
+            return;
+        }
         let node = merged(node).unwrap_or(node);
         self.gathered |= matches!(node.op, Op::Gather { .. });
         for input in node.op.inputs() {
@@ -179,6 +192,9 @@ impl Printer<'_> {
             Op::IndexScan { scan, access, .. } => {
                 let direction = if access.backward { " Backward" } else { "" };
                 format!("Index Scan{direction} using {} on {}", access.index.name, on(&scan.table.name, &scan.alias))
+            }
+            Op::Nearest { scan, vector, .. } => {
+                format!("Index Scan using {} on {}", vector.index.name, on(&scan.table.name, &scan.alias))
             }
             Op::SystemScan { relation } => format!("Seq Scan on {}", relation.name),
             Op::Values { rows } if rows.len() == 1 => "Result".to_owned(),
@@ -241,6 +257,16 @@ impl Printer<'_> {
             }
             Op::TableScan { filter: Some(filter), .. } => {
                 out.push(format!("Filter: {}", self.text(filter, &node.fields)))
+            }
+            Op::Nearest { scan, vector, .. } => {
+                let name = |index: usize| {
+                    let at = scan.columns.get(index);
+                    at.map_or_else(|| format!("${index}"), |at| scan.table.columns[*at].name.clone())
+                };
+                out.push(format!("Order By: {}", deparse::deparse(&vector.order, &name, self.names)));
+                if let Some(late) = &vector.late {
+                    out.push(format!("Filter: {}", deparse::deparse(late, &name, self.names)));
+                }
             }
             Op::IndexScan { access, filter, .. } => {
                 out.push(format!("Index Cond: {}", self.index_condition(access)));

@@ -6,7 +6,7 @@
 //!
 //! * `scan`, `source`: where rows come from. `simple`: one row in, one out. `join`, `aggregate`, `window`, `sort`,
 //!   `distinct`, `setop`, `cte`: the rest of the algebra.
-//! * `parallel`: scans by several threads.
+//! * `nearest`: rows by a vector index. `parallel`: scans by several threads.
 //! * `modify`, `insert`, `lock`, `recheck`: writing rows and locking them. `foreign`, [`deferred`]: constraints checked later.
 //! * `subquery`: subqueries in expressions. `explain`: plans as text.
 //! * `keys`, `rows`, `spill`: keys of batches, rows that are kept, rows on disk.
@@ -24,6 +24,7 @@ mod keys;
 mod lock;
 mod modify;
 pub use modify::finish_row;
+mod nearest;
 mod nested;
 pub mod parallel;
 mod recheck;
@@ -38,6 +39,7 @@ mod subquery;
 mod window;
 
 pub use context::{ExecContext, Shared, StoredExpressions, SystemRows, TableChecks};
+pub use nearest::SearchSettings;
 pub use subquery::Runner;
 
 use std::sync::Arc;
@@ -118,6 +120,9 @@ fn build_plain(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
     Ok(match &node.op {
         Op::TableScan { scan, filter } => scan::table_scan(scan, filter.clone(), ctx)?,
         Op::IndexScan { scan, access, filter } => scan::index_scan(scan, access, filter.clone(), ctx)?,
+        Op::Nearest { scan, vector, exact, list, .. } => {
+            Box::new(nearest::Nearest::new(scan, vector, exact, list.clone(), ctx)?)
+        }
         Op::Gather { input, workers } => Box::new(parallel::Gather::new(input, *workers, ctx)?),
         Op::SystemScan { relation } => Box::new(source::SystemScan::new(relation, &types())),
         Op::Values { rows } => Box::new(source::Values::new(Arc::clone(rows), types())),

@@ -1,12 +1,14 @@
 //! Floor 6: planning: choosing how each operation is done.
 //!
 //! Rules with row estimates: an index is used for equality on its leading keys, for ranges bounded on both sides, and
-//! where its order saves a sort under LIMIT ([`access`]); joins hash on equalities, or look rows up by index when the left
+//! where its order saves a sort under LIMIT ([`access`]); a vector index
+//! gives the nearest rows ([`nearest`]); joins hash on equalities, or look rows up by index when the left
 //! side is small ([`join`]). A Sort under LIMIT keeps only the rows wanted. Scans of large tables are shared by threads
 //! ([`parallel`]).
 
 mod access;
 mod join;
+mod nearest;
 mod parallel;
 
 use std::sync::Arc;
@@ -25,6 +27,22 @@ pub trait Statistics {
     /// Whether an index has entries for all that the statement may see.
     fn covers(&self, index: &IndexDesc) -> bool {
         let _ = index;
+        true
+    }
+
+    /// The expression keys and the predicate of an index, over the table's columns; `None` when they cannot be had.
+    fn index_expressions(&self, table: &TableDesc, index: &IndexDesc) -> Option<(Vec<Expr>, Option<Expr>)> {
+        let _ = (table, index);
+        None
+    }
+
+    /// Whether a small table may be read whole where a vector index would do (`enable_seqscan`).
+    fn may_scan(&self) -> bool {
+        true
+    }
+
+    /// Whether indexes may be used at all (`enable_indexscan`).
+    fn may_use_indexes(&self) -> bool {
         true
     }
 
@@ -200,6 +218,17 @@ impl Planner<'_> {
         {
             return Ok(node);
         }
+        if let Some(rows) = top.as_ref().filter(|_| self.statistics.may_use_indexes()) {
+            let (plan, order) = (input.clone(), keys.clone());
+            let exact = || self.sorted(plan, order, top.clone());
+            if let Some(nearest) = self.nearest(&input, &keys, rows, exact) {
+                return nearest;
+            }
+        }
+        self.sorted(input, keys, top)
+    }
+
+    fn sorted(&self, input: LogicalPlan, keys: Vec<SortKey>, top: Option<TopRows>) -> Result<Node> {
         let input = Box::new(self.node(input)?);
         let (fields, rows) = (input.fields.clone(), input.rows);
         Ok(Node { op: Op::Sort { input, keys, top }, fields, rows })

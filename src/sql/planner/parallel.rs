@@ -6,6 +6,8 @@
 //! expression has effects, depends on chance or holds a subquery, nor under a LIMIT that may stop the scan early, nor in
 //! what is run again for every row of another input.
 
+use std::sync::Arc;
+
 use crate::sql::eval::is_volatile;
 use crate::sql::expr::Expr;
 use crate::sql::physical::{CteNode, Node, Op, TopRows};
@@ -67,6 +69,7 @@ impl Pass<'_> {
                     self.node(input, whole);
                 }
             }
+            Op::Nearest { exact, .. } => self.node(Arc::make_mut(exact), demand),
             Op::Limit { input, .. } => match input.op {
                 Op::Sort { .. } => self.node(input, demand),
                 _ => self.node(input, Demand { limited: true, whole: false }),

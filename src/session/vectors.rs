@@ -1,0 +1,127 @@
+//! Vector indexes over restarts: loaded when the server starts, kept in checkpoints while it runs.
+//!
+//! Before the first client comes every vector index is told to line up its changes; then a thread loads one after the other, from its checkpoint or
+//! from its rows, and queries compare all rows until theirs is there. The same thread writes checkpoints of what
+//! has changed much, and another round when the server stops.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hashbrown::HashSet;
+use parking_lot::{Condvar, Mutex};
+
+use crate::catalog::descriptor::{IndexDesc, StorageId, TableDesc};
+use crate::catalog::{Names, vector_index};
+use crate::common::cancel::{CancelFlag, CancelReason};
+use crate::error::Result;
+use crate::sql::ddl::IndexExprs;
+use crate::sql::eval::EvalContext;
+use crate::table::{Filling, Tables};
+use crate::txn::{Isolation, TxnManager};
+
+use super::engine::Engine;
+
+/// Time between looks at what has changed.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// A vector index that is to be loaded.
+struct Awaited {
+    names: Arc<Names>,
+    table: Arc<TableDesc>,
+    index: Arc<IndexDesc>,
+}
+
+/// The thread that looks after vector indexes, until it is dropped.
+pub(super) struct VectorKeeper {
+    stop: Arc<(Mutex<bool>, Condvar)>,
+    cancel: CancelFlag,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Every vector index of every database.
+fn all(engine: &Engine) -> Vec<Awaited> {
+    let mut found = Vec::new();
+    let databases: Vec<_> = engine.catalog.shared().databases.keys().copied().collect();
+    for snapshot in databases.into_iter().filter_map(|database| engine.catalog.snapshot(database)) {
+        let names = Arc::new(Names::stored(Arc::new(snapshot)));
+        for table in names.snapshot.objects.tables.values() {
+            for index in table.indexes.iter().filter(|index| vector_index::is_vector(index.method)) {
+                let (names, table, index) = (Arc::clone(&names), Arc::clone(table), Arc::clone(index));
+                found.push(Awaited { names, table, index });
+            }
+        }
+    }
+    found
+}
+
+impl VectorKeeper {
+    /// Lines up changes of all vector indexes and starts the thread that loads them.
+    ///
+    /// # Errors
+    /// `58030` when the directory of checkpoints cannot be used.
+    pub(super) fn start(engine: &Engine) -> Result<Self> {
+        let awaited = all(engine);
+        let kept: HashSet<StorageId> = awaited.iter().map(|item| item.index.storage).collect();
+        engine.tables.keep_checkpoints(engine.config.data.join("vectors"), &|index| kept.contains(&index))?;
+        awaited.iter().for_each(|item| engine.tables.await_vectors(item.index.storage, item.table.storage));
+        let stop = Arc::new((Mutex::new(false), Condvar::new()));
+        let cancel = CancelFlag::new();
+        let (signal, flag) = (Arc::clone(&stop), cancel.clone());
+        let (tables, txns, threads) = (Arc::clone(&engine.tables), Arc::clone(&engine.txns), engine.scan_threads);
+        let run = move || {
+            for item in &awaited {
+                if let Err(error) = load(&tables, &txns, item, threads, &flag) {
+                    tracing::warn!(%error, index = %item.index.name, "could not load a vector index; queries do without");
+                }
+            }
+            let mut stopped = signal.0.lock();
+            while !*stopped {
+                signal.1.wait_for(&mut stopped, LOOK_EVERY);
+                let all = *stopped;
+                parking_lot::MutexGuard::unlocked(&mut stopped, || {
+                    if let Err(error) = tables.checkpoint_vectors(all) {
+                        tracing::warn!(%error, "could not write a checkpoint of a vector index");
+                    }
+                });
+            }
+        };
+        let thread = thread::Builder::new().name("vectors".to_owned()).spawn(run).expect("a thread can be started");
+        Ok(Self { stop, cancel, thread: Some(thread) })
+    }
+
+    /// Writes the last checkpoints and ends the thread.
+    pub(super) fn stop(&mut self) {
+        self.cancel.raise(CancelReason::Terminate);
+        *self.stop.0.lock() = true;
+        self.stop.1.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the keeper of vector indexes had stopped");
+        }
+    }
+}
+
+impl Drop for VectorKeeper {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn load(
+    tables: &Arc<Tables>,
+    txns: &Arc<TxnManager>,
+    item: &Awaited,
+    threads: usize,
+    cancel: &CancelFlag,
+) -> Result<()> {
+    let txn = txns.begin(Isolation::ReadCommitted, true);
+    txn.begin_statement();
+    let mut eval = EvalContext::detached();
+    eval.lookup = Arc::clone(&item.names) as _;
+    let evaluator = IndexExprs::new(&item.table, &item.names, eval)?;
+    let table = tables.open(&*txn, &item.table)?;
+    let filling = Filling { threads, progress: &|_, _| () };
+    table.load_vector_index(tables, &*txn, &evaluator, item.index.oid, &filling, cancel)
+}

@@ -1,0 +1,231 @@
+//! The nearest rows by a vector index, or by comparing all rows when that is better.
+//!
+//! The rows that conditions allow are found first, as a set of row ids; then the index is searched within it, and what
+//! it finds is asked the conditions that look at vectors. All rows are compared instead, by the plan that is kept for it, when the index
+//! cannot answer (it is being loaded, it is younger than the snapshot, the query is NULL or of other dimensions), when
+//! comparing is cheaper, and when the search comes to its end with fewer rows than wanted: what the index leaves out, NULL
+//! and under cosine zero vectors, comes last and may be wanted then.
+
+use std::sync::Arc;
+
+use crate::catalog::vector_index::{self, IVFFLAT};
+use crate::error::Result;
+use crate::index::hnsw::SearchCounters;
+use crate::sql::eval::eval_batch;
+use crate::sql::eval::row::{Row, eval_row};
+use crate::sql::expr::Expr;
+use crate::sql::physical::{Node, TableAccess, VectorAccess};
+use crate::table::{RowSet, VectorScan, VectorScanSpec};
+use crate::types::column::Batch;
+
+use super::recheck::given_to;
+use super::scan::{filtered, row_ids, with_system};
+use super::simple::row_count;
+use super::{ExecContext, Operator, build};
+
+/// Tables with at most so many rows are compared row by row.
+const ROWS_MIN: f64 = 2048.0;
+/// Rows wanted beyond which all rows are compared: the search would look at most of them.
+const WANTED_MAX: u64 = 20_000;
+/// The share of the table beyond which it is so too.
+const WANTED_SHARE: f64 = 0.2;
+
+/// What settings say about searching.
+#[derive(Clone, Copy, Debug)]
+pub struct SearchSettings {
+    /// `hnsw.ef_search`.
+    pub ef_search: usize,
+    /// `ivfflat.probes`.
+    pub probes: usize,
+    /// Rows looked at before the search gives way to comparing all: `hnsw.max_scan_tuples`.
+    pub scan_tuples_max: u64,
+    /// Small tables are compared row by row (`enable_seqscan`).
+    pub small_exact: bool,
+}
+
+impl Default for SearchSettings {
+    fn default() -> Self {
+        Self { ef_search: 40, probes: 1, scan_tuples_max: 20_000, small_exact: true }
+    }
+}
+
+/// See the module.
+pub(super) struct Nearest {
+    scan: Arc<TableAccess>,
+    vector: Arc<VectorAccess>,
+    list: Option<Arc<Vec<Expr>>>,
+    exact: Arc<Node>,
+    stage: Stage,
+    allowed: Option<usize>,
+    counters: Option<SearchCounters>,
+}
+
+enum Stage {
+    Begin,
+    Exact(Box<dyn Operator>),
+    End,
+}
+
+/// How many rows, and how many candidates to hold for them.
+struct Wanted {
+    rows: u64,
+    ef: usize,
+}
+
+impl Nearest {
+    pub(super) fn new(
+        scan: &Arc<TableAccess>,
+        vector: &Arc<VectorAccess>,
+        exact: &Arc<Node>,
+        list: Option<Arc<Vec<Expr>>>,
+        ctx: &ExecContext,
+    ) -> Result<Self> {
+        let mut made = Self {
+            scan: Arc::clone(scan),
+            vector: Arc::clone(vector),
+            list,
+            exact: Arc::clone(exact),
+            stage: Stage::Begin,
+            allowed: None,
+            counters: None,
+        };
+        if given_to(scan, ctx).is_some() {
+            // A second look is about one row, which may not be the one that the index has.
+            made.stage = Stage::Exact(build(exact, ctx)?);
+        }
+        Ok(made)
+    }
+
+    /// What to search for; `None` when all rows are to be compared.
+    fn wanted(&self, ctx: &ExecContext) -> Result<Option<Wanted>> {
+        let top = &self.vector.top;
+        let limit = row_count(Some(&top.limit), true, ctx)?;
+        let offset = row_count(top.offset.as_ref(), false, ctx)?.unwrap_or(0);
+        let Some(rows) = limit.map(|limit| limit.saturating_add(offset)) else { return Ok(None) };
+        let shared = &ctx.shared;
+        let held = shared.tables.estimate(shared.txn.manager(), &self.scan.table);
+        let settings = shared.search;
+        let few = held <= ROWS_MIN && settings.small_exact;
+        let index = &self.vector.index;
+        let young = shared.tables.made_at(index.storage).is_some_and(|made| made > shared.txn.snapshot_ts());
+        if few || young || rows > WANTED_MAX || (rows as f64 > held * WANTED_SHARE && settings.small_exact) {
+            return Ok(None);
+        }
+        let ef = if index.method == IVFFLAT {
+            // The same engine: as many candidates as give the recall that so many lists would, and everything for all of them.
+            if settings.probes >= vector_index::lists(index) as usize {
+                return Ok(None);
+            }
+            (40.0 * (settings.probes as f64).sqrt()) as usize
+        } else {
+            settings.ef_search
+        };
+        Ok(Some(Wanted { rows, ef }))
+    }
+
+    /// The rows by the index; `None` when all rows are to be compared.
+    fn by_index(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
+        let Some(wanted) = self.wanted(ctx)? else { return Ok(None) };
+        let query = eval_row(&self.vector.query, Row::Values(&[]), &ctx.eval)?;
+        if query.is_null() {
+            return Ok(None);
+        }
+        let allowed = match &self.vector.matching {
+            None => None,
+            Some(matching) => Some(Arc::new(matching_rows(matching, ctx)?)),
+        };
+        self.allowed = allowed.as_ref().map(|rows| rows.len());
+        let table = ctx.shared.table(&self.scan.table)?;
+        let rows = usize::try_from(wanted.rows).expect("few rows are wanted");
+        let spec = VectorScanSpec {
+            index: self.vector.index.oid,
+            query,
+            ef: wanted.ef,
+            wanted: rows,
+            allowed,
+            positions: self.scan.columns.clone(),
+            system: !self.scan.system.is_empty(),
+        };
+        let Some(mut scan) = table.vector_scan(&ctx.shared.txn, spec)? else { return Ok(None) };
+        let found = self.collect(&mut scan, rows, ctx);
+        self.counters = Some(scan.counters());
+        found
+    }
+
+    /// Asks the search until as many rows as wanted satisfy the late conditions.
+    fn collect(&self, scan: &mut VectorScan, wanted: usize, ctx: &ExecContext) -> Result<Option<Batch>> {
+        let evaluator = ctx.evaluator(&self.scan.table);
+        let (mut batches, mut count) = (Vec::new(), 0);
+        let mut ask = wanted;
+        while count < wanted {
+            ctx.check()?;
+            if scan.counters().judged > ctx.shared.search.scan_tuples_max.max(2 * wanted as u64) {
+                return Ok(None);
+            }
+            let Some(batch) = scan.next(ask, &evaluator, &ctx.eval.cancel)? else { return Ok(None) };
+            let found = batch.rows;
+            let batch = filtered(with_system(batch, &self.scan), self.vector.late.as_ref(), ctx)?;
+            let past = self.vector.within && batch.rows < found;
+            count += batch.rows;
+            batches.push(batch);
+            if past {
+                break;
+            }
+            ask = (wanted - count.min(wanted)).max(ask.min(512));
+        }
+        let all = if batches.len() == 1 { batches.swap_remove(0) } else { Batch::concat(&batches) };
+        Ok(Some(if all.rows > wanted { all.slice(0, wanted) } else { all }))
+    }
+}
+
+/// The rows that a plan yields, by the row ids in its last column.
+fn matching_rows(plan: &Node, ctx: &ExecContext) -> Result<RowSet> {
+    let mut rows = RowSet::default();
+    let mut operator = build(plan, ctx)?;
+    while let Some(batch) = operator.next(ctx)? {
+        ctx.check()?;
+        row_ids(&batch, batch.columns.len() - 1).into_iter().for_each(|row| rows.insert(row));
+    }
+    Ok(rows)
+}
+
+impl Operator for Nearest {
+    fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
+        if matches!(self.stage, Stage::Begin) {
+            self.stage = Stage::End;
+            if let Some(batch) = self.by_index(ctx)? {
+                return match &self.list {
+                    None => Ok(Some(batch)),
+                    Some(list) => {
+                        let of = |expr| eval_batch(expr, &batch, &ctx.eval);
+                        let columns = list.iter().map(of).collect::<Result<Vec<_>>>()?;
+                        Ok(Some(Batch::new(batch.rows, columns)))
+                    }
+                };
+            }
+            self.stage = Stage::Exact(build(&self.exact, ctx)?);
+        }
+        match &mut self.stage {
+            Stage::Exact(operator) => operator.next(ctx),
+            Stage::Begin | Stage::End => Ok(None),
+        }
+    }
+
+    fn note(&self) -> Option<String> {
+        let Some(counters) = &self.counters else { return Some("Vector Search: none, all rows compared".to_owned()) };
+        let mut text = format!(
+            "Vector Search: rounds={} codes={} reranked={} rows={}",
+            counters.rounds, counters.evaluated, counters.reranked, counters.judged
+        );
+        if let Some(allowed) = self.allowed {
+            text += &format!(" allowed={allowed}");
+        }
+        if counters.filtered > 0 {
+            text += &format!(" passed={:.1}%", 100.0 * counters.admitted as f64 / counters.filtered as f64);
+        }
+        if matches!(self.stage, Stage::Exact(_)) {
+            text += ", then all rows compared";
+        }
+        Some(text)
+    }
+}

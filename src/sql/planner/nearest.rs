@@ -1,0 +1,237 @@
+//! Nearest rows: `ORDER BY column <-> value LIMIT n` by a vector index.
+//!
+//! The order must be that of one distance between an index's key and something fixed, ascending; the operator must be the
+//! one that the index's operator class orders by. Conditions that do not look at vectors are made a plan of their own, which
+//! finds the rows that may be returned, by an index of theirs if there is one; the others are asked of what the search finds.
+//! The plan without the vector index is kept beside it: whoever runs it may find that the index is still being
+//! loaded, is younger than the snapshot, or that there are so few rows that comparing all is as fast and exact.
+
+use std::sync::Arc;
+
+use crate::catalog::descriptor::{IndexDesc, IndexTarget};
+use crate::catalog::{builtin, vector_index};
+use crate::sql::eval::is_volatile;
+use crate::sql::eval::registry::{self, Body, CompareOp};
+use crate::sql::expr::{Call, Expr, SortKey};
+use crate::sql::logical::{Field, LogicalPlan, Scan, SystemColumn};
+use crate::sql::physical::{Node, Op, TopRows, VectorAccess};
+use crate::sql::walk;
+use crate::types::{Oid, SqlType};
+
+use super::access::is_fixed;
+use super::{Planner, table_access};
+
+/// Tables with fewer rows are compared row by row.
+const ROWS_MIN: f64 = 2048.0;
+
+/// A distance from an index's key.
+struct Distance<'a> {
+    index: &'a Arc<IndexDesc>,
+    /// What the key is compared with.
+    query: &'a Expr,
+    /// Conditions of the statement that the index's own predicate answers.
+    answered: Vec<usize>,
+}
+
+impl Planner<'_> {
+    /// A plan by a vector index for a sort of which the first rows are wanted; `exact` is the plan without.
+    pub(super) fn nearest(
+        &self,
+        input: &LogicalPlan,
+        keys: &[SortKey],
+        top: &TopRows,
+        exact: impl FnOnce() -> crate::error::Result<Node>,
+    ) -> Option<crate::error::Result<Node>> {
+        let [key] = keys else { return None };
+        if key.descending || key.nulls_first {
+            return None;
+        }
+        // The select list may hold the distance: then the sort is by one of its columns.
+        let (below, order, list) = match (input, &key.expr) {
+            (LogicalPlan::Project { input, exprs, .. }, Expr::Column { index, .. }) => {
+                (&**input, &exprs[*index], Some(exprs))
+            }
+            (LogicalPlan::Project { .. }, _) => return None,
+            (other, expr) => (other, expr, None),
+        };
+        if list.is_some_and(|exprs| exprs.iter().any(is_volatile)) {
+            return None;
+        }
+        let (scan, conditions) = scan_of(below)?;
+        let Expr::Call(call) = order else { return None };
+        let distance = self.distance(scan, call, &conditions)?;
+        let rows = self.statistics.row_count(&scan.table).max(1.0);
+        let exact = match exact() {
+            Ok(exact) => exact,
+            Err(error) => return Some(Err(error)),
+        };
+        let (fields, exact_rows) = (exact.fields.clone(), exact.rows);
+        let vector = self.vector_access(scan, order, &distance, conditions, top);
+        let op = Op::Nearest {
+            scan: table_access(scan),
+            vector: Arc::new(vector),
+            exact: Arc::new(exact),
+            list: list.cloned().map(Arc::new),
+            few: rows < ROWS_MIN && self.statistics.may_scan(),
+        };
+        Some(Ok(Node { op, fields, rows: exact_rows }))
+    }
+
+    fn vector_access(
+        &self,
+        scan: &Scan,
+        order: &Expr,
+        distance: &Distance<'_>,
+        conditions: Vec<Expr>,
+        top: &TopRows,
+    ) -> VectorAccess {
+        let (mut early, mut late) = (Vec::new(), Vec::new());
+        let mut within = true;
+        for (at, condition) in conditions.into_iter().enumerate() {
+            if distance.answered.contains(&at) {
+                continue;
+            }
+            if is_volatile(&condition) || sees_vectors(&condition, scan) {
+                within &= bounds(&condition, order);
+                late.push(condition);
+            } else {
+                early.push(condition);
+            }
+        }
+        VectorAccess {
+            index: Arc::clone(distance.index),
+            order: order.clone(),
+            query: distance.query.clone(),
+            matching: (!early.is_empty()).then(|| self.matching(scan, early)),
+            within: within && !late.is_empty(),
+            late: walk::conjunction(late),
+            top: top.clone(),
+        }
+    }
+
+    /// The rows that satisfy conditions: their row ids only.
+    fn matching(&self, scan: &Scan, mut conditions: Vec<Expr>) -> Node {
+        let mut columns = Vec::new();
+        conditions.iter().for_each(|condition| walk::columns_of(condition, &mut columns));
+        columns.sort_unstable();
+        columns.dedup();
+        for condition in &mut conditions {
+            walk::renumber(condition, &|index| columns.binary_search(&index).expect("it was found in a condition"));
+        }
+        let mut fields: Vec<Field> = columns.iter().map(|column| scan.fields[*column].clone()).collect();
+        fields.push(Field { name: "rid".to_owned(), ty: SqlType::of(Oid::INT8), origin: None });
+        let scan = Scan {
+            columns: columns.iter().map(|column| scan.columns[*column]).collect(),
+            system: vec![SystemColumn::RowId],
+            fields,
+            ..scan.clone()
+        };
+        self.scan(scan, conditions)
+    }
+
+    /// The vector index that orders by a call of a distance function.
+    fn distance<'a>(&self, scan: &'a Scan, call: &'a Call, conditions: &[Expr]) -> Option<Distance<'a>> {
+        let [left, right] = call.args.as_slice() else { return None };
+        scan.table.indexes.iter().find_map(|index| {
+            if !index.valid || !vector_index::is_vector(index.method) || !self.statistics.covers(index) {
+                return None;
+            }
+            let operator = vector_index::distance_operator(index.keys[0].opclass)?;
+            if builtin().operator_row(operator)?.function != call.function {
+                return None;
+            }
+            let (keys, predicate) = match needs_text(index) {
+                true => self.statistics.index_expressions(&scan.table, index)?,
+                false => (Vec::new(), None),
+            };
+            let answered = match predicate {
+                None => Vec::new(),
+                Some(predicate) => implied(predicate, scan, conditions)?,
+            };
+            let is_key = |expr: &Expr| is_key(expr, index, keys.first(), scan);
+            let query = match (is_key(left), is_key(right)) {
+                (true, _) if is_fixed(right) => right,
+                (_, true) if is_fixed(left) => left,
+                _ => return None,
+            };
+            Some(Distance { index, query, answered })
+        })
+    }
+}
+
+/// A scan with its conditions.
+fn scan_of(plan: &LogicalPlan) -> Option<(&Scan, Vec<Expr>)> {
+    match plan {
+        LogicalPlan::Scan(scan) => Some((scan, Vec::new())),
+        LogicalPlan::Filter { input, predicate } => {
+            let LogicalPlan::Scan(scan) = &**input else { return None };
+            let mut conditions = Vec::new();
+            walk::conjuncts(predicate.clone(), &mut conditions);
+            Some((scan, conditions))
+        }
+        _ => None,
+    }
+}
+
+fn needs_text(index: &IndexDesc) -> bool {
+    index.predicate.is_some() || matches!(index.keys[0].target, IndexTarget::Expr(_))
+}
+
+/// An expression over the scanned columns as one over the table's.
+fn over_table(expr: &Expr, scan: &Scan) -> Option<Expr> {
+    let mut columns = Vec::new();
+    walk::columns_of(expr, &mut columns);
+    if columns.iter().any(|column| *column >= scan.columns.len()) {
+        return None;
+    }
+    let mut expr = expr.clone();
+    walk::renumber(&mut expr, &|index| scan.columns[index]);
+    Some(expr)
+}
+
+/// Whether an expression over the scanned columns is what an index keeps.
+fn is_key(expr: &Expr, index: &IndexDesc, stored: Option<&Expr>, scan: &Scan) -> bool {
+    match &index.keys[0].target {
+        IndexTarget::Column(attnum) => match expr {
+            Expr::Column { index: column, .. } => scan.columns.get(*column).copied() == scan.table.position_of(*attnum),
+            _ => false,
+        },
+        IndexTarget::Expr(_) => {
+            stored.is_some_and(|stored| over_table(expr, scan).is_some_and(|expr| walk::same(stored, &expr)))
+        }
+    }
+}
+
+/// The conditions that an index's predicate consists of; `None` when the statement does not say all of it.
+fn implied(predicate: Expr, scan: &Scan, conditions: &[Expr]) -> Option<Vec<usize>> {
+    let mut parts = Vec::new();
+    walk::conjuncts(predicate, &mut parts);
+    let said: Vec<Option<Expr>> = conditions.iter().map(|condition| over_table(condition, scan)).collect();
+    let find = |part: &Expr| said.iter().position(|said| said.as_ref().is_some_and(|said| walk::same(said, part)));
+    parts.iter().map(find).collect()
+}
+
+/// Whether a condition looks at vectors: such are asked of what the search finds.
+fn sees_vectors(condition: &Expr, scan: &Scan) -> bool {
+    let mut columns = Vec::new();
+    walk::columns_of(condition, &mut columns);
+    let vector = |column: &usize| {
+        let position = scan.columns.get(*column);
+        position.is_none_or(|at| {
+            matches!(scan.table.columns[*at].ty.oid, Oid::VECTOR | Oid::HALFVEC | Oid::SPARSEVEC | Oid::BIT)
+        })
+    };
+    columns.iter().any(vector)
+}
+
+/// Whether a condition is an upper bound of the very distance that the rows are ordered by.
+fn bounds(condition: &Expr, order: &Expr) -> bool {
+    let Expr::Call(call) = condition else { return false };
+    let [left, right] = call.args.as_slice() else { return false };
+    let Some(Body::Compare(op)) = registry::function(call.function).map(|found| found.body) else { return false };
+    match op {
+        CompareOp::Lt | CompareOp::Le => walk::same(left, order) && is_fixed(right),
+        CompareOp::Gt | CompareOp::Ge => walk::same(right, order) && is_fixed(left),
+        _ => false,
+    }
+}

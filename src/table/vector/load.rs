@@ -1,0 +1,131 @@
+//! Filling a vector index: all at once from the rows, whoever writes meanwhile.
+
+use std::sync::Arc;
+
+use crate::common::CancelFlag;
+use crate::error::Result;
+use crate::index::hnsw::{Hnsw, Job, VectorIndex};
+use crate::table::access::Table;
+use crate::table::registry::Tables;
+use crate::table::spec::{IndexEvaluator, RowId, WriteContext};
+use crate::table::vector::{OpenVector, with_vector};
+use crate::txn::{RowStore, View};
+use crate::types::{Datum, Oid};
+
+/// How an index is filled.
+pub struct Filling<'a> {
+    /// Threads that link.
+    pub threads: usize,
+    /// Told from time to time how many entries are linked, of how many.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+impl Table {
+    /// Fills a new vector index from the rows there are, and its storage with their entries. Returns the number of
+    /// entries.
+    ///
+    /// # Errors
+    /// `22000` for vectors of other dimensions; those of the evaluator; `57014`.
+    pub fn build_vector_index(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        index: Oid,
+        filling: &Filling<'_>,
+    ) -> Result<u64> {
+        let index = self.vector(index)?;
+        index.state.begin_loading();
+        let loaded = self.load_rows(txn, write.evaluator, index, filling, write.cancel, true);
+        match loaded {
+            Ok(graph) => {
+                let entries = graph.len() as u64;
+                index.state.publish(graph);
+                Ok(entries)
+            }
+            Err(error) => {
+                index.state.give_up();
+                Err(error)
+            }
+        }
+    }
+
+    /// Fills a vector index that awaits it ([`Tables::await_vectors`]) from its checkpoint, or from the rows.
+    ///
+    /// # Errors
+    /// As [`Table::build_vector_index`].
+    pub fn load_vector_index(
+        &self,
+        tables: &Tables,
+        txn: &dyn RowStore,
+        evaluator: &dyn IndexEvaluator,
+        index: Oid,
+        filling: &Filling<'_>,
+        cancel: &CancelFlag,
+    ) -> Result<()> {
+        let index = self.vector(index)?;
+        let restored = match tables.shelf.read().clone() {
+            Some(shelf) => self.restore_graph(txn, evaluator, index, &shelf),
+            None => Ok(None),
+        };
+        let loaded = match restored {
+            Ok(Some(graph)) => Ok(graph),
+            Ok(None) => self.load_rows(txn, evaluator, index, filling, cancel, false),
+            Err(error) => Err(error),
+        };
+        match loaded {
+            Ok(graph) => {
+                index.state.publish(graph);
+                Ok(())
+            }
+            Err(error) => {
+                index.state.give_up();
+                Err(error)
+            }
+        }
+    }
+
+    /// A graph of the rows that are committed by now or the transaction's own.
+    fn load_rows(
+        &self,
+        txn: &dyn RowStore,
+        evaluator: &dyn IndexEvaluator,
+        index: &OpenVector,
+        filling: &Filling<'_>,
+        cancel: &CancelFlag,
+        store: bool,
+    ) -> Result<Arc<dyn VectorIndex>> {
+        let graph = Arc::new(Hnsw::new((*index.options).clone()));
+        let view = txn.latest_view();
+        let expected = self.row_ids(txn)?.len();
+        let job = Job { threads: filling.threads, expected, progress: filling.progress, cancel };
+        graph.load(
+            &mut |sink| {
+                self.entries_at(txn, evaluator, index, &view, &mut |row, tag, vector| {
+                    if store {
+                        txn.put_entry(index.plan.desc.storage, &tag.to_be_bytes(), row)?;
+                    }
+                    with_vector(vector, |vector| sink(row, tag, vector)).unwrap_or(Ok(()))
+                })
+            },
+            &job,
+        )?;
+        Ok(graph)
+    }
+
+    /// The entries that an index has for the rows of a view.
+    pub(super) fn entries_at(
+        &self,
+        txn: &dyn RowStore,
+        evaluator: &dyn IndexEvaluator,
+        index: &OpenVector,
+        view: &View,
+        see: &mut dyn FnMut(RowId, u32, &Datum) -> Result<()>,
+    ) -> Result<()> {
+        txn.scan_at(view, self.desc().storage, 1..RowId::MAX, &mut |row, _, values| {
+            if let Some((tag, vector)) = index.stored_entry(self, values, evaluator)? {
+                see(row, tag, &vector)?;
+            }
+            Ok(true)
+        })
+    }
+}

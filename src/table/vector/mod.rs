@@ -1,0 +1,229 @@
+//! Vector indexes of tables: kept in step with rows by the same means as ordered ones.
+//!
+//! An entry of a vector index is a row id and a tag: the checksum of the vector, which tells versions of a row's vector apart. It is in two
+//! places. In storage, under the tag, it comes and goes with commits like any other index entry; that is the truth about
+//! what belongs in the index. In memory it is in the graph, at once when it is written and until garbage collection has
+//! removed the one in storage.
+//!
+//! ```text
+//!   write       row marked in flight -> entry in storage with the commit -> vector into the graph, before the commit
+//!   search      graph -> (row, tag) -> the row as the view sees it: is this its vector? -> distance
+//!   undo, GC    no entry in storage any more -> out of the graph
+//!   start       checkpoint + difference to the entries in storage, or the rows
+//! ```
+//!
+//! So the graph may lead to too much, never to too little, and what it leads to is believed only as far as the row agrees.
+//! A row whose vector went from A to B and back has one entry for A. While the graph is being loaded, changes wait in
+//! line; until it is there, and for views older than the index, queries compare every row instead.
+//!
+//! * `state`: what is in memory. [`load`]: filling it. `checkpoint`: keeping it over restarts. [`scan`]: searching it.
+
+pub(super) mod checkpoint;
+pub mod load;
+pub mod scan;
+pub(super) mod state;
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::index::hnsw::{Options, Tag, Vector, VectorRef};
+use crate::table::access::Table;
+use crate::table::keys::IndexPlan;
+use crate::table::row::{Attribute, RowReader};
+use crate::table::spec::{IndexEvaluator, RowId, WriteContext};
+use crate::txn::RowStore;
+use crate::types::{Datum, codec};
+use state::VectorState;
+
+/// A vector index of an open table.
+#[derive(Clone)]
+pub(super) struct OpenVector {
+    pub(super) plan: IndexPlan,
+    pub(super) options: Arc<Options>,
+    pub(super) state: Arc<VectorState>,
+}
+
+/// Calls `see` with a vector value as an index takes it; `None` for NULL and what is no vector.
+pub(super) fn with_vector<R>(datum: &Datum, see: impl FnOnce(VectorRef<'_>) -> R) -> Option<R> {
+    Some(match datum {
+        Datum::Vector(elements) => see(VectorRef::Dense(elements)),
+        Datum::HalfVec(elements) => {
+            let elements: Vec<f32> = elements.iter().map(|element| element.to_f32()).collect();
+            see(VectorRef::Dense(&elements))
+        }
+        Datum::SparseVec(vector) => see(VectorRef::Sparse(&vector.indices, &vector.values)),
+        Datum::Bit(bits) => see(VectorRef::Bits(&bits.bytes)),
+        _ => return None,
+    })
+}
+
+/// Number of dimensions of a vector value, or bits of a bit string; `None` for anything else.
+fn dims_of(datum: &Datum) -> Option<u32> {
+    match datum {
+        Datum::Vector(elements) => u32::try_from(elements.len()).ok(),
+        Datum::HalfVec(elements) => u32::try_from(elements.len()).ok(),
+        Datum::SparseVec(vector) => Some(vector.dims),
+        Datum::Bit(bits) => Some(bits.bits),
+        _ => None,
+    }
+}
+
+/// A value as the query of an index with these options; `None` when it is NULL, or of other dimensions.
+#[must_use]
+pub fn query_of(options: &Options, datum: &Datum) -> Option<Vector> {
+    if dims_of(datum) != Some(options.dims) {
+        return None;
+    }
+    with_vector(datum, |vector| vector.to_vector())
+}
+
+/// The tag of a vector: the checksum of its stored form.
+pub(super) fn tag_of(datum: &Datum) -> Tag {
+    let mut bytes = Vec::new();
+    codec::encode(datum, &mut bytes);
+    crc32c::crc32c(&bytes)
+}
+
+impl OpenVector {
+    /// The row's entry: its vector and the vector's tag; `None` when the index leaves the row out.
+    ///
+    /// # Errors
+    /// Those of the evaluator; `22000` for a vector of other dimensions than the index.
+    fn entry(&self, row: &[Datum], evaluator: &dyn IndexEvaluator) -> Result<Option<(Tag, Datum)>> {
+        let Some(mut key) = self.plan.key(row, evaluator)? else { return Ok(None) };
+        self.checked(key.swap_remove(0))
+    }
+
+    fn checked(&self, vector: Datum) -> Result<Option<(Tag, Datum)>> {
+        let Some(dims) = dims_of(&vector) else { return Ok(None) };
+        if dims != self.options.dims {
+            crate::bail!(DATA_EXCEPTION, "expected {} dimensions, not {dims}", self.options.dims);
+        }
+        let indexable = |vector: VectorRef<'_>| crate::index::hnsw::distance::indexable(self.options.metric, vector);
+        if with_vector(&vector, indexable) != Some(true) {
+            return Ok(None);
+        }
+        Ok(Some((tag_of(&vector), vector)))
+    }
+
+    /// The entry of a stored row, as [`OpenVector::entry`].
+    fn stored_entry(
+        &self,
+        table: &Table,
+        values: &[u8],
+        evaluator: &dyn IndexEvaluator,
+    ) -> Result<Option<(Tag, Datum)>> {
+        let reader = RowReader::open(values)?;
+        match self.plan.positions() {
+            Some([position]) if self.plan.is_plain() => self.checked(reader.datum(&table.desc().columns[*position])?),
+            _ => self.entry(&reader.all(table.desc())?, evaluator),
+        }
+    }
+
+    /// The vector of a stored row if it is the one with this tag.
+    fn stored_vector(
+        &self,
+        table: &Table,
+        values: &[u8],
+        tag: Tag,
+        evaluator: &dyn IndexEvaluator,
+    ) -> Result<Option<Datum>> {
+        // The checksum of a column's bytes is the tag, so most rows need not be decoded to be turned down.
+        if let (Some([position]), true) = (self.plan.positions(), self.plan.is_plain()) {
+            let column = &table.desc().columns[*position];
+            let reader = RowReader::open(values)?;
+            if let Attribute::Value(bytes) = reader.attribute(column.attnum)? {
+                return if crc32c::crc32c(bytes) == tag { reader.datum(column).map(Some) } else { Ok(None) };
+            }
+        }
+        let entry = self.stored_entry(table, values, evaluator)?;
+        Ok(entry.filter(|entry| entry.0 == tag).map(|entry| entry.1))
+    }
+
+    /// Makes a row's entry. The row is in flight already.
+    fn enter(&self, txn: &dyn RowStore, tag: Tag, vector: &Datum, row: RowId) -> Result<()> {
+        let index = self.plan.desc.storage;
+        txn.put_entry(index, &tag.to_be_bytes(), row)?;
+        if with_vector(vector, |vector| self.state.enter(row, tag, vector)) == Some(true) {
+            txn.note_entered(index, tag, row);
+        }
+        Ok(())
+    }
+}
+
+impl Table {
+    /// Enters a new row in every vector index.
+    pub(super) fn enter_vectors(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        id: RowId,
+        row: &[Datum],
+    ) -> Result<()> {
+        for index in self.vectors() {
+            if let Some((tag, vector)) = index.entry(row, write.evaluator)? {
+                index.enter(txn, tag, &vector, id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a changed row in the vector indexes whose vector has changed; others are not touched.
+    pub(super) fn move_vectors(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        id: RowId,
+        old: &[Datum],
+        new: &[Datum],
+    ) -> Result<()> {
+        for index in self.vectors() {
+            if index.unchanged(old, new) {
+                continue;
+            }
+            let before = index.entry(old, write.evaluator)?;
+            let after = index.entry(new, write.evaluator)?;
+            let tag = |entry: &Option<(Tag, Datum)>| entry.as_ref().map(|entry| entry.0);
+            if tag(&before) == tag(&after) {
+                continue;
+            }
+            if let Some((tag, vector)) = &after {
+                index.enter(txn, *tag, vector, id)?;
+            }
+            if let Some((tag, _)) = &before {
+                txn.retire_entry(index.plan.desc.storage, &tag.to_be_bytes(), id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that a deleted row has left the vector indexes.
+    pub(super) fn leave_vectors(
+        &self,
+        txn: &dyn RowStore,
+        write: &WriteContext<'_>,
+        id: RowId,
+        old: &[Datum],
+    ) -> Result<()> {
+        for index in self.vectors() {
+            if let Some((tag, _)) = index.entry(old, write.evaluator)? {
+                txn.retire_entry(index.plan.desc.storage, &tag.to_be_bytes(), id)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl OpenVector {
+    /// Whether the key is a column that has the very same value before and after, shared or equal.
+    fn unchanged(&self, old: &[Datum], new: &[Datum]) -> bool {
+        let Some([position]) = self.plan.positions().filter(|_| self.plan.is_plain()) else { return false };
+        match (&old[*position], &new[*position]) {
+            (Datum::Vector(old), Datum::Vector(new)) => Arc::ptr_eq(old, new) || old == new,
+            (Datum::HalfVec(old), Datum::HalfVec(new)) => Arc::ptr_eq(old, new) || old == new,
+            (Datum::SparseVec(old), Datum::SparseVec(new)) => Arc::ptr_eq(old, new) || old == new,
+            (Datum::Bit(old), Datum::Bit(new)) => Arc::ptr_eq(old, new) || old == new,
+            (old, new) => old.is_null() && new.is_null(),
+        }
+    }
+}

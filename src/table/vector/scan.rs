@@ -1,0 +1,225 @@
+//! Searches of vector indexes: rows, nearest first, as a view sees them.
+//!
+//! The index proposes entries; the row says whether the view sees it with that very vector, and how far it is. What was
+//! read of a row for that is kept until the row is handed out, so a row is read once.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::common::CancelFlag;
+use crate::error::Result;
+use crate::index::hnsw::distance::distance;
+use crate::index::hnsw::{Probe, Search, SearchCounters, Sight, Tag, Vector};
+use crate::table::access::Table;
+use crate::table::scan::Collector;
+use crate::table::spec::{IndexEvaluator, RowId};
+use crate::table::vector::{OpenVector, query_of, with_vector};
+use crate::txn::{RowStore, Transaction, View};
+use crate::types::column::Batch;
+use crate::types::{Datum, Oid};
+
+/// Fewer rows than this share of all are compared one by one: a walk would spend most of its time on others.
+const AMONG_SHARE: f64 = 0.02;
+/// As many rows are always compared one by one.
+const AMONG_ROWS: usize = 4096;
+
+/// A set of row ids, as bits.
+#[derive(Clone, Debug, Default)]
+pub struct RowSet {
+    words: Vec<u64>,
+    count: usize,
+}
+
+impl RowSet {
+    /// Adds a row.
+    pub fn insert(&mut self, row: RowId) {
+        let at = row as usize / 64;
+        if at >= self.words.len() {
+            self.words.resize((at + 1).next_power_of_two(), 0);
+        }
+        let bit = 1 << (row % 64);
+        self.count += usize::from(self.words[at] & bit == 0);
+        self.words[at] |= bit;
+    }
+
+    /// Whether a row is in.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, row: RowId) -> bool {
+        self.words.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 != 0)
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The rows, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = RowId> {
+        self.words.iter().enumerate().flat_map(|(at, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = rest.trailing_zeros();
+                rest &= rest.wrapping_sub(1);
+                (bit < 64).then(|| (at * 64) as RowId + bit)
+            })
+        })
+    }
+}
+
+/// What a search is to find.
+pub struct VectorScanSpec {
+    /// The index.
+    pub index: Oid,
+    /// What to be near to: a vector of the index's type.
+    pub query: Datum,
+    /// Candidates held while walking.
+    pub ef: usize,
+    /// Rows that will probably be wanted.
+    pub wanted: usize,
+    /// Only these rows.
+    pub allowed: Option<Arc<RowSet>>,
+    /// Positions in `columns` of the columns produced.
+    pub positions: Vec<usize>,
+    /// Whether `Int64` columns of row ids and commit timestamps follow.
+    pub system: bool,
+}
+
+/// A search of a vector index.
+pub struct VectorScan {
+    table: Table,
+    txn: Arc<Transaction>,
+    view: View,
+    index: OpenVector,
+    query: Vector,
+    search: Box<dyn Search>,
+    /// Rows to be asked for one by one are with the search.
+    allowed: Option<Arc<RowSet>>,
+    collector: Collector,
+    /// Found and not handed out, nearest first.
+    found: Vec<Found>,
+    /// Rows found so far: one whose vector went and came back may have its entry twice.
+    seen: HashSet<RowId>,
+    exhausted: bool,
+}
+
+struct Found {
+    distance: f64,
+    row: RowId,
+    ts: u64,
+    values: Vec<u8>,
+}
+
+impl VectorScan {
+    /// The next `count` rows, nearest first; fewer at the end, none after it. Rows of one call are in order, and so
+    /// nearly always are those of one call after those of the call before.
+    ///
+    /// # Errors
+    /// Storage errors, `XX001`, those of the evaluator; `57014`.
+    pub fn next(&mut self, count: usize, evaluator: &dyn IndexEvaluator, cancel: &CancelFlag) -> Result<Option<Batch>> {
+        // The index orders by estimates: a few rows more than wanted are looked at before any is handed out.
+        let ahead = count + count / 4 + 4;
+        while self.found.len() < ahead && !self.exhausted {
+            self.find(ahead, evaluator, cancel)?;
+        }
+        self.found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row)));
+        let count = count.min(self.found.len());
+        for found in self.found.drain(..count) {
+            self.collector.push(found.row, found.ts, &found.values)?;
+        }
+        Ok((count > 0).then(|| self.collector.finish()))
+    }
+
+    /// Asks the index until as many rows as wanted are found or there are no more.
+    fn find(&mut self, ahead: usize, evaluator: &dyn IndexEvaluator, cancel: &CancelFlag) -> Result<()> {
+        let Self { table, txn, view, index, query, search, allowed, found, seen, exhausted, .. } = self;
+        let judged: RefCell<HashMap<RowId, (u64, Vec<u8>)>> = RefCell::default();
+        let judge = |row: RowId, tag: Tag| {
+            let mut result = None;
+            txn.get_at(view, table.desc().storage, row, &mut |ts, values| {
+                let Some(vector) = index.stored_vector(table, values, tag, evaluator)? else { return Ok(()) };
+                let metric = index.options.metric;
+                result = with_vector(&vector, |vector| distance(metric, query.view(), vector));
+                judged.borrow_mut().insert(row, (ts, values.to_vec()));
+                Ok(())
+            })?;
+            Ok(result)
+        };
+        let admit = |row: RowId| allowed.as_ref().is_none_or(|allowed| allowed.contains(row));
+        let admit: Option<&dyn Fn(RowId) -> bool> = if allowed.is_some() { Some(&admit) } else { None };
+        let sight = Sight { admit, judge: Some(&judge), cancel };
+        // The index keeps judged hits in line, so those of this round are asked for while their rows are at hand.
+        while found.len() < ahead || !judged.borrow().is_empty() {
+            let Some(hit) = search.next(&sight)? else {
+                *exhausted = true;
+                break;
+            };
+            let Some((ts, values)) = judged.borrow_mut().remove(&hit.rid) else { continue };
+            if seen.insert(hit.rid) {
+                found.push(Found { distance: hit.distance, row: hit.rid, ts, values });
+            }
+        }
+        Ok(())
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn counters(&self) -> SearchCounters {
+        self.search.counters()
+    }
+}
+
+impl Table {
+    /// Opens a search; `None` when the index cannot answer it: it is not loaded, or the query has other dimensions.
+    ///
+    /// # Errors
+    /// `XX000` when the table has no such vector index.
+    pub fn vector_scan(&self, txn: &Arc<Transaction>, spec: VectorScanSpec) -> Result<Option<VectorScan>> {
+        let index = self.vector(spec.index)?.clone();
+        let Some(graph) = index.state.ready() else { return Ok(None) };
+        let Some(query) = query_of(&index.options, &spec.query) else { return Ok(None) };
+        txn.note_key_read(index.plan.desc.storage, &[], None);
+        let mut probe = Probe::new(query.clone(), spec.ef.max(spec.wanted), spec.wanted);
+        probe.resume = true;
+        let mut allowed = spec.allowed;
+        if let Some(rows) = &allowed {
+            let share = rows.len() as f64 / graph.len().max(1) as f64;
+            probe.pass_rate = Some(share);
+            if rows.len() <= AMONG_ROWS || share <= AMONG_SHARE {
+                probe.among = Some(rows.iter().collect());
+                allowed = None;
+            }
+        }
+        let collector = Collector::new(self, &spec.positions, spec.system, spec.system, spec.wanted.min(1024));
+        Ok(Some(VectorScan {
+            table: self.clone(),
+            txn: Arc::clone(txn),
+            view: txn.view(),
+            index,
+            query,
+            search: graph.search(probe),
+            allowed,
+            collector,
+            found: Vec::new(),
+            seen: HashSet::new(),
+            exhausted: false,
+        }))
+    }
+
+    /// Entries of a vector index in memory; `None` when it is not loaded.
+    ///
+    /// # Errors
+    /// `XX000` when the table has no such vector index.
+    pub fn vector_entries(&self, index: Oid) -> Result<Option<usize>> {
+        Ok(self.vector(index)?.state.ready().map(|graph| graph.len()))
+    }
+}

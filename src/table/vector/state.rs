@@ -1,0 +1,200 @@
+//! A vector index in memory: away, being loaded, or ready.
+//!
+//! Writers and sweepers of one row take turns (a lock by row), so that a look at what there is and the change that follows
+//! from it are one step. They hold the phase shared meanwhile, so whoever has it exclusively, to publish a loaded graph
+//! or to write a checkpoint, has all writers out; searches hold nothing but the graph itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
+
+use crate::catalog::descriptor::StorageId;
+use crate::error::Result;
+use crate::index::hnsw::{Tag, Vector, VectorIndex, VectorRef};
+use crate::table::spec::RowId;
+use crate::txn::TxnManager;
+
+const STRIPES: usize = 64;
+/// Sweeps put off that are tried again with each new one.
+const RETRIES: usize = 8;
+
+/// State of one incarnation of a vector index.
+pub(in crate::table) struct VectorState {
+    /// Of the index.
+    storage: StorageId,
+    /// Of its table's rows.
+    table: StorageId,
+    phase: RwLock<Phase>,
+    stripes: [Mutex<()>; STRIPES],
+    /// Entries whose row was being changed when they were to be swept.
+    put_off: Mutex<Vec<(RowId, Tag)>>,
+    /// Changes since the last checkpoint.
+    changes: AtomicU64,
+}
+
+enum Phase {
+    /// Not in memory; queries do without.
+    Away,
+    /// Being loaded: what changes meanwhile, in order.
+    Loading(Vec<Change>),
+    Ready(Arc<dyn VectorIndex>),
+}
+
+enum Change {
+    Enter(RowId, Tag, Vector),
+    Leave(RowId, Tag),
+}
+
+impl VectorState {
+    pub(in crate::table) fn new(storage: StorageId, table: StorageId) -> Self {
+        Self {
+            storage,
+            table,
+            phase: RwLock::new(Phase::Away),
+            stripes: std::array::from_fn(|_| Mutex::new(())),
+            put_off: Mutex::default(),
+            changes: AtomicU64::new(0),
+        }
+    }
+
+    fn stripe(&self, row: RowId) -> MutexGuard<'_, ()> {
+        self.stripes[row as usize % STRIPES].lock()
+    }
+
+    /// The graph, when it can be searched.
+    pub(in crate::table) fn ready(&self) -> Option<Arc<dyn VectorIndex>> {
+        match &*self.phase.read() {
+            Phase::Ready(index) => Some(Arc::clone(index)),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing has been loaded and nobody is at it.
+    pub(in crate::table) fn is_away(&self) -> bool {
+        matches!(*self.phase.read(), Phase::Away)
+    }
+
+    /// Lines changes up from now on; false when the index is loaded or being loaded.
+    pub(in crate::table) fn begin_loading(&self) -> bool {
+        let mut phase = self.phase.write();
+        let away = matches!(*phase, Phase::Away);
+        if away {
+            *phase = Phase::Loading(Vec::new());
+        }
+        away
+    }
+
+    /// Puts a loaded graph in its place, after the changes that wait. There is no checkpoint of it yet.
+    pub(in crate::table) fn publish(&self, index: Arc<dyn VectorIndex>) {
+        let mut phase = self.phase.write();
+        if let Phase::Loading(changes) = &*phase {
+            for change in changes {
+                match change {
+                    Change::Enter(row, tag, vector) => drop(enter_once(&*index, *row, *tag, vector.view())),
+                    Change::Leave(row, tag) => drop(index.remove(*row, *tag)),
+                }
+            }
+        }
+        self.changes.store(u64::try_from(index.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        *phase = Phase::Ready(index);
+    }
+
+    /// Forgets what was loaded so far: loading has failed.
+    pub(in crate::table) fn give_up(&self) {
+        *self.phase.write() = Phase::Away;
+    }
+
+    /// Adds an entry unless it is there; whether it was added. The row is in flight.
+    pub(in crate::table) fn enter(&self, row: RowId, tag: Tag, vector: VectorRef<'_>) -> bool {
+        {
+            let phase = self.phase.read();
+            match &*phase {
+                Phase::Away => return false,
+                Phase::Ready(index) => {
+                    let _turn = self.stripe(row);
+                    let entered = enter_once(&**index, row, tag, vector);
+                    self.changes.fetch_add(u64::from(entered), Ordering::Relaxed);
+                    return entered;
+                }
+                Phase::Loading(_) => {}
+            }
+        }
+        match &mut *self.phase.write() {
+            Phase::Away => false,
+            Phase::Ready(index) => enter_once(&**index, row, tag, vector),
+            Phase::Loading(changes) => {
+                changes.push(Change::Enter(row, tag, vector.to_vector()));
+                true
+            }
+        }
+    }
+
+    /// Removes an entry that storage has no more: it was retired and no snapshot needs it, or its making was undone.
+    pub(in crate::table) fn sweep(&self, manager: &TxnManager, row: RowId, tag: Tag) -> Result<()> {
+        let again = {
+            let mut put_off = self.put_off.lock();
+            let rest = put_off.len().saturating_sub(RETRIES);
+            put_off.split_off(rest)
+        };
+        for (row, tag) in again.into_iter().chain([(row, tag)]) {
+            self.sweep_one(manager, row, tag)?;
+        }
+        Ok(())
+    }
+
+    fn sweep_one(&self, manager: &TxnManager, row: RowId, tag: Tag) -> Result<()> {
+        let useless = || -> Result<bool> {
+            if manager.newest_row(self.table, row)?.is_none() {
+                return Ok(true);
+            }
+            Ok(!manager.has_entry(self.storage, &tag.to_be_bytes(), row)?)
+        };
+        {
+            let phase = self.phase.read();
+            match &*phase {
+                Phase::Away => return Ok(()),
+                Phase::Ready(index) => {
+                    let _turn = self.stripe(row);
+                    if manager.in_flight(self.table, row) {
+                        self.put_off.lock().push((row, tag));
+                    } else if useless()? {
+                        index.remove(row, tag);
+                        self.changes.fetch_add(1, Ordering::Relaxed);
+                    }
+                    return Ok(());
+                }
+                Phase::Loading(_) => {}
+            }
+        }
+        let mut phase = self.phase.write();
+        if manager.in_flight(self.table, row) {
+            self.put_off.lock().push((row, tag));
+        } else if useless()? {
+            match &mut *phase {
+                Phase::Away => {}
+                Phase::Ready(index) => drop(index.remove(row, tag)),
+                Phase::Loading(changes) => changes.push(Change::Leave(row, tag)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes since the last checkpoint.
+    pub(in crate::table) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// Runs `save` on the graph with all writers out, if it is there; changes are counted anew.
+    pub(in crate::table) fn checkpoint(&self, save: &mut dyn FnMut(&dyn VectorIndex) -> Result<()>) -> Result<bool> {
+        let phase = self.phase.write();
+        let Phase::Ready(index) = &*phase else { return Ok(false) };
+        save(&**index)?;
+        self.changes.store(0, Ordering::Relaxed);
+        Ok(true)
+    }
+}
+
+fn enter_once(index: &dyn VectorIndex, row: RowId, tag: Tag, vector: VectorRef<'_>) -> bool {
+    !index.contains(row, tag) && index.insert(row, tag, vector)
+}
