@@ -77,8 +77,11 @@ mod tests {
     #[test]
     fn every_client_counts_and_an_error_ends_the_window() {
         let clients: Vec<u64> = vec![0, 0, 0];
-        let timings =
-            window(clients, Duration::ZERO, Duration::from_millis(5), |n| Ok(*n += 1)).expect("no step fails");
+        let timings = window(clients, Duration::ZERO, Duration::from_millis(5), |n| {
+            *n += 1;
+            Ok(())
+        })
+        .expect("no step fails");
         assert!(timings.rate > 0.0 && timings.quantile_us(0.5) <= timings.quantile_us(0.99));
         let failing = window(vec![0, 5], Duration::ZERO, Duration::from_millis(5), |n| {
             *n += 1;
