@@ -65,8 +65,8 @@ impl TxnManager {
         }
     }
 
-    /// As [`TxnManager::see`] for a row whose pending version does not count. It may be taken back or settled between the
-    /// looks at one family and the other: when nothing is found, the row must still be what it was.
+    /// As [`TxnManager::see`] for a row whose pending version does not count. It may be committed, taken back or settled between
+    /// the looks at one family and the other: when nothing is found, the row must still be what it was.
     fn see_displaced(
         &self,
         at: (StorageId, RowId),
@@ -81,11 +81,11 @@ impl TxnManager {
             }
             let Some(value) = self.kv.get(Cf::Rows, &keyspace::row_key(at.0.0, at.1))? else { return Ok(None) };
             let (now, body) = record::open_row(&value)?;
-            if now == head {
-                return Ok(None);
-            }
             if self.commit_of(now).is_some() || now.is(FIRST) {
                 return self.see(at, now, body, snapshot, visit);
+            }
+            if now == head {
+                return Ok(None);
             }
             head = now;
         }
@@ -103,7 +103,14 @@ impl TxnManager {
         let mut seen = None;
         self.kv.scan(Cf::Versions, &start, &end, &mut |key, value| {
             let older = record::open_version(value)?;
-            if older.end > snapshot.min(OWN - 1) {
+            // What a transaction displaced is valid up to its commit, if it has committed. A version that begins later may have
+            // been put back a moment ago, so this one need not be it.
+            let end = if older.end & OWN == 0 {
+                older.end
+            } else {
+                self.early.read().get(&(older.end & !OWN)).copied().unwrap_or(u64::MAX)
+            };
+            if end > snapshot.min(OWN - 1) {
                 seen = Some(visit(keyspace::version_begin(key), older.body)?);
             }
             Ok(false)

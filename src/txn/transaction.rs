@@ -416,7 +416,8 @@ impl Transaction {
 
     pub(super) fn undo_all(&self, mut buffer: Buffer) {
         let hooks = std::mem::take(&mut buffer.rollback_hooks);
-        if buffer.is_ahead() {
+        // At shutdown the next start does it: nobody commits any more, and readers know what to make of pending rows.
+        if buffer.is_ahead() && self.manager.check_running().is_ok() {
             self.take_back_all(&mut buffer);
         }
         for restart in buffer.restarts.drain(..).rev() {

@@ -22,7 +22,7 @@ const TINY: usize = 150;
 
 /// A store in memory that remembers what it was after each batch, as crashes would leave it.
 struct Recorder {
-    kv: MemoryKv,
+    kv: Arc<MemoryKv>,
     states: Mutex<Vec<Arc<dyn Kv>>>,
 }
 
@@ -42,18 +42,7 @@ fn copy_of(kv: &dyn Kv) -> Arc<MemoryKv> {
 
 impl Recorder {
     fn of(kv: &dyn Kv) -> Arc<Self> {
-        let copied = MemoryKv::new();
-        let recorder = Self { kv: copied, states: Mutex::default() };
-        for cf in Cf::ALL {
-            let mut batch = WriteBatch::default();
-            kv.scan(cf, &[], &[255; 20], &mut |key, value| {
-                batch.put(cf, key.to_vec(), value.to_vec());
-                Ok(true)
-            })
-            .unwrap();
-            recorder.kv.write(batch, false);
-        }
-        Arc::new(recorder)
+        Arc::new(Self { kv: copy_of(kv), states: Mutex::default() })
     }
 }
 
@@ -76,7 +65,7 @@ impl Kv for Recorder {
 
     fn write(&self, batch: WriteBatch, sync: bool) {
         self.kv.write(batch, sync);
-        self.states.lock().push(copy_of(&self.kv));
+        self.states.lock().push(copy_of(&*self.kv));
     }
 
     fn approximate_size(&self, cf: Cf, start: &[u8], end: &[u8]) -> u64 {
@@ -390,8 +379,26 @@ fn serializable_readers_notice_entries_written_ahead() {
     let mut table = found(&manager);
     statement(&txn, &mut table, 5..=15, Some(b'k'));
     txn.commit().unwrap();
-    reader.insert(StorageId(99), 1, b"x").unwrap();
+    // It fails at the very end, with everything in the store.
+    let mut lost = Table::new();
+    statement(&reader, &mut lost, 100..=130, Some(b'r'));
     assert_eq!(reader.commit().unwrap_err().sqlstate().as_str(), "40001");
+    assert_eq!(found(&manager), table);
+}
+
+#[test]
+fn a_shutdown_leaves_the_rollback_to_the_next_start() {
+    let kv = base();
+    let manager = open(&kv, TINY);
+    let (txn, before, _) = upheaval(&manager);
+    manager.shutdown();
+    txn.rollback();
+    assert_eq!(found(&manager), before);
+    let manager = open(&kv, TINY);
+    assert_eq!(found(&manager), before);
+    let (txn, _, after) = upheaval(&manager);
+    txn.commit().unwrap();
+    assert_eq!(found(&manager), after);
 }
 
 #[test]
@@ -434,7 +441,7 @@ fn readers_see_all_of_a_large_transaction_or_nothing_of_it() {
                 }
             });
         }
-        for round in 1..=60_u8 {
+        for round in 1..=240_u8 {
             let txn = begin(&manager, Isolation::ReadCommitted);
             for row in 1..=ROWS {
                 assert!(matches!(update(&txn, row, &value(round, row)).unwrap(), Locked::Same));
