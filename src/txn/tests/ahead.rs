@@ -459,3 +459,68 @@ fn readers_see_all_of_a_large_transaction_or_nothing_of_it() {
     let txn = begin(&manager, Isolation::ReadCommitted);
     assert_eq!(txn.count_at(&txn.view(), T, 2, &cancel).unwrap(), u64::from(ROWS));
 }
+
+/// Moves one unit around a circle of rows, from each to the next; whether the transaction is to go on.
+fn pass_on(txn: &Transaction, circle: &[u32]) {
+    let mut balances = Vec::new();
+    for row in circle {
+        let balance = match try_lock(txn, *row, Wait::Block).unwrap() {
+            Locked::Same => read(txn, *row).unwrap(),
+            Locked::Changed(values) => values,
+            other => panic!("row {row}: {other:?}"),
+        };
+        balances.push(i64::from_le_bytes(balance[..8].try_into().unwrap()));
+    }
+    for (at, row) in circle.iter().enumerate() {
+        let by = if at == 0 { circle.len() as i64 - 1 } else { -1 };
+        let balance = (balances[at] + by).to_le_bytes();
+        txn.update(T, *row, &[&balance[..], &[0; 30]].concat()).unwrap();
+    }
+    txn.next_command();
+}
+
+#[test]
+fn concurrent_large_transactions_lose_nothing() {
+    const ROWS: u32 = 40;
+    let kv = memory();
+    let manager = open(&kv, TINY);
+    let start = [&1000_i64.to_le_bytes()[..], &[0; 30]].concat();
+    let fill: Vec<(u32, &[u8])> = (1..=ROWS).map(|row| (row, start.as_slice())).collect();
+    commit_rows(&manager, &fill);
+    let sum = |rows: Vec<(u32, Vec<u8>)>| -> i64 {
+        assert_eq!(rows.len(), ROWS as usize);
+        rows.iter().map(|(_, body)| i64::from_le_bytes(body[..8].try_into().unwrap())).sum()
+    };
+    let running = std::sync::atomic::AtomicUsize::new(3);
+    thread::scope(|scope| {
+        let (manager, running, sum) = (&manager, &running, &sum);
+        for writer in 0..3_u32 {
+            scope.spawn(move || {
+                for round in 0..120 {
+                    let txn = begin(manager, Isolation::ReadCommitted);
+                    // Ascending, so that nobody waits in a circle.
+                    let step = 1 + (round + writer) % 4;
+                    let circle: Vec<u32> = (1 + round % 5..=ROWS).step_by(step as usize).collect();
+                    pass_on(&txn, &circle);
+                    if round % 3 == 0 {
+                        let savepoint = txn.savepoint();
+                        pass_on(&txn, &circle);
+                        txn.rollback_to(savepoint);
+                    }
+                    if round % 4 == 1 { txn.rollback() } else { txn.commit().map(drop).unwrap() }
+                }
+                running.fetch_sub(1, Ordering::Release);
+            });
+        }
+        scope.spawn(move || {
+            while running.load(Ordering::Acquire) > 0 {
+                manager.collect_garbage().unwrap();
+            }
+        });
+        while running.load(Ordering::Acquire) > 0 {
+            assert_eq!(sum(rows(&begin(manager, Isolation::RepeatableRead))), 1000 * i64::from(ROWS));
+        }
+    });
+    assert_eq!(sum(rows(&begin(&manager, Isolation::ReadCommitted))), 1000 * i64::from(ROWS));
+    assert_eq!(sum(rows(&begin(&open(&kv, TINY), Isolation::ReadCommitted))), 1000 * i64::from(ROWS));
+}
