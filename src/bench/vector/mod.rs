@@ -36,7 +36,7 @@ use search::Searches;
 use target::Target;
 use truth::{Distances, Truth, fingerprint};
 
-/// Runs the benchmark, prints its tables and writes the files that were asked for.
+/// Runs the benchmark, prints its tables and writes the files that were asked for: after a failure those of what was measured.
 ///
 /// # Errors
 /// A file, a connection or a statement fails, or an answer is wrong.
@@ -45,32 +45,38 @@ pub fn run(args: &VectorArgs) -> Result<(), String> {
     let data = Dataset::read(args)?;
     let mut results = Results { data: heading(args, &data), systems };
     eprintln!("{}", results.data);
-    let systems = &mut results.systems;
-    note_memory(args, &targets, systems, "before");
-    load_and_build(args, &targets, systems, &data)?;
+    // What was measured before a failure is worth the time that it took.
+    let outcome = measure(args, &targets, &mut results.systems, &data);
+    println!("{}", report::Tables(&results));
+    write_files(args, &results)?;
+    outcome
+}
+
+fn measure(args: &VectorArgs, targets: &[Target<'_>], systems: &mut [System], data: &Dataset) -> Result<(), String> {
+    note_memory(args, targets, systems, "before");
+    load_and_build(args, targets, systems, data)?;
     let distances = Distances::new(&data.base, &data.queries, args.metric);
-    let encoded = Searches::encode_all(args, &data);
-    let searches = Searches { args, data: &data, distances: &distances, encoded: &encoded, first_id: 0 };
+    let encoded = Searches::encode_all(args, data);
+    let searches = Searches { args, data, distances: &distances, encoded: &encoded, first_id: 0 };
     let needs_truth = args.runs(Phase::Search) || args.runs(Phase::Churn);
-    let truth = if needs_truth { exact(args, &data, &distances)? } else { Truth { nearest: Vec::new() } };
+    let truth = if needs_truth { exact(args, data, &distances)? } else { Truth { nearest: Vec::new() } };
     if args.runs(Phase::Search) {
-        curve::run(&targets, systems, searches, &truth)?;
-        note_memory(args, &targets, systems, "searched");
+        curve::run(targets, systems, searches, &truth)?;
+        note_memory(args, targets, systems, "searched");
     }
     if args.runs(Phase::Filter) {
-        filter::run(&targets, systems, searches)?;
-        note_memory(args, &targets, systems, "searched with filters");
+        filter::run(targets, systems, searches)?;
+        note_memory(args, targets, systems, "searched with filters");
     }
     if args.runs(Phase::Insert) || args.runs(Phase::Update) {
-        write::run(&targets, systems, args, &data)?;
-        note_memory(args, &targets, systems, "written");
+        write::run(targets, systems, args, data)?;
+        note_memory(args, targets, systems, "written");
     }
     if args.runs(Phase::Churn) {
-        churn::run(&targets, systems, searches, &truth)?;
-        note_memory(args, &targets, systems, "turned over");
+        churn::run(targets, systems, searches, &truth)?;
+        note_memory(args, targets, systems, "turned over");
     }
-    println!("{}", report::Tables(&results));
-    write_files(args, &results)
+    Ok(())
 }
 
 fn heading(args: &VectorArgs, data: &Dataset) -> String {
