@@ -301,7 +301,7 @@ fn add_constraint(mut table: TableDesc, constraint: &TableConstraint, ctx: &mut 
     match added {
         Added::Nothing => Ok(()),
         Added::Check { name, expr } => validate::check(ctx, &table, &name, &expr),
-        Added::Index(index) => validate::build_index(ctx, oid, index),
+        Added::Index(index) => validate::build_index(ctx, oid, index, "CREATE INDEX"),
         Added::NotNull(columns) => validate::not_null(ctx, &table, &columns),
     }
 }

@@ -22,6 +22,7 @@ use super::context::DdlContext;
 use super::{index, naming, validate};
 use crate::bail;
 use crate::catalog::descriptor::{IndexDesc, TableDesc};
+use crate::catalog::vector_index;
 use crate::common::CancelFlag;
 use crate::error::Result;
 use crate::txn::{TableLock, Transaction};
@@ -77,7 +78,11 @@ pub(super) fn enter_replacement(table: Oid, old: &IndexDesc, ctx: &mut DdlContex
 }
 
 /// Writers are about to see an index that has yet to be filled.
-fn expect(_table: &TableDesc, new: &IndexDesc, ctx: &DdlContext<'_>) {
+fn expect(table: &TableDesc, new: &IndexDesc, ctx: &DdlContext<'_>) {
+    if vector_index::is_vector(new.method) {
+        // What they enter waits in line until the rest is there.
+        ctx.tables.await_vectors(new.storage, table.storage);
+    }
     let (tables, storage) = (Arc::clone(ctx.tables), new.storage);
     ctx.txn.on_rollback(Box::new(move || tables.forget(storage)));
 }
@@ -99,15 +104,15 @@ impl Later {
 /// # Errors
 /// `42704` when the index was dropped in between; those of building it.
 pub fn finish(later: Later, ctx: &mut DdlContext<'_>) -> Result<()> {
-    let (table, built) = match later {
-        Later::Fill { table, index } => (table, index),
-        Later::Replace { table, fresh, .. } => (table, fresh),
+    let (table, built, command) = match later {
+        Later::Fill { table, index } => (table, index, "CREATE INDEX CONCURRENTLY"),
+        Later::Replace { table, fresh, .. } => (table, fresh, "REINDEX CONCURRENTLY"),
     };
     ctx.lock_against_changes(table)?;
     if ctx.snapshot().index(built).is_none() {
         bail!(UNDEFINED_OBJECT, "index with OID {built} was dropped before it could be filled");
     }
-    validate::build_index(ctx, table, built)?;
+    validate::build_index(ctx, table, built, command)?;
     if let Later::Replace { index, .. } = later {
         return replace(table, index, built, ctx);
     }

@@ -93,7 +93,7 @@ pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Re
     let oid = index.oid;
     push(&mut table, index);
     ctx.edit.put_table(table);
-    validate::build_index(ctx, create_table_oid(ctx, oid), oid)
+    validate::build_index(ctx, create_table_oid(ctx, oid), oid, "CREATE INDEX")
 }
 
 fn create_table_oid(ctx: &DdlContext<'_>, index: Oid) -> Oid {

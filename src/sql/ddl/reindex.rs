@@ -138,7 +138,7 @@ fn rebuild(statement: &Reindex, table: Oid, indexes: &[Oid], ctx: &mut DdlContex
         index.valid = true;
         let name = index.name.clone();
         ctx.edit.put_table(desc);
-        validate::build_index(ctx, table, *oid)?;
+        validate::build_index(ctx, table, *oid, "REINDEX")?;
         if statement.verbose {
             let message = format!("index \"{name}\" was reindexed");
             ctx.notices.push(Error::with_severity(Severity::Info, SqlState::SUCCESSFUL_COMPLETION, message));

@@ -59,25 +59,26 @@ fn schema_text(ctx: &DdlContext<'_>, table: &TableDesc) -> String {
     ctx.snapshot().schema_name(table.schema).unwrap_or_default().to_owned()
 }
 
-/// Fills a new index from the rows.
-pub(super) fn build_index(ctx: &mut DdlContext<'_>, table: Oid, index: Oid) -> Result<()> {
+/// Fills a new index from the rows; `command` is what `pg_stat_progress_create_index` shows.
+pub(super) fn build_index(ctx: &mut DdlContext<'_>, table: Oid, index: Oid, command: &'static str) -> Result<()> {
     let desc = ctx.table_by_oid(table);
     let evaluator = IndexExprs::new(&desc, &ctx.stored_names(), ctx.eval_context())?;
     let eval = ctx.eval_context();
     let write = WriteContext { evaluator: &evaluator, cancel: &ctx.eval.cancel, io: eval.io(), duplicates: None };
     let open = ctx.tables.open(ctx.txn.as_ref(), &desc)?;
     let found = desc.indexes.iter().find(|found| found.oid == index);
+    let process = ctx.txn.process_id();
+    let build = ctx.catalog.builds().begin(process, ctx.snapshot().database, (table, index), command);
     let built = if found.is_some_and(|index| vector_index::is_vector(index.method)) {
-        let place = (table, index);
-        let process = eval.session.backend_pid();
-        let build = ctx.catalog.builds().begin(process, ctx.snapshot().database, place, "CREATE INDEX");
         build.enter("building index: loading tuples");
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let progress = |done, total| build.tuples(done, total);
         open.build_vector_index(ctx.txn.as_ref(), &write, index, &Filling { threads, progress: &progress })
     } else {
+        build.enter("building index: scanning table");
         open.build_index(ctx.txn.as_ref(), &write, index)
     };
+    drop(build);
     if let Some(index) = found {
         let (tables, storage) = (Arc::clone(ctx.tables), index.storage);
         ctx.txn.on_rollback(Box::new(move || tables.forget(storage)));
