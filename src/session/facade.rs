@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::bail;
 use crate::catalog::descriptor::SequenceDesc;
+use crate::catalog::descriptor::StorageId;
 use crate::catalog::privileges::Securable;
 use crate::catalog::{Relation, Snapshot, acl};
 use crate::common::{CancelReason, rng};
@@ -301,7 +302,9 @@ impl SessionFacade for Core {
         };
         let entries = |storage: u32| {
             let (start, end) = (keyspace::entry_prefix(storage), keyspace::entry_prefix(storage + 1));
+            // A vector index is mostly in memory.
             self.engine.kv.approximate_size(Cf::Rows, &start, &end)
+                + self.engine.tables.vector_bytes(StorageId(storage))
         };
         let size = match names.snapshot.relation(relation)? {
             Relation::Table(table) => {

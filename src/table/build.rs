@@ -114,6 +114,9 @@ impl Table {
         for index in self.indexes().iter().filter(|index| index.plan.desc.valid) {
             self.check_index(txn, evaluator, &view, index, &mut report)?;
         }
+        for index in self.vectors().iter().filter(|index| index.plan.desc.valid) {
+            self.check_vector_index(txn, evaluator, &view, index, &mut report)?;
+        }
         Ok(problems)
     }
 

@@ -4,10 +4,12 @@
 //! the rows when a table is first used after start, claims live as long as the transactions that made them. Dropping
 //! the whole registry loses nothing.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
+use lru::LruCache;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::catalog::descriptor::{StorageId, TableDesc};
@@ -22,14 +24,20 @@ use crate::table::row::RowReader;
 use crate::table::spec::RowId;
 use crate::table::vector::OpenVector;
 use crate::table::vector::checkpoint::Shelf;
+use crate::table::vector::scan::RowSet;
 use crate::table::vector::state::VectorState;
 use crate::txn::{RowStore, Sweeper, Transaction, TxnManager};
 use crate::types::Datum;
 
 /// Locks that serialise claims of keys of one index; keys are spread over them by image.
 const STRIPES: usize = 64;
+/// Sets of rows that satisfy conditions that are kept: a megabyte each for a table of ten million rows.
+const ALLOWED_KEPT: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");
 /// Claims of one index that are kept without asking.
 const CLAIMS_KEPT: usize = 1 << 16;
+
+/// By table and condition: the commit as of which these rows satisfy it.
+type Allowed = LruCache<(StorageId, String), (u64, Arc<RowSet>)>;
 
 /// The registry: one per store.
 pub struct Tables {
@@ -41,6 +49,8 @@ pub struct Tables {
     pub(super) vectors: RwLock<HashMap<StorageId, Arc<VectorState>>>,
     /// Where checkpoints of vector indexes are kept, if anywhere.
     pub(super) shelf: RwLock<Option<Arc<Shelf>>>,
+    /// Rows that satisfy conditions, as of a table's last change.
+    allowed: Mutex<Allowed>,
     /// When indexes were made, those made since the start: they hold nothing of older versions.
     made: RwLock<HashMap<StorageId, u64>>,
 }
@@ -78,6 +88,7 @@ impl Tables {
             opened: RwLock::default(),
             vectors: RwLock::default(),
             shelf: RwLock::default(),
+            allowed: Mutex::new(LruCache::new(ALLOWED_KEPT)),
             made: RwLock::default(),
         }
     }
@@ -140,6 +151,26 @@ impl Tables {
             opened.push(OpenVector { plan: keys::plan(desc, index), options: Arc::new(options), state });
         }
         Ok(opened)
+    }
+
+    /// Bytes that a vector index takes in memory; 0 when it is not there.
+    #[must_use]
+    pub fn vector_bytes(&self, index: StorageId) -> u64 {
+        let state = self.vectors.read().get(&index).cloned();
+        state.and_then(|state| state.ready()).map_or(0, |graph| graph.bytes())
+    }
+
+    /// The rows that satisfy a condition, if that is known as of a table's last change, which is at `change`.
+    #[must_use]
+    pub fn allowed(&self, table: StorageId, condition: &str, change: u64) -> Option<Arc<RowSet>> {
+        let mut allowed = self.allowed.lock();
+        let (known, rows) = allowed.get(&(table, condition.to_owned()))?;
+        (*known == change).then(|| Arc::clone(rows))
+    }
+
+    /// Keeps what was found out for [`Tables::allowed`], by a view that sees the change.
+    pub fn keep_allowed(&self, table: StorageId, condition: String, change: u64, rows: &Arc<RowSet>) {
+        self.allowed.lock().put((table, condition), (change, Arc::clone(rows)));
     }
 
     /// Lines up the changes of a vector index from now on, until it is loaded; to be called before anyone writes.

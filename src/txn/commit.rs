@@ -391,6 +391,17 @@ impl TxnManager {
 
     /// Brings memory in line with what was written, in order.
     fn settle_group(&self, ordered: &mut [(u64, Prepared)], cached: &[CacheChange]) {
+        {
+            let mut changes = self.changes.write();
+            for (ts, prepared) in ordered.iter() {
+                let mut last = None;
+                for (storage, _) in &prepared.chunks {
+                    if last.replace(*storage) != Some(*storage) {
+                        changes.insert(StorageId(*storage), *ts);
+                    }
+                }
+            }
+        }
         self.chunks.changed(ordered.iter_mut().flat_map(|(_, prepared)| prepared.chunks.drain(..)));
         for (key, ts, body) in cached {
             self.cache.changed(*key, *ts, body.as_deref());

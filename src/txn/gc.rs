@@ -72,6 +72,7 @@ impl TxnManager {
                 Garbage::Storage(storage) => {
                     self.counts.forget(*storage);
                     self.chunks.forget(storage.0);
+                    self.changes.write().remove(storage);
                 }
                 Garbage::Version { .. } | Garbage::Tombstone { .. } => {}
             }

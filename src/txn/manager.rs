@@ -76,6 +76,8 @@ pub struct TxnManager {
     pub(super) inserting: Inserting,
     pub(super) cache: RowCache,
     pub(super) chunks: ChunkCache<Arc<Chunk>>,
+    /// The last commit that changed rows of a storage, of those since the start.
+    pub(super) changes: RwLock<HashMap<StorageId, u64>>,
     pub(super) sequences: Sequences,
     pub(super) counts: Counts,
     /// Commit timestamps of transactions whose rows may be in the store as pending rows. Never shrinks: a reader may
@@ -115,6 +117,7 @@ impl TxnManager {
             inserting: Inserting::default(),
             cache: RowCache::new(options.row_cache_bytes),
             chunks: ChunkCache::new(options.scan_cache_bytes),
+            changes: RwLock::default(),
             sequences: Sequences::new(Arc::clone(&kv)),
             counts: Counts::default(),
             early: RwLock::default(),
@@ -183,6 +186,13 @@ impl TxnManager {
     #[must_use]
     pub fn oldest_snapshot(&self) -> u64 {
         self.snapshots.oldest()
+    }
+
+    /// The last commit that changed rows of a storage, 0 when none did since the start: every view from then on sees the same
+    /// committed rows of it, until this number is another.
+    #[must_use]
+    pub fn last_change(&self, storage: StorageId) -> u64 {
+        self.changes.read().get(&storage).copied().unwrap_or(0)
     }
 
     /// Says who keeps indexes in memory.

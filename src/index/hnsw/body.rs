@@ -97,6 +97,12 @@ impl Body {
         }
     }
 
+    /// Bytes of the walk's codes and of the finer ones.
+    pub(super) fn code_bytes(&self) -> (u64, u64) {
+        let bytes = |store: &Store| with_store!(store, codes => codes.bytes());
+        (bytes(&self.near), self.fine.as_deref().map_or(0, bytes))
+    }
+
     /// Writes a vector's codes.
     pub(super) fn write(&self, slot: Slot, vector: VectorRef<'_>) {
         with_store!(&*self.near, codes => codes.write(slot, vector));

@@ -291,6 +291,9 @@ pub trait VectorIndex: Send + Sync {
         self.len() == 0
     }
 
+    /// Resident bytes of everything.
+    fn bytes(&self) -> u64;
+
     /// Size and shape; takes time in proportion to the number of entries.
     fn stats(&self) -> VectorStats;
 

@@ -72,6 +72,10 @@ impl VectorIndex for Flat {
         self.entries.read().len()
     }
 
+    fn bytes(&self) -> u64 {
+        self.stats().total_bytes
+    }
+
     fn stats(&self) -> VectorStats {
         let entries = self.entries.read();
         let bytes = entries.iter().map(|(_, _, vector)| match vector {

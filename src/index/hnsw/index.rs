@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::body::{Body, code_bits, fit, with_linker, with_store};
-use super::codes::{Codes, Slot};
+use super::body::{Body, code_bits, fit, with_linker};
+use super::codes::Slot;
 use super::contract::{Job, Options, Probe, Search, Sink, Tag, VectorIndex, VectorRef, VectorStats};
 use super::distance::indexable;
 use super::graph::{State, level_of};
@@ -172,24 +172,28 @@ impl VectorIndex for Hnsw {
         self.live.load(Ordering::Relaxed)
     }
 
+    fn bytes(&self) -> u64 {
+        let body = self.body.read().clone();
+        let (link_bytes, fact_bytes) = body.graph.bytes();
+        let (code_bytes, fine_bytes) = body.code_bytes();
+        let scratch_bytes: u64 = self.scratches.lock().iter().map(Scratch::bytes).sum();
+        link_bytes + fact_bytes + code_bytes + fine_bytes + scratch_bytes + self.names.lock().bytes()
+    }
+
     fn stats(&self) -> VectorStats {
         let body = self.body.read().clone();
         let slots = self.slots();
         let links: usize = (0..slots).map(|slot| body.graph.links(slot, 0).count()).sum();
-        let (link_bytes, fact_bytes) = body.graph.bytes();
-        let code_bytes = with_store!(&*body.near, codes => codes.bytes());
-        let fine_bytes = body.fine.as_ref().map_or(0, |fine| with_store!(&**fine, codes => codes.bytes()));
-        let scratch_bytes: u64 = self.scratches.lock().iter().map(Scratch::bytes).sum();
-        let name_bytes = self.names.lock().bytes();
+        let (code_bytes, fine_bytes) = body.code_bytes();
         VectorStats {
             entries: self.len() as u64,
             slots: u64::from(slots),
             levels: body.graph.entry().map_or(0, |(_, level)| level),
             mean_links: links as f64 / f64::from(slots.max(1)),
-            total_bytes: link_bytes + fact_bytes + code_bytes + fine_bytes + scratch_bytes + name_bytes,
+            total_bytes: self.bytes(),
             code_bytes,
             fine_bytes,
-            link_bytes,
+            link_bytes: body.graph.bytes().0,
             code_bits: body.bits,
             ef_factor: body.ef_factor,
         }

@@ -6,16 +6,21 @@
 //! comparing is cheaper, and when the search comes to its end with fewer rows than wanted: what the index leaves out, NULL
 //! and under cosine zero vectors, comes last and may be wanted then.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::catalog::vector_index::{self, IVFFLAT};
 use crate::error::Result;
 use crate::index::hnsw::SearchCounters;
 use crate::sql::eval::eval_batch;
+use crate::sql::eval::registry::{Volatility, function as function_of};
 use crate::sql::eval::row::{Row, eval_row};
-use crate::sql::expr::Expr;
-use crate::sql::physical::{Node, TableAccess, VectorAccess};
+use crate::sql::expr::{CallForm, Expr};
+use crate::sql::physical::{Node, Op, TableAccess, VectorAccess};
+use crate::sql::walk;
 use crate::table::{RowSet, VectorScan, VectorScanSpec};
+use crate::txn::Isolation;
+use crate::types::Oid;
 use crate::types::column::Batch;
 
 use super::recheck::given_to;
@@ -132,7 +137,7 @@ impl Nearest {
         }
         let allowed = match &self.vector.matching {
             None => None,
-            Some(matching) => Some(Arc::new(matching_rows(matching, ctx)?)),
+            Some(matching) => Some(self.allowed_rows(matching, ctx)?),
         };
         self.allowed = allowed.as_ref().map(|rows| rows.len());
         let table = ctx.shared.table(&self.scan.table)?;
@@ -150,6 +155,24 @@ impl Nearest {
         let found = self.collect(&mut scan, rows, ctx);
         self.counters = Some(scan.counters());
         found
+    }
+
+    /// The rows that satisfy the early conditions. What was found out for the same conditions is good until the table changes, for
+    /// transactions that have not changed it.
+    fn allowed_rows(&self, matching: &Node, ctx: &ExecContext) -> Result<Arc<RowSet>> {
+        let (shared, storage) = (&ctx.shared, self.scan.table.storage);
+        let change = shared.txn.manager().last_change(storage);
+        let settled = change <= shared.txn.snapshot_ts()
+            && !shared.txn.has_written(storage)
+            && shared.txn.isolation() != Isolation::Serializable;
+        let condition = if settled { condition_of(matching, ctx) } else { None };
+        let Some(condition) = condition else { return matching_rows(matching, ctx).map(Arc::new) };
+        if let Some(rows) = shared.tables.allowed(storage, &condition, change) {
+            return Ok(rows);
+        }
+        let rows = Arc::new(matching_rows(matching, ctx)?);
+        shared.tables.keep_allowed(storage, condition, change, &rows);
+        Ok(rows)
     }
 
     /// Asks the search until as many rows as wanted satisfy the late conditions.
@@ -176,6 +199,69 @@ impl Nearest {
         let all = if batches.len() == 1 { batches.swap_remove(0) } else { Batch::concat(&batches) };
         Ok(Some(if all.rows > wanted { all.slice(0, wanted) } else { all }))
     }
+}
+
+/// The conditions of a scan with the values of their parameters, as text; `None` when more than the row and the parameters
+/// decides about them.
+fn condition_of(matching: &Node, ctx: &ExecContext) -> Option<String> {
+    let mut exprs: Vec<&Expr> = Vec::new();
+    let scan = match &matching.op {
+        Op::TableScan { scan, filter } => {
+            exprs.extend(filter.as_deref());
+            scan
+        }
+        Op::IndexScan { scan, access, filter } => {
+            exprs.extend(access.prefix.iter().chain(filter.as_deref()));
+            exprs.extend([&access.lower, &access.upper].into_iter().flatten().map(|bound| &bound.0));
+            scan
+        }
+        _ => return None,
+    };
+    // Expressions name columns by their place in the scan; attribute numbers are theirs for good.
+    let mut text = String::new();
+    for position in &scan.columns {
+        write!(text, "{},", scan.table.columns[*position].attnum).ok()?;
+    }
+    if let Op::IndexScan { access, .. } = &matching.op {
+        let included = |bound: &Option<(Expr, bool)>| bound.as_ref().map(|bound| bound.1);
+        let (lower, upper) = (included(&access.lower), included(&access.upper));
+        write!(text, "{:?} {} {lower:?} {upper:?};", access.index.oid, access.any).ok()?;
+    }
+    for expr in exprs {
+        if !is_plain(expr) {
+            return None;
+        }
+        write!(text, "{expr:?};").ok()?;
+        let mut values = Vec::new();
+        walk::visit(expr, &mut |node| {
+            if let Expr::Param { index, .. } = node {
+                values.push(ctx.eval.params.get(index - 1));
+            }
+            true
+        });
+        write!(text, "{values:?};").ok()?;
+    }
+    Some(text)
+}
+
+/// Whether nothing but columns and parameters decides about an expression: no setting, no time, no other row.
+fn is_plain(expr: &Expr) -> bool {
+    let immutable = |function: Oid| function_of(function).is_some_and(|f| f.volatility == Volatility::Immutable);
+    let mut plain = true;
+    walk::visit(expr, &mut |node| {
+        plain &= match node {
+            Expr::Call(call) => immutable(call.function) && !matches!(call.form, CallForm::SqlValue(..)),
+            Expr::ArrayCompare { function, .. } => immutable(*function),
+            Expr::IsDistinct { equal, .. } => immutable(*equal),
+            Expr::Const(..) | Expr::Param { .. } | Expr::Column { .. } | Expr::And(_) | Expr::Or(_) | Expr::Not(_) => {
+                true
+            }
+            Expr::IsNull { .. } | Expr::IsBool { .. } | Expr::Relabel { .. } | Expr::Array { .. } => true,
+            _ => false,
+        };
+        plain
+    });
+    plain
 }
 
 /// The rows that a plan yields, by the row ids in its last column.

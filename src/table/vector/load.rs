@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashSet;
+
 use crate::common::CancelFlag;
 use crate::error::Result;
 use crate::index::hnsw::{Hnsw, Job, VectorIndex};
@@ -126,6 +128,33 @@ impl Table {
                 see(row, tag, &vector)?;
             }
             Ok(true)
+        })
+    }
+
+    /// Reports the rows that a vector index has no entry for, in storage or, when it is loaded, in memory.
+    pub(in crate::table) fn check_vector_index(
+        &self,
+        txn: &dyn RowStore,
+        evaluator: &dyn IndexEvaluator,
+        view: &View,
+        index: &OpenVector,
+        report: &mut dyn FnMut(Oid, RowId, String),
+    ) -> Result<()> {
+        let desc = &index.plan.desc;
+        let mut stored: HashSet<(RowId, u32)> = HashSet::new();
+        txn.scan_entries(desc.storage, &[], None, false, &mut |key, row| {
+            stored.extend(key.try_into().ok().map(|tag| (row, u32::from_be_bytes(tag))));
+            Ok(true)
+        })?;
+        let graph = index.state.ready();
+        self.entries_at(txn, evaluator, index, view, &mut |row, tag, _| {
+            if !stored.contains(&(row, tag)) {
+                report(desc.oid, row, format!("row has no entry in index \"{}\"", desc.name));
+            }
+            if graph.as_ref().is_some_and(|graph| !graph.contains(row, tag)) {
+                report(desc.oid, row, format!("row is not in the graph of index \"{}\"", desc.name));
+            }
+            Ok(())
         })
     }
 }
