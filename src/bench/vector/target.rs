@@ -97,7 +97,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The node of a statement's plan that reads the table, from EXPLAIN; the last line that names a scan.
+/// The node of a statement's plan that reads the table, from EXPLAIN.
 ///
 /// # Errors
 /// The server cannot explain the statement.
@@ -107,7 +107,41 @@ pub fn scan_of(client: &mut Client, sql: &str) -> Result<String, String> {
         postgres::SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,
     });
-    let scan = lines.filter(|line| line.contains("Scan")).last().unwrap_or("no scan");
+    Ok(scan_line(lines))
+}
+
+/// The first scan by an index, or else the first scan: below an index scan may stand how it would read without one.
+fn scan_line<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let scans: Vec<&str> = lines.filter(|line| line.contains("Scan")).collect();
+    let by_index = scans.iter().find(|line| line.contains("Index"));
+    let scan = by_index.or(scans.first()).copied().unwrap_or("no scan");
     let scan = scan.split("  (").next().unwrap_or(scan);
-    Ok(scan.trim_start_matches(|c: char| c.is_whitespace() || c == '-' || c == '>').to_string())
+    scan.trim_start_matches(|c: char| c.is_whitespace() || c == '-' || c == '>').to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_is_named_by_its_index() {
+        for (plan, wanted) in [
+            (
+                "Limit  (cost=1)\n  ->  Index Scan using i on t  (cost=0)\n        Order By: x",
+                "Index Scan using i on t",
+            ),
+            (
+                "Limit\n  ->  Index Scan using i on t  (cost=0)\n     ->  Seq Scan on t  (cost=0)",
+                "Index Scan using i on t",
+            ),
+            (
+                "Sort\n -> Bitmap Heap Scan on t  (c)\n  -> Bitmap Index Scan on t_cat  (c)",
+                "Bitmap Index Scan on t_cat",
+            ),
+            ("Gather\n  ->  Parallel Seq Scan on t  (cost=0)", "Parallel Seq Scan on t"),
+            ("Result", "no scan"),
+        ] {
+            assert_eq!(scan_line(plan.lines()), wanted);
+        }
+    }
 }
