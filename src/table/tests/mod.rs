@@ -5,6 +5,7 @@ mod indexes;
 mod model;
 mod snapshots;
 mod uniqueness;
+mod vectors;
 
 use std::sync::Arc;
 
