@@ -118,6 +118,9 @@ pub struct IndexAccess {
     pub backward: bool,
 }
 
+/// Tables with fewer rows are compared row by row where a vector index would do: that takes no longer, and is exact.
+pub const NEAREST_ROWS_MIN: f64 = 2048.0;
+
 /// How a vector index is used.
 #[derive(Clone, Debug)]
 pub struct VectorAccess {

@@ -16,7 +16,7 @@ use crate::sql::eval::eval_batch;
 use crate::sql::eval::registry::{Volatility, function as function_of};
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::expr::{CallForm, Expr};
-use crate::sql::physical::{Node, Op, TableAccess, VectorAccess};
+use crate::sql::physical::{NEAREST_ROWS_MIN, Node, Op, TableAccess, VectorAccess};
 use crate::sql::walk;
 use crate::table::{RowSet, VectorScan, VectorScanSpec};
 use crate::txn::Isolation;
@@ -28,8 +28,6 @@ use super::scan::{filtered, row_ids, with_system};
 use super::simple::row_count;
 use super::{ExecContext, Operator, build};
 
-/// Tables with at most so many rows are compared row by row.
-const ROWS_MIN: f64 = 2048.0;
 /// Rows wanted beyond which all rows are compared: the search would look at most of them.
 const WANTED_MAX: u64 = 20_000;
 /// The share of the table beyond which it is so too.
@@ -110,7 +108,7 @@ impl Nearest {
         let shared = &ctx.shared;
         let held = shared.tables.estimate(shared.txn.manager(), &self.scan.table);
         let settings = shared.search;
-        let few = held <= ROWS_MIN && settings.small_exact;
+        let few = held < NEAREST_ROWS_MIN && settings.small_exact;
         let index = &self.vector.index;
         let young = shared.tables.made_at(index.storage).is_some_and(|made| made > shared.txn.snapshot_ts());
         if few || young || rows > WANTED_MAX || (rows as f64 > held * WANTED_SHARE && settings.small_exact) {

@@ -14,15 +14,12 @@ use crate::sql::eval::is_volatile;
 use crate::sql::eval::registry::{self, Body, CompareOp};
 use crate::sql::expr::{Call, Expr, SortKey};
 use crate::sql::logical::{Field, LogicalPlan, Scan, SystemColumn};
-use crate::sql::physical::{Node, Op, TopRows, VectorAccess};
+use crate::sql::physical::{NEAREST_ROWS_MIN, Node, Op, TopRows, VectorAccess};
 use crate::sql::walk;
 use crate::types::{Oid, SqlType};
 
 use super::access::is_fixed;
 use super::{Planner, table_access};
-
-/// Tables with fewer rows are compared row by row.
-const ROWS_MIN: f64 = 2048.0;
 
 /// A distance from an index's key.
 struct Distance<'a> {
@@ -72,7 +69,7 @@ impl Planner<'_> {
             vector: Arc::new(vector),
             exact: Arc::new(exact),
             list: list.cloned().map(Arc::new),
-            few: rows < ROWS_MIN && self.statistics.may_scan(),
+            few: rows < NEAREST_ROWS_MIN && self.statistics.may_scan(),
         };
         Some(Ok(Node { op, fields, rows: exact_rows }))
     }
