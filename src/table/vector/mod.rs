@@ -178,11 +178,9 @@ impl Table {
         new: &[Datum],
     ) -> Result<()> {
         for index in self.vectors() {
-            if index.unchanged(old, new) {
-                continue;
-            }
             let before = index.entry(old, write.evaluator)?;
             let after = index.entry(new, write.evaluator)?;
+            // By tag, not by value: 0 and -0 are equal, but a row is known by the bytes of its vector.
             let tag = |entry: &Option<(Tag, Datum)>| entry.as_ref().map(|entry| entry.0);
             if tag(&before) == tag(&after) {
                 continue;
@@ -211,19 +209,5 @@ impl Table {
             }
         }
         Ok(())
-    }
-}
-
-impl OpenVector {
-    /// Whether the key is a column that has the very same value before and after, shared or equal.
-    fn unchanged(&self, old: &[Datum], new: &[Datum]) -> bool {
-        let Some([position]) = self.plan.positions().filter(|_| self.plan.is_plain()) else { return false };
-        match (&old[*position], &new[*position]) {
-            (Datum::Vector(old), Datum::Vector(new)) => Arc::ptr_eq(old, new) || old == new,
-            (Datum::HalfVec(old), Datum::HalfVec(new)) => Arc::ptr_eq(old, new) || old == new,
-            (Datum::SparseVec(old), Datum::SparseVec(new)) => Arc::ptr_eq(old, new) || old == new,
-            (Datum::Bit(old), Datum::Bit(new)) => Arc::ptr_eq(old, new) || old == new,
-            (old, new) => old.is_null() && new.is_null(),
-        }
     }
 }
