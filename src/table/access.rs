@@ -191,7 +191,6 @@ impl Table {
             match self.claim_all(txn, write, id, row, |oid| arbiters.is_empty() || arbiters.contains(&oid))? {
                 None => {
                     self.put_entries(txn, write, id, row)?;
-                    self.enter_vectors(txn, write, id, row)?;
                     return Ok(InsertOutcome::Inserted(id));
                 }
                 // Someone was faster after all: take the row back and look at the winner.
@@ -341,8 +340,7 @@ impl Table {
         row::encode(&self.0.desc, row, buffer)?;
         txn.insert(self.0.desc.storage, id, buffer)?;
         self.claim_all(txn, write, id, row, |_| false)?;
-        self.put_entries(txn, write, id, row)?;
-        self.enter_vectors(txn, write, id, row)
+        self.put_entries(txn, write, id, row)
     }
 
     fn put_entries(&self, txn: &dyn RowStore, write: &WriteContext<'_>, id: RowId, row: &[Datum]) -> Result<()> {
@@ -351,7 +349,7 @@ impl Table {
                 txn.put_entry(index.plan.desc.storage, &index.plan.encoded(&key), id)?;
             }
         }
-        Ok(())
+        self.enter_vectors(txn, write, id, row)
     }
 
     fn unique_indexes<'a>(&'a self, arbiters: &'a [Oid]) -> impl Iterator<Item = &'a OpenIndex> {

@@ -145,7 +145,7 @@ impl Tables {
                 })?;
                 // What is built beside its writers has them line up until then.
                 if empty && state.begin_loading() && index.valid {
-                    state.publish(Arc::new(Hnsw::new(options.clone())));
+                    state.publish(Arc::new(Hnsw::new(options.clone())), 0);
                 }
             }
             opened.push(OpenVector { plan: keys::plan(desc, index), options: Arc::new(options), state });

@@ -25,6 +25,9 @@ const CHANGES_MIN: u64 = 1000;
 /// The part of the entries that must have changed too.
 const CHANGES_SHARE: f64 = 0.02;
 
+/// A graph, and how many of its entries its last checkpoint does not agree about.
+pub(super) type Loaded = (Arc<dyn VectorIndex>, u64);
+
 /// Where checkpoints are.
 pub(in crate::table) struct Shelf(PathBuf);
 
@@ -130,14 +133,14 @@ impl Tables {
 }
 
 impl Table {
-    /// The graph of the last checkpoint, brought up to date; `None` when there is none that can be used.
+    /// The graph of the last checkpoint, brought up to date, and how many entries that took; `None` when there is none that can be used.
     pub(super) fn restore_graph(
         &self,
         txn: &dyn RowStore,
         evaluator: &dyn IndexEvaluator,
         index: &OpenVector,
         shelf: &Shelf,
-    ) -> Result<Option<Arc<dyn VectorIndex>>> {
+    ) -> Result<Option<Loaded>> {
         let storage = index.plan.desc.storage;
         let graph = match shelf.read(storage) {
             Ok(Some(graph)) if *graph.options() == *index.options => graph,
@@ -158,8 +161,10 @@ impl Table {
         stored.sort_unstable();
         stored.dedup();
         let missing = |from: &[(RowId, u32)], entry: &(RowId, u32)| from.binary_search(entry).is_err();
+        let mut changes = 0;
         for (row, tag) in held.iter().filter(|entry| missing(&stored, entry)) {
             graph.remove(*row, *tag);
+            changes += 1;
         }
         let view = txn.latest_view();
         for (row, tag) in stored.iter().filter(|entry| missing(&held, entry)) {
@@ -168,10 +173,11 @@ impl Table {
                     && now == *tag
                 {
                     with_vector(&vector, |vector| graph.insert(*row, *tag, vector));
+                    changes += 1;
                 }
                 Ok(())
             })?;
         }
-        Ok(Some(Arc::new(graph)))
+        Ok(Some((Arc::new(graph), changes)))
     }
 }

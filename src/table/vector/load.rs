@@ -10,6 +10,7 @@ use crate::index::hnsw::{Hnsw, Job, VectorIndex};
 use crate::table::access::Table;
 use crate::table::registry::Tables;
 use crate::table::spec::{IndexEvaluator, RowId, WriteContext};
+use crate::table::vector::checkpoint::Loaded;
 use crate::table::vector::{OpenVector, with_vector};
 use crate::txn::{RowStore, View};
 use crate::types::{Datum, Oid};
@@ -38,17 +39,7 @@ impl Table {
         let index = self.vector(index)?;
         index.state.begin_loading();
         let loaded = self.load_rows(txn, write.evaluator, index, filling, write.cancel, true);
-        match loaded {
-            Ok(graph) => {
-                let entries = graph.len() as u64;
-                index.state.publish(graph);
-                Ok(entries)
-            }
-            Err(error) => {
-                index.state.give_up();
-                Err(error)
-            }
-        }
+        index.state.settle(loaded)
     }
 
     /// Fills a vector index that awaits it ([`Tables::await_vectors`]) from its checkpoint, or from the rows.
@@ -70,20 +61,11 @@ impl Table {
             None => Ok(None),
         };
         let loaded = match restored {
-            Ok(Some(graph)) => Ok(graph),
+            Ok(Some(loaded)) => Ok(loaded),
             Ok(None) => self.load_rows(txn, evaluator, index, filling, cancel, false),
             Err(error) => Err(error),
         };
-        match loaded {
-            Ok(graph) => {
-                index.state.publish(graph);
-                Ok(())
-            }
-            Err(error) => {
-                index.state.give_up();
-                Err(error)
-            }
-        }
+        index.state.settle(loaded).map(drop)
     }
 
     /// A graph of the rows that are committed by now or the transaction's own.
@@ -95,7 +77,7 @@ impl Table {
         filling: &Filling<'_>,
         cancel: &CancelFlag,
         store: bool,
-    ) -> Result<Arc<dyn VectorIndex>> {
+    ) -> Result<Loaded> {
         let graph = Arc::new(Hnsw::new((*index.options).clone()));
         let view = txn.latest_view();
         let expected = self.row_ids(txn)?.len();
@@ -111,7 +93,8 @@ impl Table {
             },
             &job,
         )?;
-        Ok(graph)
+        let entries = graph.len() as u64;
+        Ok((graph, entries))
     }
 
     /// The entries that an index has for the rows of a view.

@@ -13,6 +13,7 @@ use crate::catalog::descriptor::StorageId;
 use crate::error::Result;
 use crate::index::hnsw::{Tag, Vector, VectorIndex, VectorRef};
 use crate::table::spec::RowId;
+use crate::table::vector::checkpoint::Loaded;
 use crate::txn::TxnManager;
 
 const STRIPES: usize = 64;
@@ -85,10 +86,13 @@ impl VectorState {
         away
     }
 
-    /// Puts a loaded graph in its place, after the changes that wait. There is no checkpoint of it yet.
-    pub(in crate::table) fn publish(&self, index: Arc<dyn VectorIndex>) {
+    /// Puts a loaded graph in its place, after the changes that wait; `changes` is how many entries its checkpoint, if there is one, does
+    /// not agree about.
+    pub(in crate::table) fn publish(&self, index: Arc<dyn VectorIndex>, changes: u64) {
         let mut phase = self.phase.write();
+        let mut waited = 0;
         if let Phase::Loading(changes) = &*phase {
+            waited = changes.len() as u64;
             for change in changes {
                 match change {
                     Change::Enter(row, tag, vector) => drop(enter_once(&*index, *row, *tag, vector.view())),
@@ -96,13 +100,23 @@ impl VectorState {
                 }
             }
         }
-        self.changes.store(u64::try_from(index.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.changes.store(changes + waited, Ordering::Relaxed);
         *phase = Phase::Ready(index);
     }
 
-    /// Forgets what was loaded so far: loading has failed.
-    pub(in crate::table) fn give_up(&self) {
-        *self.phase.write() = Phase::Away;
+    /// Ends loading: the graph takes its place, or what waits is forgotten. The number of entries loaded.
+    pub(in crate::table) fn settle(&self, loaded: Result<Loaded>) -> Result<u64> {
+        match loaded {
+            Ok((graph, changes)) => {
+                let entries = graph.len() as u64;
+                self.publish(graph, changes);
+                Ok(entries)
+            }
+            Err(error) => {
+                *self.phase.write() = Phase::Away;
+                Err(error)
+            }
+        }
     }
 
     /// Adds an entry unless it is there; whether it was added. The row is in flight.
