@@ -218,20 +218,14 @@ impl Planner<'_> {
         {
             return Ok(node);
         }
-        if let Some(rows) = top.as_ref().filter(|_| self.statistics.may_use_indexes()) {
-            let (plan, order) = (input.clone(), keys.clone());
-            let exact = || self.sorted(plan, order, top.clone());
-            if let Some(nearest) = self.nearest(&input, &keys, rows, exact) {
-                return nearest;
-            }
-        }
-        self.sorted(input, keys, top)
-    }
-
-    fn sorted(&self, input: LogicalPlan, keys: Vec<SortKey>, top: Option<TopRows>) -> Result<Node> {
+        let nearest = top.as_ref().and_then(|top| self.nearest(&input, &keys, top));
         let input = Box::new(self.node(input)?);
         let (fields, rows) = (input.fields.clone(), input.rows);
-        Ok(Node { op: Op::Sort { input, keys, top }, fields, rows })
+        let exact = Node { op: Op::Sort { input, keys, top }, fields, rows };
+        Ok(match nearest {
+            Some(nearest) => nearest.beside(exact),
+            None => exact,
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::sql::eval::is_volatile;
 use crate::sql::eval::registry::{self, Body, CompareOp};
 use crate::sql::expr::{Call, Expr, SortKey};
 use crate::sql::logical::{Field, LogicalPlan, Scan, SystemColumn};
-use crate::sql::physical::{NEAREST_ROWS_MIN, Node, Op, TopRows, VectorAccess};
+use crate::sql::physical::{NEAREST_ROWS_MIN, Node, Op, TableAccess, TopRows, VectorAccess};
 use crate::sql::walk;
 use crate::types::{Oid, SqlType};
 
@@ -30,17 +30,34 @@ struct Distance<'a> {
     answered: Vec<usize>,
 }
 
+/// A plan by a vector index, but for the plan without it.
+pub(super) struct Nearest {
+    scan: Arc<TableAccess>,
+    vector: VectorAccess,
+    list: Option<Vec<Expr>>,
+    few: bool,
+}
+
+impl Nearest {
+    /// The plan, with the one that compares all rows beside it.
+    pub(super) fn beside(self, exact: Node) -> Node {
+        let (fields, rows) = (exact.fields.clone(), exact.rows);
+        let op = Op::Nearest {
+            scan: self.scan,
+            vector: Arc::new(self.vector),
+            exact: Arc::new(exact),
+            list: self.list.map(Arc::new),
+            few: self.few,
+        };
+        Node { op, fields, rows }
+    }
+}
+
 impl Planner<'_> {
-    /// A plan by a vector index for a sort of which the first rows are wanted; `exact` is the plan without.
-    pub(super) fn nearest(
-        &self,
-        input: &LogicalPlan,
-        keys: &[SortKey],
-        top: &TopRows,
-        exact: impl FnOnce() -> crate::error::Result<Node>,
-    ) -> Option<crate::error::Result<Node>> {
+    /// A plan by a vector index for a sort of which the first rows are wanted, if there is an index that has its order.
+    pub(super) fn nearest(&self, input: &LogicalPlan, keys: &[SortKey], top: &TopRows) -> Option<Nearest> {
         let [key] = keys else { return None };
-        if key.descending || key.nulls_first {
+        if key.descending || key.nulls_first || !self.statistics.may_use_indexes() {
             return None;
         }
         // The select list may hold the distance: then the sort is by one of its columns.
@@ -54,24 +71,16 @@ impl Planner<'_> {
         if list.is_some_and(|exprs| exprs.iter().any(is_volatile)) {
             return None;
         }
-        let (scan, conditions) = scan_of(below)?;
         let Expr::Call(call) = order else { return None };
+        let (scan, conditions) = scan_of(below)?;
         let distance = self.distance(scan, call, &conditions)?;
         let rows = self.statistics.row_count(&scan.table).max(1.0);
-        let exact = match exact() {
-            Ok(exact) => exact,
-            Err(error) => return Some(Err(error)),
-        };
-        let (fields, exact_rows) = (exact.fields.clone(), exact.rows);
-        let vector = self.vector_access(scan, order, &distance, conditions, top);
-        let op = Op::Nearest {
+        Some(Nearest {
             scan: table_access(scan),
-            vector: Arc::new(vector),
-            exact: Arc::new(exact),
-            list: list.cloned().map(Arc::new),
+            vector: self.vector_access(scan, order, &distance, conditions, top),
+            list: list.cloned(),
             few: rows < NEAREST_ROWS_MIN && self.statistics.may_scan(),
-        };
-        Some(Ok(Node { op, fields, rows: exact_rows }))
+        })
     }
 
     fn vector_access(
