@@ -99,6 +99,30 @@ impl Part {
         }
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Self::List(list) => list.len(),
+            Self::Bits(bits) => bits.iter().map(|word| word.count_ones() as usize).sum(),
+        }
+    }
+
+    /// The ids, ascending.
+    fn iter(&self) -> impl Iterator<Item = u16> {
+        let (list, words): (&[u16], &[u64]) = match self {
+            Self::List(list) => (list, &[]),
+            Self::Bits(bits) => (&[], &bits[..]),
+        };
+        let of_word = |(at, word): (usize, &u64)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = rest.trailing_zeros();
+                rest &= rest.wrapping_sub(1);
+                (bit < 64).then_some((at as u16) << 6 | bit as u16)
+            })
+        };
+        list.iter().copied().chain(words.iter().enumerate().flat_map(of_word))
+    }
+
     /// The first id from `low` on.
     fn next(&self, low: u16) -> Option<u16> {
         match self {
@@ -173,6 +197,12 @@ impl RowSet {
         }
     }
 
+    /// Number of rows; takes time in proportion to the set's size in memory.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parts.values().map(Part::len).sum()
+    }
+
     /// Whether it has no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -197,8 +227,7 @@ impl RowSet {
 
     /// The rows, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
-        let next = |row: &u32| row.checked_add(1).and_then(|row| self.next(row));
-        std::iter::successors(self.next(0), next)
+        self.parts.iter().flat_map(|(high, part)| part.iter().map(move |low| u32::from(*high) << 16 | u32::from(low)))
     }
 
     /// The rows as ranges, ascending, joined across gaps of less than `gap` rows.
@@ -248,6 +277,7 @@ mod tests {
                     _ => prop_assert_eq!(set.insert(start), model.insert(start)),
                 }
                 prop_assert_eq!(set.is_empty(), model.is_empty());
+                prop_assert_eq!(set.len(), model.len());
                 prop_assert_eq!(set.contains(start), model.contains(&start));
                 prop_assert_eq!(set.next(start), model.range(start..).next().copied());
                 prop_assert_eq!(set.meets(&(start..start + 50)), model.range(start..start + 50).next().is_some());

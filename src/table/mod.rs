@@ -38,4 +38,4 @@ pub use spec::{
     RowId, RowIdRange, ScanSpec, WriteContext,
 };
 pub use vector::load::Filling;
-pub use vector::scan::{RowSet, VectorScan, VectorScanSpec};
+pub use vector::scan::{VectorScan, VectorScanSpec};

@@ -14,6 +14,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::catalog::descriptor::{StorageId, TableDesc};
 use crate::catalog::vector_index;
+use crate::common::RowSet;
 use crate::error::Result;
 use crate::index::hnsw::Hnsw;
 use crate::index::image::{ImageKind, Imager};
@@ -24,7 +25,6 @@ use crate::table::row::RowReader;
 use crate::table::spec::RowId;
 use crate::table::vector::OpenVector;
 use crate::table::vector::checkpoint::Shelf;
-use crate::table::vector::scan::RowSet;
 use crate::table::vector::state::VectorState;
 use crate::txn::{RowStore, Sweeper, Transaction, TxnManager};
 use crate::types::Datum;

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::catalog::vector_index::{self, IVFFLAT};
+use crate::common::RowSet;
 use crate::error::Result;
 use crate::index::hnsw::SearchCounters;
 use crate::sql::eval::eval_batch;
@@ -18,7 +19,7 @@ use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::expr::{CallForm, Expr};
 use crate::sql::physical::{NEAREST_ROWS_MIN, Node, Op, TableAccess, VectorAccess};
 use crate::sql::walk;
-use crate::table::{RowSet, VectorScan, VectorScanSpec};
+use crate::table::{VectorScan, VectorScanSpec};
 use crate::txn::Isolation;
 use crate::types::Oid;
 use crate::types::column::Batch;
@@ -268,7 +269,9 @@ fn matching_rows(plan: &Node, ctx: &ExecContext) -> Result<RowSet> {
     let mut operator = build(plan, ctx)?;
     while let Some(batch) = operator.next(ctx)? {
         ctx.check()?;
-        row_ids(&batch, batch.columns.len() - 1).into_iter().for_each(|row| rows.insert(row));
+        for row in row_ids(&batch, batch.columns.len() - 1) {
+            rows.insert(row);
+        }
     }
     Ok(rows)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::common::CancelFlag;
+use crate::common::{CancelFlag, RowSet};
 use crate::error::Result;
 use crate::index::hnsw::distance::distance;
 use crate::index::hnsw::{Probe, Search, SearchCounters, Sight, Tag, Vector};
@@ -25,57 +25,6 @@ const AMONG_SHARE: f64 = 0.02;
 /// As many rows are always compared one by one: their codes lie in a row, and at 300,000 entries a walk among a tenth of them takes as
 /// long and finds less.
 const AMONG_ROWS: usize = 40_000;
-
-/// A set of row ids, as bits.
-#[derive(Clone, Debug, Default)]
-pub struct RowSet {
-    words: Vec<u64>,
-    count: usize,
-}
-
-impl RowSet {
-    /// Adds a row.
-    pub fn insert(&mut self, row: RowId) {
-        let at = row as usize / 64;
-        if at >= self.words.len() {
-            self.words.resize((at + 1).next_power_of_two(), 0);
-        }
-        let bit = 1 << (row % 64);
-        self.count += usize::from(self.words[at] & bit == 0);
-        self.words[at] |= bit;
-    }
-
-    /// Whether a row is in.
-    #[inline]
-    #[must_use]
-    pub fn contains(&self, row: RowId) -> bool {
-        self.words.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 != 0)
-    }
-
-    /// Number of rows.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The rows, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = RowId> {
-        self.words.iter().enumerate().flat_map(|(at, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = rest.trailing_zeros();
-                rest &= rest.wrapping_sub(1);
-                (bit < 64).then(|| (at * 64) as RowId + bit)
-            })
-        })
-    }
-}
 
 /// What a search is to find.
 pub struct VectorScanSpec {
