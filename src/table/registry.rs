@@ -279,6 +279,11 @@ impl Sweeper for Tables {
         state.entries.remove(image, row);
         Ok(())
     }
+
+    fn sweep_again(&self, manager: &TxnManager) -> Result<()> {
+        let states: Vec<_> = self.vectors.read().values().map(Arc::clone).collect();
+        states.iter().try_for_each(|state| state.sweep_again(manager))
+    }
 }
 
 impl TableState {

@@ -55,6 +55,8 @@ impl TxnManager {
         }
         self.counters.collected.fetch_add(collected, Ordering::Relaxed);
         self.counts.fold(oldest);
+        let sweeper = self.sweeper.read().as_ref().map(Arc::clone);
+        sweeper.map_or(Ok(()), |sweeper| sweeper.sweep_again(self))?;
         self.settle_next(oldest)?;
         Ok(collected)
     }

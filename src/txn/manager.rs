@@ -48,6 +48,14 @@ pub trait Sweeper: Send + Sync {
     /// # Errors
     /// Storage errors.
     fn sweep(&self, manager: &TxnManager, index: StorageId, key: &[u8], row: RowId) -> Result<()>;
+
+    /// A round of garbage collection ends: what could not be swept, because its row was being written, may be now.
+    ///
+    /// # Errors
+    /// Storage errors.
+    fn sweep_again(&self, _manager: &TxnManager) -> Result<()> {
+        Ok(())
+    }
 }
 
 #[derive(Default)]

@@ -17,8 +17,6 @@ use crate::table::vector::checkpoint::Loaded;
 use crate::txn::TxnManager;
 
 const STRIPES: usize = 64;
-/// Sweeps put off that are tried again with each new one.
-const RETRIES: usize = 8;
 
 /// State of one incarnation of a vector index.
 pub(in crate::table) struct VectorState {
@@ -144,20 +142,15 @@ impl VectorState {
         }
     }
 
-    /// Removes an entry that storage has no more: it was retired and no snapshot needs it, or its making was undone.
-    pub(in crate::table) fn sweep(&self, manager: &TxnManager, row: RowId, tag: Tag) -> Result<()> {
-        let again = {
-            let mut put_off = self.put_off.lock();
-            let rest = put_off.len().saturating_sub(RETRIES);
-            put_off.split_off(rest)
-        };
-        for (row, tag) in again.into_iter().chain([(row, tag)]) {
-            self.sweep_one(manager, row, tag)?;
-        }
-        Ok(())
+    /// Sweeps what was put off: every row is free at some time.
+    pub(in crate::table) fn sweep_again(&self, manager: &TxnManager) -> Result<()> {
+        let again = std::mem::take(&mut *self.put_off.lock());
+        again.into_iter().try_for_each(|(row, tag)| self.sweep(manager, row, tag))
     }
 
-    fn sweep_one(&self, manager: &TxnManager, row: RowId, tag: Tag) -> Result<()> {
+    /// Removes an entry that storage has no more: it was retired and no snapshot needs it, or its making was undone. Put off when
+    /// its row is being written.
+    pub(in crate::table) fn sweep(&self, manager: &TxnManager, row: RowId, tag: Tag) -> Result<()> {
         let useless = || -> Result<bool> {
             if manager.newest_row(self.table, row)?.is_none() {
                 return Ok(true);
