@@ -48,52 +48,31 @@ impl Bench {
     fn run_first(&self, sql: &str, later: &mut Vec<Later>) -> Vec<String> {
         let mut out = Vec::new();
         for parsed in parser::parse(sql).expect("test statements parse") {
-            let mut edit = self.edit();
-            let path = self.path(&edit);
-            let txn = self.manager.begin(Isolation::ReadCommitted, false);
-            txn.begin_statement();
-            let role = Arc::clone(&edit.snapshot.shared.roles[&FIRST_ROLE]);
-            let eval = EvalContext::detached();
-            let mut ctx = DdlContext {
-                catalog: &self.catalog,
-                edit: &mut edit,
-                path,
-                txn: &txn,
-                tables: &self.tables,
-                eval: &eval,
-                see: &|_| {},
-                waits: &|_| false,
-                role,
-                notices: Vec::new(),
-                later: Vec::new(),
-            };
-            let result = execute(&parsed.statement, &mut ctx);
-            out.extend(ctx.notices.iter().map(report));
-            later.append(&mut ctx.later);
-            match result {
-                Ok(tag) => {
-                    txn.commit().expect("commits");
-                    self.catalog.publish(&edit);
-                    out.push(tag);
-                }
-                Err(error) => {
-                    txn.rollback();
-                    out.push(report(&error));
-                }
-            }
+            let result = self.transact(|ctx| {
+                let result = execute(&parsed.statement, ctx);
+                out.extend(ctx.notices.iter().map(report));
+                later.append(&mut ctx.later);
+                result
+            });
+            out.push(result.unwrap_or_else(|error| report(&error)));
         }
         out
     }
 
     /// The second transaction of a statement that says CONCURRENTLY.
     fn finish(&self, later: Later) -> Result<()> {
+        self.transact(|ctx| finish(later, ctx))
+    }
+
+    /// Runs something in a transaction of its own, which commits unless it fails.
+    fn transact<R>(&self, act: impl FnOnce(&mut DdlContext<'_>) -> Result<R>) -> Result<R> {
         let mut edit = self.edit();
         let path = self.path(&edit);
         let txn = self.manager.begin(Isolation::ReadCommitted, false);
         txn.begin_statement();
         let role = Arc::clone(&edit.snapshot.shared.roles[&FIRST_ROLE]);
         let eval = EvalContext::detached();
-        let mut ctx = DdlContext {
+        let done = act(&mut DdlContext {
             catalog: &self.catalog,
             edit: &mut edit,
             path,
@@ -105,11 +84,10 @@ impl Bench {
             role,
             notices: Vec::new(),
             later: Vec::new(),
-        };
-        let done = finish(later, &mut ctx);
+        });
         match &done {
-            Ok(()) => {
-                txn.commit()?;
+            Ok(_) => {
+                txn.commit().expect("commits");
                 self.catalog.publish(&edit);
             }
             Err(_) => txn.rollback(),
