@@ -11,6 +11,7 @@ use crate::sql::ast::{
     DiscardTarget, Explain, SetStatement, SetValue, Statement, TransactionModes, TransactionStatement, TypeName,
 };
 use crate::sql::binder;
+use crate::sql::executor;
 use crate::sql::executor::explain::{self, Layout, Meters};
 use crate::sql::logical::Field;
 use crate::txn::{Isolation, TableLock, Wait};
@@ -387,11 +388,18 @@ impl Session {
         let names = self.core.names();
         let start = crate::common::clock::monotonic();
         let meters = explain.analyze.then(|| Arc::new(Meters::default()));
+        // What is decided when a statement runs is decided here for both, the one that is run and the one that is shown.
+        let mut node = (*plan.node).clone();
+        self.core.transaction().begin_statement();
+        let mut ctx = pipeline::context(&self.core, &names);
+        ctx.eval = self.core.eval(&names, Arc::from(params));
+        executor::settled(&mut node, &ctx);
         if let Some(meters) = &meters {
-            let mut running = plan.open(&self.core, params.to_vec(), Some(Arc::clone(meters)))?;
+            let mut running =
+                pipeline::open_node(&self.core, &names, &node, params.to_vec(), Some(Arc::clone(meters)))?;
             while running.operator.next(&running.ctx)?.is_some() {}
         }
-        let mut lines = explain::lines(&plan.node, &names, layout, meters.as_deref());
+        let mut lines = explain::lines(&node, &names, layout, meters.as_deref());
         if explain.analyze && explain.summary != Some(false) {
             lines.push(format!("Execution Time: {:.3} ms", start.elapsed().as_secs_f64() * 1e3));
         }

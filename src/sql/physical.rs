@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::catalog::descriptor::{IndexDesc, RelationDesc, TableDesc};
 use crate::sql::expr::{Expr, SortKey};
 use crate::sql::logical::{Aggregate, Field, FunctionCall, JoinKind, LockTarget, Modify, SetOp, SystemColumn, Window};
+use crate::sql::walk;
 use crate::types::Oid;
 
 /// An operator with what is known about its output.
@@ -33,8 +34,9 @@ impl Node {
 /// What an operator does.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// All visible rows of a table that satisfy the filter.
-    TableScan { scan: Arc<TableAccess>, filter: Option<Arc<Expr>> },
+    /// All visible rows of a table that satisfy the filter, in the order of the table; by the index of `range` when it turns out
+    /// to hold few rows.
+    TableScan { scan: Arc<TableAccess>, filter: Option<Arc<Expr>>, range: Option<Arc<RangeAccess>> },
     /// Rows found through an ordered index, in its order, that satisfy the filter.
     IndexScan { scan: Arc<TableAccess>, access: Arc<IndexAccess>, filter: Option<Arc<Expr>> },
     /// The first rows by distance from a vector index's key, then the select list over them if there is one; `exact` yields the
@@ -99,6 +101,15 @@ pub struct TableAccess {
     pub system: Vec<SystemColumn>,
     /// The scan's tag, for row locks and re-checks.
     pub tag: usize,
+}
+
+/// A range of an index that has all rows that a scan's filter lets through.
+#[derive(Clone, Debug)]
+pub struct RangeAccess {
+    /// The range.
+    pub access: Arc<IndexAccess>,
+    /// What is left of the filter within the range.
+    pub rest: Option<Arc<Expr>>,
 }
 
 /// How an index is used.
@@ -175,7 +186,67 @@ pub struct CteNode {
     pub modifies: bool,
 }
 
+impl IndexAccess {
+    /// The expressions that it looks for.
+    pub fn values(&self) -> impl Iterator<Item = &Expr> {
+        self.prefix.iter().chain([&self.lower, &self.upper].into_iter().flatten().map(|bound| &bound.0))
+    }
+
+    /// Whether what it looks for comes from the row of another scan, so that it looks again and again.
+    #[must_use]
+    pub fn follows_rows(&self) -> bool {
+        let mut found = false;
+        for value in self.values() {
+            walk::visit(value, &mut |node| {
+                found |= matches!(node, Expr::Outer { .. });
+                !found
+            });
+        }
+        found
+    }
+}
+
 impl Op {
+    /// The inputs, and below Nearest both ways and the rows allowed.
+    pub fn inputs_mut(&mut self) -> Vec<&mut Node> {
+        match self {
+            Self::TableScan { .. }
+            | Self::IndexScan { .. }
+            | Self::SystemScan { .. }
+            | Self::Values { .. }
+            | Self::FunctionScan { .. }
+            | Self::CteScan { .. } => Vec::new(),
+            Self::ProjectSet { input, .. }
+            | Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::Aggregate { input, .. }
+            | Self::Window { input, .. }
+            | Self::Sort { input, .. }
+            | Self::Limit { input, .. }
+            | Self::Distinct { input, .. }
+            | Self::LockRows { input, .. }
+            | Self::Gather { input, .. } => vec![input],
+            Self::Modify { input, .. } => vec![Arc::make_mut(input)],
+            Self::Nearest { exact, vector, .. } => {
+                let mut inputs = vec![Arc::make_mut(exact)];
+                inputs.extend(&mut Arc::make_mut(vector).matching);
+                inputs
+            }
+            Self::HashJoin { left, right, .. }
+            | Self::NestedLoop { left, right, .. }
+            | Self::SetOp { left, right, .. } => vec![left, right],
+            Self::With { ctes, body } => {
+                let mut inputs: Vec<&mut Node> = Vec::new();
+                for cte in ctes {
+                    inputs.push(&mut cte.plan);
+                    inputs.extend(cte.recursive.as_mut().map(|(term, _)| &mut **term));
+                }
+                inputs.push(body);
+                inputs
+            }
+        }
+    }
+
     /// The inputs, for EXPLAIN and walks.
     #[must_use]
     pub fn inputs(&self) -> Vec<&Node> {

@@ -115,6 +115,10 @@ impl Table {
         found.ok_or_else(|| crate::error!(INTERNAL_ERROR, "table \"{}\" has no ordered index {oid}", self.0.desc.name))
     }
 
+    pub(super) fn state(&self) -> &TableState {
+        &self.0.state
+    }
+
     /// Row ids that this process knows to be in use, or simply all.
     pub(super) fn known_rows(&self) -> RowIdRange {
         match self.0.state.end() {

@@ -40,6 +40,8 @@ enum Rest {
     Images(Span, Direction),
     /// Rows that may have the one key wanted, and its image.
     Rows(Vec<Rid>, u64),
+    /// All candidates there are.
+    Found(std::vec::IntoIter<Candidate>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,7 +52,7 @@ enum Direction {
 
 /// A candidate: ordered key bytes, known or not, the image, and the row.
 struct Candidate {
-    key: Option<Vec<u8>>,
+    key: Option<Box<[u8]>>,
     image: u64,
     row: RowId,
 }
@@ -90,7 +92,7 @@ impl IndexScan {
             }
             let bytes = index.plan.encoded(&key);
             let same = match &candidate.key {
-                Some(expected) => *expected == bytes,
+                Some(expected) => **expected == *bytes,
                 None => index.image_of(&key, &bytes) == Some(candidate.image) && range.contains(&bytes),
             };
             if same { collector.push(row, ts, values) } else { Ok(()) }
@@ -105,6 +107,50 @@ impl IndexScan {
             Rest::Rows(rows, image) => Ok(rows.into_iter().map(|row| Candidate { key: None, image, row }).collect()),
             Rest::Stored(range, direction) => self.stored_candidates(range, direction, count),
             Rest::Images(span, direction) => self.image_candidates(span, direction, count),
+            Rest::Found(mut found) => {
+                let next = found.by_ref().take(count).collect();
+                self.rest = Rest::Found(found);
+                Ok(next)
+            }
+        }
+    }
+
+    /// Finds all candidates now and puts them in the order of the table; how many there are, or where the entries end that
+    /// were looked at, once they are more than `most`.
+    pub(super) fn gather(&mut self, most: usize) -> Result<Gathered> {
+        let mut found: Vec<Candidate> = Vec::new();
+        match std::mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::Nothing => {}
+            Rest::Rows(rows, image) => found.extend(rows.into_iter().map(|row| Candidate { key: None, image, row })),
+            Rest::Found(rest) => found.extend(rest),
+            Rest::Stored(range, _) => {
+                let storage = self.index.plan.desc.storage;
+                self.txn.scan_entries(storage, &range.start, range.end.as_deref(), false, &mut |key, row| {
+                    found.push(Candidate { key: Some(key.into()), image: 0, row });
+                    Ok(found.len() <= most)
+                })?;
+            }
+            Rest::Images(span, _) => {
+                let state = self.index.state.as_ref().expect("a primary index has state");
+                let mut entries: Vec<Entry> = Vec::new();
+                state.entries.scan(span, false, most.saturating_add(1), &mut entries);
+                found.extend(entries.into_iter().map(|(image, row)| Candidate { key: None, image, row }));
+            }
+        }
+        if found.len() > most {
+            return Ok(Gathered::TooMany { last: found.pop().and_then(|last| last.key) });
+        }
+        found.sort_unstable_by_key(|candidate| candidate.row);
+        let count = found.len();
+        self.rest = Rest::Found(found.into_iter());
+        Ok(Gathered::All(count))
+    }
+
+    /// The entries in storage that are wanted, if it is those that are read.
+    pub(super) fn stored_range(&self) -> Option<&ByteRange> {
+        match &self.rest {
+            Rest::Stored(range, _) => Some(range),
+            _ => None,
         }
     }
 
@@ -118,13 +164,13 @@ impl IndexScan {
         let backward = direction == Direction::Backward;
         let storage = self.index.plan.desc.storage;
         self.txn.scan_entries(storage, &range.start, range.end.as_deref(), backward, &mut |key, row| {
-            found.push(Candidate { key: Some(key.to_vec()), image: 0, row });
+            found.push(Candidate { key: Some(key.into()), image: 0, row });
             Ok(found.len() < count)
         })?;
         if found.len() == count
             && let Some(Candidate { key: Some(key), row, .. }) = found.last()
         {
-            let mut last = [key, &row.to_be_bytes()[..]].concat();
+            let mut last = [&key[..], &row.to_be_bytes()[..]].concat();
             if backward {
                 range.end = Some(last);
             } else {
@@ -183,6 +229,14 @@ impl IndexScan {
     }
 }
 
+/// What became of finding all candidates of a scan.
+pub(super) enum Gathered {
+    /// So many, at hand.
+    All(usize),
+    /// More than were allowed; the ordered key of the last one looked at, if entries have such keys.
+    TooMany { last: Option<Box<[u8]>> },
+}
+
 /// Completes the last image of a chunk; the entry behind which to go on.
 fn whole_image(state: &IndexState, entries: &mut Vec<Entry>, last: Entry, backward: bool) -> Entry {
     let image = last.0;
@@ -210,6 +264,10 @@ impl Table {
     /// # Errors
     /// `XX000` when the table has no such ordered index.
     pub fn index_scan(&self, txn: &Arc<Transaction>, spec: IndexScanSpec) -> Result<IndexScan> {
+        self.index_scan_at(txn, spec, txn.view())
+    }
+
+    pub(super) fn index_scan_at(&self, txn: &Arc<Transaction>, spec: IndexScanSpec, view: View) -> Result<IndexScan> {
         let index = self.index(spec.index)?.clone();
         let batch_rows = spec.batch_rows.max(1);
         let collector = Collector::new(self, &spec.positions, spec.row_ids, spec.commit_ts, batch_rows.min(1024));
@@ -222,7 +280,6 @@ impl Table {
             }
         };
         let range = range.unwrap_or_else(|| ByteRange { start: Vec::new(), end: None });
-        let view = txn.view();
         Ok(IndexScan { table: self.clone(), txn: Arc::clone(txn), view, index, collector, batch_rows, range, rest })
     }
 

@@ -15,6 +15,7 @@ mod build;
 mod index_scan;
 mod keys;
 mod messages;
+mod narrow;
 mod registry;
 pub mod row;
 mod scan;

@@ -21,6 +21,7 @@ use crate::index::image::{ImageKind, Imager};
 use crate::index::{Alex, OrderedIndex};
 use crate::table::access::Table;
 use crate::table::keys::{self, IndexPlan};
+use crate::table::narrow::KnownRanges;
 use crate::table::row::RowReader;
 use crate::table::spec::RowId;
 use crate::table::vector::OpenVector;
@@ -60,6 +61,8 @@ pub(super) struct TableState {
     /// The next row id to give out; 0 until the highest one stored has been looked up.
     next: AtomicU32,
     looked_up: Mutex<bool>,
+    /// What is known about ranges of its indexes.
+    pub(super) ranges: Mutex<KnownRanges>,
 }
 
 /// State of one incarnation of an index that has state in memory: a primary key or another unique index.
@@ -107,7 +110,8 @@ impl Tables {
         if let Some(state) = self.tables.read().get(&storage) {
             return Arc::clone(state);
         }
-        let fresh = || Arc::new(TableState { next: AtomicU32::new(0), looked_up: Mutex::new(false) });
+        let fresh =
+            || Arc::new(TableState { next: AtomicU32::new(0), looked_up: Mutex::new(false), ranges: Mutex::default() });
         Arc::clone(self.tables.write().entry(storage).or_insert_with(fresh))
     }
 

@@ -161,7 +161,7 @@ impl TableScan {
 }
 
 /// What the columns of a scan are made of, in order.
-fn parts_of(table: &Table, spec: &ScanSpec) -> Vec<ChunkPart> {
+pub(super) fn parts_of(table: &Table, spec: &ScanSpec) -> Vec<ChunkPart> {
     let attribute = |position: &usize| {
         let column = &table.desc().columns[*position];
         ChunkPart::Attribute(column.attnum, column.stored_type().oid, column.missing.clone())

@@ -102,6 +102,14 @@ impl TxnManager {
 }
 
 impl Transaction {
+    /// Whether a chunk of a table is kept with these columns, so that the view need not read the store for it. Nothing counts
+    /// as read by asking.
+    #[must_use]
+    pub fn keeps_chunk(&self, view: &View, storage: StorageId, chunk: u32, parts: &[ChunkPart]) -> bool {
+        let (kept, _) = self.manager.chunks.get((storage.0, chunk));
+        kept.is_some_and(|kept| kept.valid_from <= view.ts() && kept.select(parts).is_some())
+    }
+
     /// How the view is to read a chunk of a table. Counts as reading the whole table at SERIALIZABLE.
     #[must_use]
     pub fn chunk(&self, view: &View, storage: StorageId, chunk: u32) -> ChunkRead {

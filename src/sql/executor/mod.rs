@@ -40,6 +40,7 @@ mod window;
 
 pub use context::{ExecContext, Shared, StoredExpressions, SystemRows, TableChecks};
 pub use nearest::SearchSettings;
+pub use scan::settled;
 pub use subquery::Runner;
 
 use std::sync::Arc;
@@ -118,7 +119,7 @@ pub fn build(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
 fn build_plain(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
     let types = || node.types();
     Ok(match &node.op {
-        Op::TableScan { scan, filter } => scan::table_scan(scan, filter.clone(), ctx)?,
+        Op::TableScan { scan, filter, range } => scan::table_scan(scan, filter.clone(), range.as_deref(), ctx)?,
         Op::IndexScan { scan, access, filter } => scan::index_scan(scan, access, filter.clone(), ctx)?,
         Op::Nearest { scan, vector, exact, list, .. } => {
             Box::new(nearest::Nearest::new(scan, vector, exact, list.clone(), ctx)?)

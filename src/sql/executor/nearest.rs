@@ -205,13 +205,13 @@ impl Nearest {
 fn condition_of(matching: &Node, ctx: &ExecContext) -> Option<String> {
     let mut exprs: Vec<&Expr> = Vec::new();
     let scan = match &matching.op {
-        Op::TableScan { scan, filter } => {
+        Op::TableScan { scan, filter, .. } => {
             exprs.extend(filter.as_deref());
             scan
         }
         Op::IndexScan { scan, access, filter } => {
-            exprs.extend(access.prefix.iter().chain(filter.as_deref()));
-            exprs.extend([&access.lower, &access.upper].into_iter().flatten().map(|bound| &bound.0));
+            exprs.extend(filter.as_deref());
+            exprs.extend(access.values());
             scan
         }
         _ => return None,

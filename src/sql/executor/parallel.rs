@@ -36,7 +36,7 @@ use crate::table::{RowId, RowIdRange};
 use crate::txn::View;
 use crate::types::column::Batch;
 
-use super::scan::{part_scan, scanned};
+use super::scan::{narrowed, part_scan, scanned};
 use super::{BATCH_ROWS, ExecContext, Operator, build};
 
 /// Row ids of a piece that is read only: whole chunks.
@@ -106,6 +106,8 @@ pub(super) struct Gather {
     workers: Vec<JoinHandle<()>>,
     queue: VecDeque<Batch>,
     started: bool,
+    /// The plan run by this thread alone, since an index has all it reads.
+    narrow: Option<Box<dyn Operator>>,
 }
 
 impl Work {
@@ -183,9 +185,10 @@ impl Gather {
         let table = ctx.shared.table(&scan.table)?;
         // Own writes lie in a buffer behind one lock: no gain.
         let alone = txn.has_written(scan.table.storage);
-        let threads = if alone { 1 } else { (workers + 1).min(ctx.shared.threads) };
+        let narrow = narrowed(input, ctx)?;
+        let threads = if alone || narrow.is_some() { 1 } else { (workers + 1).min(ctx.shared.threads) };
         let view = txn.view();
-        let (job, pieces, ahead): (Box<Job>, usize, usize) = if let Op::TableScan { scan, filter } = &input.op {
+        let (job, pieces, ahead): (Box<Job>, usize, usize) = if let Op::TableScan { scan, filter, .. } = &input.op {
             let all = table.row_ids(&**txn)?;
             let count = u64::from(all.end).div_ceil(PIECE_ROWS);
             let meter = ctx.shared.meters.as_ref().map(|meters| meters.of(input));
@@ -222,7 +225,7 @@ impl Gather {
             state: Mutex::default(),
             changed: Condvar::new(),
         };
-        Ok(Self { work: Arc::new(work), threads, workers: Vec::new(), queue: VecDeque::new(), started: false })
+        Ok(Self { work: Arc::new(work), threads, workers: Vec::new(), queue: VecDeque::new(), started: false, narrow })
     }
 
     /// Starts the workers; without them the work is done all the same.
@@ -250,6 +253,9 @@ impl Gather {
 
 impl Operator for Gather {
     fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
+        if let Some(narrow) = &mut self.narrow {
+            return narrow.next(ctx);
+        }
         loop {
             if let Some(batch) = self.queue.pop_front() {
                 return Ok(Some(batch));

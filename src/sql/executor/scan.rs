@@ -14,14 +14,14 @@ use crate::sql::eval::eval_mask;
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::expr::Expr;
 use crate::sql::logical::SystemColumn;
-use crate::sql::physical::{IndexAccess, Node, Op, TableAccess};
+use crate::sql::physical::{IndexAccess, Node, Op, RangeAccess, TableAccess};
 use crate::table::{IndexScan, IndexScanSpec, KeyBound, ScanSpec, Table, TableScan};
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid, compare};
 
 use super::parallel::Part;
 use super::recheck::{GivenScan, given_to};
-use super::{BATCH_ROWS, ExecContext, Operator, Pulled};
+use super::{BATCH_ROWS, ExecContext, Operator, Pulled, build};
 
 /// Rows of the first batches, so that LIMIT 1 does not read a thousand.
 const FIRST_ROWS: usize = 64;
@@ -70,10 +70,11 @@ struct FullScan {
     scan: TableScan,
 }
 
-/// Opens a whole scan.
+/// Opens a scan of a table, by an index if all that is wanted is in a range of it that is narrow.
 pub(super) fn table_scan(
     access: &Arc<TableAccess>,
     filter: Option<Arc<Expr>>,
+    range: Option<&RangeAccess>,
     ctx: &ExecContext,
 ) -> Result<Box<dyn Operator>> {
     if let Some(rows) = given_to(access, ctx) {
@@ -81,6 +82,11 @@ pub(super) fn table_scan(
     }
     if let Some(part) = &ctx.part {
         return part_scan(access, filter, part, ctx);
+    }
+    if let Some(range) = range
+        && let Some(narrow) = narrow_scan(access, range, ctx)?
+    {
+        return Ok(Box::new(narrow));
     }
     let table = ctx.shared.table(&access.table)?;
     let scan = table.scan(&ctx.shared.txn, full_spec(access));
@@ -132,6 +138,88 @@ impl Operator for FullScan {
         }
         Ok(None)
     }
+}
+
+/// The rows of a range that turned out narrow.
+pub(super) struct NarrowScan {
+    access: Arc<TableAccess>,
+    filter: Option<Arc<Expr>>,
+    scans: std::vec::IntoIter<IndexScan>,
+    current: Option<IndexScan>,
+}
+
+/// Opens the scan of a range by its index; `None` when a whole scan is better.
+pub(super) fn narrow_scan(
+    access: &Arc<TableAccess>,
+    range: &RangeAccess,
+    ctx: &ExecContext,
+) -> Result<Option<NarrowScan>> {
+    let mut specs = specs(access, &range.access, ctx)?;
+    specs.iter_mut().for_each(|spec| spec.batch_rows = BATCH_ROWS);
+    let table = ctx.shared.table(&access.table)?;
+    let scans = table.narrow_scans(&ctx.shared.txn, specs, &full_spec(access))?;
+    let (access, filter) = (Arc::clone(access), range.rest.clone());
+    Ok(scans.map(|scans| NarrowScan { access, filter, scans: scans.into_iter(), current: None }))
+}
+
+impl Operator for NarrowScan {
+    fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
+        let evaluator = ctx.evaluator(&self.access.table);
+        loop {
+            ctx.check()?;
+            if self.current.is_none() {
+                self.current = self.scans.next();
+            }
+            let Some(scan) = &mut self.current else { return Ok(None) };
+            match scan.next(&evaluator)? {
+                Some(batch) => {
+                    let batch = filtered(with_system(batch, &self.access), self.filter.as_deref(), ctx)?;
+                    if batch.rows > 0 {
+                        return Ok(Some(batch));
+                    }
+                }
+                None => self.current = None,
+            }
+        }
+    }
+}
+
+/// A plan over one table by the index of its range, if that is narrow now.
+pub(super) fn narrowed(node: &Node, ctx: &ExecContext) -> Result<Option<Box<dyn Operator>>> {
+    match &node.op {
+        Op::TableScan { scan, range: Some(range), .. } => {
+            Ok(narrow_scan(scan, range, ctx)?.map(|narrow| Box::new(narrow) as Box<dyn Operator>))
+        }
+        _ if is_narrow(node, ctx)? => Ok(Some(build(node, ctx)?)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether the scan at the bottom of a plan over one table has a range that is narrow now.
+fn is_narrow(node: &Node, ctx: &ExecContext) -> Result<bool> {
+    match &node.op {
+        Op::TableScan { scan, range: Some(range), .. } => Ok(narrow_scan(scan, range, ctx)?.is_some()),
+        Op::Filter { input, .. } | Op::Project { input, .. } | Op::Sort { input, .. } => is_narrow(input, ctx),
+        _ => Ok(false),
+    }
+}
+
+/// The plan as it would be run now: with the index in the place of a scan whose range is narrow. A range that cannot be told
+/// yet, since it has values that are missing, stays as it is.
+pub fn settled(node: &mut Node, ctx: &ExecContext) {
+    if let Op::Gather { input, .. } = &mut node.op
+        && is_narrow(input, ctx).unwrap_or(false)
+    {
+        let inner = (**input).clone();
+        *node = inner;
+    }
+    if let Op::TableScan { scan, range: Some(range), .. } = &node.op
+        && narrow_scan(scan, range, ctx).is_ok_and(|narrow| narrow.is_some())
+    {
+        let (scan, access, filter) = (Arc::clone(scan), Arc::clone(&range.access), range.rest.clone());
+        node.op = Op::IndexScan { scan, access, filter };
+    }
+    node.op.inputs_mut().into_iter().for_each(|input| settled(input, ctx));
 }
 
 /// A scan through an index; for `= ANY` one after the other.

@@ -111,7 +111,7 @@ impl RowCount {
             Op::Gather { input, .. } => input,
             _ => input,
         };
-        let Op::TableScan { scan, filter: None } = &below.op else { return Ok(None) };
+        let Op::TableScan { scan, filter: None, .. } = &below.op else { return Ok(None) };
         if !plain
             || spec.calls.is_empty()
             || !spec.calls.iter().all(counts)

@@ -11,7 +11,7 @@ use crate::sql::eval::is_volatile;
 use crate::sql::eval::registry::{self, Body, CompareOp};
 use crate::sql::expr::{Expr, SortKey};
 use crate::sql::logical::{LogicalPlan, Scan};
-use crate::sql::physical::{IndexAccess, Node, Op};
+use crate::sql::physical::{IndexAccess, Node, Op, RangeAccess};
 use crate::sql::walk;
 use crate::types::Oid;
 
@@ -39,6 +39,16 @@ struct Candidate {
     /// Conditions that the access answers exactly.
     answered: Vec<usize>,
     rows: f64,
+    /// Nothing is known of it but one end of a range.
+    open: bool,
+}
+
+impl Candidate {
+    /// Whether the index finds a handful of rows whatever the values are.
+    fn is_sure(&self) -> bool {
+        let index = &self.access.index;
+        self.access.any || (index.unique && self.access.prefix.len() == index.keys.len())
+    }
 }
 
 /// Whether values of two types have one ordered key form.
@@ -100,29 +110,42 @@ fn comparison<'a>(condition: usize, expr: &'a Expr, scan: &Scan) -> Option<Compa
 }
 
 impl Planner<'_> {
-    /// A scan with conditions: by the best index, or whole.
+    /// A scan with conditions: by the best index, whole, or by what turns out better when it is run.
     pub(super) fn scan(&self, scan: Scan, conditions: Vec<Expr>) -> Node {
         let rows = self.statistics.row_count(&scan.table).max(1.0);
         let fields = scan.fields.clone();
-        if let Some(best) = self.best_index(&scan, &conditions, rows) {
-            let rest: Vec<Expr> = conditions
-                .into_iter()
-                .enumerate()
-                .filter(|(at, _)| !best.answered.contains(at))
-                .map(|(_, condition)| condition)
-                .collect();
-            let kept = if rest.is_empty() { best.rows } else { (best.rows * SELECTIVITY).max(1.0) };
-            let filter = walk::conjunction(rest).map(Arc::new);
-            let op = Op::IndexScan { scan: table_access(&scan), access: Arc::new(best.access), filter };
-            return Node { op, fields, rows: kept };
-        }
-        let kept = if conditions.is_empty() {
+        let mut kept = if conditions.is_empty() {
             rows
         } else {
             (rows * SELECTIVITY.powi(conditions.len().min(4) as i32)).max(1.0)
         };
-        let op = Op::TableScan { scan: table_access(&scan), filter: walk::conjunction(conditions).map(Arc::new) };
-        Node { op, fields, rows: kept }
+        let mut range = None;
+        if let Some(best) = self.best_index(&scan, &conditions, rows) {
+            let rest: Vec<Expr> = conditions
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| !best.answered.contains(at))
+                .map(|(_, condition)| condition.clone())
+                .collect();
+            if !best.open {
+                kept = if rest.is_empty() { best.rows } else { (best.rows * SELECTIVITY).max(1.0) };
+            }
+            let (sure, rest) = (best.is_sure(), walk::conjunction(rest).map(Arc::new));
+            let access = Arc::new(best.access);
+            if sure {
+                let op = Op::IndexScan { scan: table_access(&scan), access, filter: rest };
+                return Node { op, fields, rows: kept };
+            }
+            range = Some(Arc::new(RangeAccess { access, rest }));
+        }
+        let filter = walk::conjunction(conditions).map(Arc::new);
+        let mut node = Node { op: Op::TableScan { scan: table_access(&scan), filter, range }, fields, rows: kept };
+        if let Op::TableScan { range: Some(range), .. } = &node.op
+            && range.access.follows_rows()
+        {
+            settle_scan(&mut node.op);
+        }
+        node
     }
 
     fn best_index(&self, scan: &Scan, conditions: &[Expr], rows: f64) -> Option<Candidate> {
@@ -158,7 +181,7 @@ impl Planner<'_> {
             _ => return None,
         };
         let rows = self.statistics.row_count(&scan.table).max(1.0);
-        if self.best_index(scan, &conditions, rows).is_some_and(|best| best.rows <= 100.0) {
+        if self.best_index(scan, &conditions, rows).is_some_and(|best| !best.open && best.rows <= 100.0) {
             return None;
         }
         let comparisons: Vec<Comparison<'_>> =
@@ -184,6 +207,38 @@ impl Planner<'_> {
         let filter = walk::conjunction(rest).map(Arc::new);
         let op = Op::IndexScan { scan: table_access(scan), access: Arc::new(access), filter };
         Some(Node { op, fields: scan.fields.clone(), rows })
+    }
+}
+
+/// Decides about a scan before it is run, by what its conditions look like: an index for equality and for ranges with two
+/// ends.
+pub(super) fn settle_scan(op: &mut Op) {
+    let Op::TableScan { scan, range: range @ Some(_), .. } = op else { return };
+    let Some(found) = range.take() else { return };
+    let access = &found.access;
+    if !access.prefix.is_empty() || (access.lower.is_some() && access.upper.is_some()) {
+        *op = Op::IndexScan { scan: Arc::clone(scan), access: Arc::clone(access), filter: found.rest.clone() };
+    }
+}
+
+/// Decides so about scans of which perhaps only the first rows are wanted: to look how wide a range is would take
+/// longer than those.
+pub(super) fn settle_limited(node: &mut Node, limited: bool) {
+    match &mut node.op {
+        op @ Op::TableScan { .. } if limited => settle_scan(op),
+        Op::Limit { input, .. } => settle_limited(input, true),
+        Op::HashJoin { left, right, .. } => {
+            settle_limited(left, limited);
+            settle_limited(right, false);
+        }
+        Op::NestedLoop { lateral, left, right, .. } => {
+            settle_limited(left, limited);
+            settle_limited(right, *lateral);
+        }
+        op @ (Op::Sort { .. } | Op::Aggregate { .. } | Op::Window { .. } | Op::Nearest { .. }) => {
+            op.inputs_mut().into_iter().for_each(|input| settle_limited(input, false));
+        }
+        op => op.inputs_mut().into_iter().for_each(|input| settle_limited(input, limited)),
     }
 }
 
@@ -271,18 +326,15 @@ fn candidate(index: &Arc<IndexDesc>, scan: &Scan, comparisons: &[Comparison<'_>]
         } else if !ranged.is_empty() {
             expected *= 0.33;
         }
-        // One open end keeps too much of the table to be worth the detour.
-        if access.prefix.is_empty() && !both {
-            return None;
-        }
         answered.extend(ranged);
     }
-    if access.prefix.is_empty() && access.lower.is_none() {
+    if access.prefix.is_empty() && access.lower.is_none() && access.upper.is_none() {
         return None;
     }
+    let open = access.prefix.is_empty() && (access.lower.is_none() || access.upper.is_none());
     // A hash index answers whole keys only.
     if index.method == HASH && !whole {
         return None;
     }
-    Some(Candidate { access, answered, rows: expected.max(1.0) })
+    Some(Candidate { access, answered, rows: expected.max(1.0), open })
 }

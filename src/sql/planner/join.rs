@@ -9,6 +9,7 @@ use crate::sql::physical::{JoinKey, Node, Op};
 use crate::sql::walk;
 
 use super::Planner;
+use super::access::settle_scan;
 
 /// A left side of at most this many rows looks rows up by index instead of hashing a whole table.
 const LOOKUP_ROWS: f64 = 200.0;
@@ -98,7 +99,8 @@ impl Planner<'_> {
             });
             walk::conjuncts(own, &mut conditions);
         }
-        let node = self.scan(scan, conditions);
+        let mut node = self.scan(scan, conditions);
+        settle_scan(&mut node.op);
         let by_index = matches!(&node.op, Op::IndexScan { access, .. } if !access.prefix.is_empty());
         (by_index && node.rows <= 1000.0).then_some(node)
     }

@@ -1,7 +1,7 @@
 //! Floor 6: planning: choosing how each operation is done.
 //!
-//! Rules with row estimates: an index is used for equality on its leading keys, for ranges bounded on both sides, and
-//! where its order saves a sort under LIMIT ([`access`]); a vector index
+//! Rules with row estimates: an index is used for equality on its leading keys and for ranges, where these are not sure to be
+//! narrow by what its entries say when the statement runs, and where its order saves a sort under LIMIT ([`access`]); a vector index
 //! gives the nearest rows ([`nearest`]); joins hash on equalities, or look rows up by index when the left
 //! side is small ([`join`]). A Sort under LIMIT keeps only the rows wanted. Scans of large tables are shared by threads
 //! ([`parallel`]).
@@ -73,7 +73,9 @@ const SELECTIVITY: f64 = 0.3;
 /// # Errors
 /// None at present; planning may come to refuse what cannot be executed.
 pub fn plan(plan: LogicalPlan, statistics: &dyn Statistics) -> Result<Node> {
-    Ok(parallel::share(Planner { statistics }.node(plan)?, statistics))
+    let mut node = Planner { statistics }.node(plan)?;
+    access::settle_limited(&mut node, false);
+    Ok(parallel::share(node, statistics))
 }
 
 struct Planner<'a> {

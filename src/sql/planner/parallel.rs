@@ -100,7 +100,7 @@ impl Pass<'_> {
     /// Whether a plan is a scan of a large table with nothing above it but filters and projections without effects.
     fn fits(&self, node: &Node) -> bool {
         match &node.op {
-            Op::TableScan { scan, filter } => {
+            Op::TableScan { scan, filter, .. } => {
                 self.statistics.row_count(&scan.table) >= ROWS_MIN && filter.as_deref().is_none_or(is_pure)
             }
             Op::Filter { input, predicate } => is_pure(predicate) && self.fits(input),

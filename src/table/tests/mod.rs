@@ -3,6 +3,7 @@
 mod chunks;
 mod indexes;
 mod model;
+mod narrow;
 mod snapshots;
 mod uniqueness;
 mod vectors;
