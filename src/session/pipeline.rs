@@ -77,6 +77,10 @@ impl Statistics for Counts<'_> {
         Stored(self.core.names()).index(table, index).ok()
     }
 
+    fn pruned(&self, plan: LogicalPlan) -> LogicalPlan {
+        optimizer::prune(plan)
+    }
+
     fn may_scan(&self) -> bool {
         self.core.settings.lock().typed().enable_seqscan
     }

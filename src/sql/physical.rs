@@ -46,6 +46,8 @@ pub enum Op {
         vector: Arc<VectorAccess>,
         exact: Arc<Node>,
         list: Option<Arc<Vec<Expr>>>,
+        /// The table is one of several: what makes the result of the rows that were found, which are given to its scan.
+        rest: Option<Arc<Node>>,
         few: bool,
     },
     /// A plan over one table, run by several threads on parts of it; rows come in the order of the table.
@@ -207,7 +209,7 @@ impl IndexAccess {
 }
 
 impl Op {
-    /// The inputs, and below Nearest both ways and the rows allowed.
+    /// The inputs, and all that may be run below Nearest.
     pub fn inputs_mut(&mut self) -> Vec<&mut Node> {
         match self {
             Self::TableScan { .. }
@@ -227,8 +229,9 @@ impl Op {
             | Self::LockRows { input, .. }
             | Self::Gather { input, .. } => vec![input],
             Self::Modify { input, .. } => vec![Arc::make_mut(input)],
-            Self::Nearest { exact, vector, .. } => {
+            Self::Nearest { exact, vector, rest, .. } => {
                 let mut inputs = vec![Arc::make_mut(exact)];
+                inputs.extend(rest.as_mut().map(Arc::make_mut));
                 inputs.extend(&mut Arc::make_mut(vector).matching);
                 inputs
             }

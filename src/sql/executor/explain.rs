@@ -95,7 +95,7 @@ pub struct Layout {
 /// The lines of a plan.
 #[must_use]
 pub fn lines(node: &Node, names: &Names, layout: Layout, meters: Option<&Meters>) -> Vec<String> {
-    let mut printer = Printer { names, layout, meters, gathered: false, out: Vec::new() };
+    let mut printer = Printer { names, layout, meters, gathered: false, found: None, out: Vec::new() };
     printer.node(node, 0, "");
     printer.out
 }
@@ -106,6 +106,8 @@ struct Printer<'a> {
     meters: Option<&'a Meters>,
     /// Whether the nodes printed now are run by several threads.
     gathered: bool,
+    /// The scan that found rows are given to in the part printed now.
+    found: Option<usize>,
     out: Vec<String>,
 }
 
@@ -162,9 +164,14 @@ impl Printer<'_> {
             self.node(body, depth + 1, "");
             return;
         }
-        if let Op::Nearest { vector, exact, .. } = &node.op {
+        if let Op::Nearest { scan, vector, exact, rest, .. } = &node.op {
             if let Some(matching) = &vector.matching {
                 self.node(matching, depth + 1, "");
+            }
+            if let Some(rest) = rest {
+                let around = self.found.replace(scan.tag);
+                self.node(rest, depth + 1, "");
+                self.found = around;
             }
             // The other way is part of the story only when it was taken.
             if self.meters.is_some_and(|meters| meters.found(exact).is_some()) {
@@ -183,6 +190,9 @@ impl Printer<'_> {
     fn title(&self, node: &Node) -> String {
         let on = |table: &str, alias: &str| if table == alias { table.to_owned() } else { format!("{table} {alias}") };
         match &node.op {
+            Op::TableScan { scan, .. } if self.found == Some(scan.tag) => {
+                format!("Found Rows of {}", on(&scan.table.name, &scan.alias))
+            }
             Op::TableScan { scan, .. } => {
                 let parallel = if self.gathered { "Parallel " } else { "" };
                 format!("{parallel}Seq Scan on {}", on(&scan.table.name, &scan.alias))

@@ -6,12 +6,13 @@
 //!
 //! * `scan`, `source`: where rows come from. `simple`: one row in, one out. `join`, `aggregate`, `window`, `sort`,
 //!   `distinct`, `setop`, `cte`: the rest of the algebra.
-//! * `nearest`: rows by a vector index. `parallel`: scans by several threads.
+//! * `nearest`, `allowed`: rows by a vector index, among those that conditions allow. `parallel`: scans by several threads.
 //! * `modify`, `insert`, `lock`, `recheck`: writing rows and locking them. `foreign`, [`deferred`]: constraints checked later.
 //! * `subquery`: subqueries in expressions. `explain`: plans as text.
 //! * `keys`, `rows`, `spill`: keys of batches, rows that are kept, rows on disk.
 
 mod aggregate;
+mod allowed;
 pub mod context;
 mod cte;
 pub mod deferred;
@@ -121,8 +122,8 @@ fn build_plain(node: &Node, ctx: &ExecContext) -> Result<Box<dyn Operator>> {
     Ok(match &node.op {
         Op::TableScan { scan, filter, range } => scan::table_scan(scan, filter.clone(), range.as_deref(), ctx)?,
         Op::IndexScan { scan, access, filter } => scan::index_scan(scan, access, filter.clone(), ctx)?,
-        Op::Nearest { scan, vector, exact, list, .. } => {
-            Box::new(nearest::Nearest::new(scan, vector, exact, list.clone(), ctx)?)
+        Op::Nearest { scan, vector, exact, list, rest, .. } => {
+            Box::new(nearest::Nearest::new(scan, vector, exact, (list.clone(), rest.clone()), ctx)?)
         }
         Op::Gather { input, workers } => Box::new(parallel::Gather::new(input, *workers, ctx)?),
         Op::SystemScan { relation } => Box::new(source::SystemScan::new(relation, &types())),

@@ -6,7 +6,6 @@
 //! comparing is cheaper, and when the search comes to its end with fewer rows than wanted: what the index leaves out, NULL
 //! and under cosine zero vectors, comes last and may be wanted then.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::catalog::vector_index::{self, IVFFLAT};
@@ -14,18 +13,15 @@ use crate::common::RowSet;
 use crate::error::Result;
 use crate::index::hnsw::SearchCounters;
 use crate::sql::eval::eval_batch;
-use crate::sql::eval::registry::{Volatility, function as function_of};
 use crate::sql::eval::row::{Row, eval_row};
-use crate::sql::expr::{CallForm, Expr};
-use crate::sql::physical::{NEAREST_ROWS_MIN, Node, Op, TableAccess, VectorAccess};
-use crate::sql::walk;
+use crate::sql::expr::Expr;
+use crate::sql::physical::{NEAREST_ROWS_MIN, Node, TableAccess, VectorAccess};
 use crate::table::{VectorScan, VectorScanSpec};
-use crate::txn::Isolation;
-use crate::types::Oid;
 use crate::types::column::Batch;
 
-use super::recheck::given_to;
-use super::scan::{filtered, row_ids, with_system};
+use super::allowed::allowed_rows;
+use super::recheck::{given_to, look_again};
+use super::scan::{filtered, row_ids, table_types, with_system};
 use super::simple::row_count;
 use super::{ExecContext, Operator, build};
 
@@ -33,6 +29,9 @@ use super::{ExecContext, Operator, build};
 const WANTED_MAX: u64 = 20_000;
 /// The share of the table beyond which it is so too.
 const WANTED_SHARE: f64 = 0.2;
+
+/// Rows below joins that are all taken when no more are allowed.
+const TAKEN_MAX: usize = 50;
 
 /// What settings say about searching.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +57,12 @@ pub(super) struct Nearest {
     scan: Arc<TableAccess>,
     vector: Arc<VectorAccess>,
     list: Option<Arc<Vec<Expr>>>,
+    rest: Option<Arc<Node>>,
     exact: Arc<Node>,
     stage: Stage,
     allowed: Option<usize>,
+    /// The rows allowed were so few that they were taken without a search.
+    all_taken: bool,
     counters: Option<SearchCounters>,
 }
 
@@ -81,16 +83,18 @@ impl Nearest {
         scan: &Arc<TableAccess>,
         vector: &Arc<VectorAccess>,
         exact: &Arc<Node>,
-        list: Option<Arc<Vec<Expr>>>,
+        (list, rest): (Option<Arc<Vec<Expr>>>, Option<Arc<Node>>),
         ctx: &ExecContext,
     ) -> Result<Self> {
         let mut made = Self {
             scan: Arc::clone(scan),
             vector: Arc::clone(vector),
             list,
+            rest,
             exact: Arc::clone(exact),
             stage: Stage::Begin,
             allowed: None,
+            all_taken: false,
             counters: None,
         };
         if given_to(scan, ctx).is_some() {
@@ -136,11 +140,17 @@ impl Nearest {
         }
         let allowed = match &self.vector.matching {
             None => None,
-            Some(matching) => Some(self.allowed_rows(matching, ctx)?),
+            Some(matching) => Some(allowed_rows(&self.scan.table, matching, ctx)?),
         };
         self.allowed = allowed.as_ref().map(|rows| rows.len());
         let table = ctx.shared.table(&self.scan.table)?;
         let rows = usize::try_from(wanted.rows).expect("few rows are wanted");
+        // What joins make of a few rows costs no more than of the nearest of them.
+        let few = allowed.clone().filter(|allowed| self.rest.is_some() && allowed.len() <= rows.max(TAKEN_MAX));
+        if let Some(few) = few {
+            return self.all_of(&few, ctx).map(Some);
+        }
+        let known = allowed.clone().filter(|allowed| self.rest.is_some() && allowed.len() <= WANTED_MAX as usize);
         let spec = VectorScanSpec {
             index: self.vector.index.oid,
             query,
@@ -151,27 +161,28 @@ impl Nearest {
             system: !self.scan.system.is_empty(),
         };
         let Some(mut scan) = table.vector_scan(&ctx.shared.txn, spec)? else { return Ok(None) };
-        let found = self.collect(&mut scan, rows, ctx);
+        let found = self.collect(&mut scan, rows, ctx)?;
         self.counters = Some(scan.counters());
-        found
+        match (found, known) {
+            (None, Some(known)) => self.all_of(&known, ctx).map(Some),
+            (found, _) => Ok(found),
+        }
     }
 
-    /// The rows that satisfy the early conditions. What was found out for the same conditions is good until the table changes, for
-    /// transactions that have not changed it.
-    fn allowed_rows(&self, matching: &Node, ctx: &ExecContext) -> Result<Arc<RowSet>> {
-        let (shared, storage) = (&ctx.shared, self.scan.table.storage);
-        let change = shared.txn.manager().last_change(storage);
-        let settled = change <= shared.txn.snapshot_ts()
-            && !shared.txn.has_written(storage)
-            && shared.txn.isolation() != Isolation::Serializable;
-        let condition = if settled { condition_of(matching, ctx) } else { None };
-        let Some(condition) = condition else { return matching_rows(matching, ctx).map(Arc::new) };
-        if let Some(rows) = shared.tables.allowed(storage, &condition, change) {
-            return Ok(rows);
-        }
-        let rows = Arc::new(matching_rows(matching, ctx)?);
-        shared.tables.keep_allowed(storage, condition, change, &rows);
-        Ok(rows)
+    /// All rows of a set, for the joins to make of them what they make.
+    fn all_of(&mut self, rows: &RowSet, ctx: &ExecContext) -> Result<Batch> {
+        self.all_taken = true;
+        let ids: Vec<u32> = rows.iter().collect();
+        ctx.shared.table(&self.scan.table)?.fetch(&*ctx.shared.txn, &ids, &self.scan.columns, true)
+    }
+
+    /// What the joins around the table make of rows that were found.
+    fn joined(&self, rest: &Node, found: &Batch, ctx: &ExecContext) -> Result<Option<Batch>> {
+        let types = table_types(&self.scan.table);
+        let ids = row_ids(found, types.len());
+        let rows = ids.into_iter().enumerate().map(|(at, id)| (id, found.row(&types, at))).collect();
+        let batches = look_again(rest, &[(self.scan.tag, Arc::new(rows))], ctx)?;
+        Ok((!batches.is_empty()).then(|| Batch::concat(&batches)))
     }
 
     /// Asks the search until as many rows as wanted satisfy the late conditions.
@@ -200,90 +211,15 @@ impl Nearest {
     }
 }
 
-/// The conditions of a scan with the values of their parameters, as text; `None` when more than the row and the parameters
-/// decides about them.
-fn condition_of(matching: &Node, ctx: &ExecContext) -> Option<String> {
-    let mut exprs: Vec<&Expr> = Vec::new();
-    let scan = match &matching.op {
-        Op::TableScan { scan, filter, .. } => {
-            exprs.extend(filter.as_deref());
-            scan
-        }
-        Op::IndexScan { scan, access, filter } => {
-            exprs.extend(filter.as_deref());
-            exprs.extend(access.values());
-            scan
-        }
-        _ => return None,
-    };
-    // Expressions name columns by their place in the scan; attribute numbers are theirs for good.
-    let mut text = String::new();
-    for position in &scan.columns {
-        write!(text, "{},", scan.table.columns[*position].attnum).ok()?;
-    }
-    if let Op::IndexScan { access, .. } = &matching.op {
-        let included = |bound: &Option<(Expr, bool)>| bound.as_ref().map(|bound| bound.1);
-        let (lower, upper) = (included(&access.lower), included(&access.upper));
-        write!(text, "{:?} {} {lower:?} {upper:?};", access.index.oid, access.any).ok()?;
-    }
-    for expr in exprs {
-        if !is_plain(expr) {
-            return None;
-        }
-        write!(text, "{expr:?};").ok()?;
-        let mut values = Vec::new();
-        walk::visit(expr, &mut |node| {
-            if let Expr::Param { index, .. } = node {
-                values.push(ctx.eval.params.get(index - 1));
-            }
-            true
-        });
-        write!(text, "{values:?};").ok()?;
-    }
-    Some(text)
-}
-
-/// Whether nothing but columns and parameters decides about an expression: no setting, no time, no other row.
-fn is_plain(expr: &Expr) -> bool {
-    let immutable = |function: Oid| function_of(function).is_some_and(|f| f.volatility == Volatility::Immutable);
-    let mut plain = true;
-    walk::visit(expr, &mut |node| {
-        plain &= match node {
-            Expr::Call(call) => immutable(call.function) && !matches!(call.form, CallForm::SqlValue(..)),
-            Expr::ArrayCompare { function, .. } => immutable(*function),
-            Expr::IsDistinct { equal, .. } => immutable(*equal),
-            Expr::Const(..) | Expr::Param { .. } | Expr::Column { .. } | Expr::And(_) | Expr::Or(_) | Expr::Not(_) => {
-                true
-            }
-            Expr::IsNull { .. } | Expr::IsBool { .. } | Expr::Relabel { .. } | Expr::Array { .. } => true,
-            _ => false,
-        };
-        plain
-    });
-    plain
-}
-
-/// The rows that a plan yields, by the row ids in its last column.
-fn matching_rows(plan: &Node, ctx: &ExecContext) -> Result<RowSet> {
-    let mut rows = RowSet::default();
-    let mut operator = build(plan, ctx)?;
-    while let Some(batch) = operator.next(ctx)? {
-        ctx.check()?;
-        for row in row_ids(&batch, batch.columns.len() - 1) {
-            rows.insert(row);
-        }
-    }
-    Ok(rows)
-}
-
 impl Operator for Nearest {
     fn next(&mut self, ctx: &ExecContext) -> Result<Option<Batch>> {
         if matches!(self.stage, Stage::Begin) {
             self.stage = Stage::End;
             if let Some(batch) = self.by_index(ctx)? {
-                return match &self.list {
-                    None => Ok(Some(batch)),
-                    Some(list) => {
+                return match (&self.list, &self.rest) {
+                    (None, None) => Ok(Some(batch)),
+                    (_, Some(rest)) => self.joined(rest, &batch, ctx),
+                    (Some(list), None) => {
                         let of = |expr| eval_batch(expr, &batch, &ctx.eval);
                         let columns = list.iter().map(of).collect::<Result<Vec<_>>>()?;
                         Ok(Some(Batch::new(batch.rows, columns)))
@@ -299,19 +235,25 @@ impl Operator for Nearest {
     }
 
     fn note(&self) -> Option<String> {
-        let Some(counters) = &self.counters else { return Some("Vector Search: none, all rows compared".to_owned()) };
-        let mut text = format!(
-            "Vector Search: rounds={} codes={} reranked={} rows={}",
-            counters.rounds, counters.evaluated, counters.reranked, counters.judged
-        );
+        let mut text = match &self.counters {
+            Some(counters) => format!(
+                "Vector Search: rounds={} codes={} reranked={} rows={}",
+                counters.rounds, counters.evaluated, counters.reranked, counters.judged
+            ),
+            None if self.all_taken => "Vector Search: none".to_owned(),
+            None => return Some("Vector Search: none, all rows compared".to_owned()),
+        };
         if let Some(allowed) = self.allowed {
             text += &format!(" allowed={allowed}");
         }
-        if counters.filtered > 0 {
+        if let Some(counters) = self.counters.filter(|counters| counters.filtered > 0) {
             text += &format!(" passed={:.1}%", 100.0 * counters.admitted as f64 / counters.filtered as f64);
         }
         if matches!(self.stage, Stage::Exact(_)) {
             text += ", then all rows compared";
+        }
+        if self.all_taken {
+            text += ", all allowed rows taken";
         }
         Some(text)
     }

@@ -102,12 +102,17 @@ impl Operator for GivenScan {
         let all = table_types(&self.access.table);
         let mut types: Vec<Oid> = self.access.columns.iter().map(|at| all[*at]).collect();
         // Row ids and commit timestamps, from which system columns are made.
-        types.extend([Oid::INT8, Oid::INT8]);
+        let system = !self.access.system.is_empty();
+        if system {
+            types.extend([Oid::INT8, Oid::INT8]);
+        }
         let mut found = Vec::new();
         for (id, row) in &*rows {
             if self.in_range(row, ctx)? {
                 let mut values: Vec<Datum> = self.access.columns.iter().map(|at| row[*at].clone()).collect();
-                values.extend([Datum::Int8(i64::from(*id)), Datum::Int8(0)]);
+                if system {
+                    values.extend([Datum::Int8(i64::from(*id)), Datum::Int8(0)]);
+                }
                 found.push(values);
             }
         }

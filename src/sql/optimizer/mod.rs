@@ -21,6 +21,13 @@ pub fn optimize(plan: LogicalPlan) -> LogicalPlan {
     rewrite(plan, vec![true; width])
 }
 
+/// Drops what is not needed for a plan's output.
+#[must_use]
+pub fn prune(plan: LogicalPlan) -> LogicalPlan {
+    let width = plan.fields().len();
+    prune::prune(plan, vec![true; width]).0
+}
+
 fn rewrite(mut plan: LogicalPlan, needed: Vec<bool>) -> LogicalPlan {
     subqueries(&mut plan);
     let plan = pushdown::push(unnest::unnest(plan), Vec::new());

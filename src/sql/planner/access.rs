@@ -15,7 +15,7 @@ use crate::sql::physical::{IndexAccess, Node, Op, RangeAccess};
 use crate::sql::walk;
 use crate::types::Oid;
 
-use super::{Planner, SELECTIVITY, table_access};
+use super::{GIVEN_ROWS, Planner, SELECTIVITY, table_access};
 
 const BTREE: Oid = Oid(403);
 const HASH: Oid = Oid(405);
@@ -120,7 +120,10 @@ impl Planner<'_> {
             (rows * SELECTIVITY.powi(conditions.len().min(4) as i32)).max(1.0)
         };
         let mut range = None;
-        if let Some(best) = self.best_index(&scan, &conditions, rows) {
+        let given = self.given == Some(scan.tag);
+        if given {
+            kept = GIVEN_ROWS;
+        } else if let Some(best) = self.best_index(&scan, &conditions, rows) {
             let rest: Vec<Expr> = conditions
                 .iter()
                 .enumerate()

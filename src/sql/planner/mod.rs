@@ -2,13 +2,14 @@
 //!
 //! Rules with row estimates: an index is used for equality on its leading keys and for ranges, where these are not sure to be
 //! narrow by what its entries say when the statement runs, and where its order saves a sort under LIMIT ([`access`]); a vector index
-//! gives the nearest rows ([`nearest`]); joins hash on equalities, or look rows up by index when the left
+//! gives the nearest rows ([`nearest`], [`nearest_join`]); joins hash on equalities, or look rows up by index when the left
 //! side is small ([`join`]). A Sort under LIMIT keeps only the rows wanted. Scans of large tables are shared by threads
 //! ([`parallel`]).
 
 mod access;
 mod join;
 mod nearest;
+mod nearest_join;
 mod parallel;
 
 use std::sync::Arc;
@@ -46,6 +47,11 @@ pub trait Statistics {
         true
     }
 
+    /// A plan without the columns that it does not need.
+    fn pruned(&self, plan: LogicalPlan) -> LogicalPlan {
+        plan
+    }
+
     /// Threads that may help with a scan.
     fn workers(&self) -> usize {
         0
@@ -65,6 +71,8 @@ impl Statistics for FixedRows {
 const FUNCTION_ROWS: f64 = 100.0;
 /// Rows expected of a system relation.
 const SYSTEM_ROWS: f64 = 300.0;
+/// Rows expected to be given to a scan.
+const GIVEN_ROWS: f64 = 10.0;
 /// The part of rows that a condition without statistics keeps.
 const SELECTIVITY: f64 = 0.3;
 
@@ -73,13 +81,15 @@ const SELECTIVITY: f64 = 0.3;
 /// # Errors
 /// None at present; planning may come to refuse what cannot be executed.
 pub fn plan(plan: LogicalPlan, statistics: &dyn Statistics) -> Result<Node> {
-    let mut node = Planner { statistics }.node(plan)?;
+    let mut node = Planner { statistics, given: None }.node(plan)?;
     access::settle_limited(&mut node, false);
     Ok(parallel::share(node, statistics))
 }
 
 struct Planner<'a> {
     statistics: &'a dyn Statistics,
+    /// The scan, by its tag, to which a few rows are given when the plan is run.
+    given: Option<usize>,
 }
 
 impl Planner<'_> {

@@ -22,20 +22,21 @@ use super::access::is_fixed;
 use super::{Planner, table_access};
 
 /// A distance from an index's key.
-struct Distance<'a> {
-    index: &'a Arc<IndexDesc>,
+pub(super) struct Distance<'a> {
+    pub(super) index: &'a Arc<IndexDesc>,
     /// What the key is compared with.
-    query: &'a Expr,
+    pub(super) query: &'a Expr,
     /// Conditions of the statement that the index's own predicate answers.
     answered: Vec<usize>,
 }
 
 /// A plan by a vector index, but for the plan without it.
 pub(super) struct Nearest {
-    scan: Arc<TableAccess>,
-    vector: VectorAccess,
-    list: Option<Vec<Expr>>,
-    few: bool,
+    pub(super) scan: Arc<TableAccess>,
+    pub(super) vector: VectorAccess,
+    pub(super) list: Option<Vec<Expr>>,
+    pub(super) rest: Option<Arc<Node>>,
+    pub(super) few: bool,
 }
 
 impl Nearest {
@@ -47,6 +48,7 @@ impl Nearest {
             vector: Arc::new(self.vector),
             exact: Arc::new(exact),
             list: self.list.map(Arc::new),
+            rest: self.rest,
             few: self.few,
         };
         Node { op, fields, rows }
@@ -72,15 +74,22 @@ impl Planner<'_> {
             return None;
         }
         let Expr::Call(call) = order else { return None };
-        let (scan, conditions) = scan_of(below)?;
+        let Some((scan, conditions)) = scan_of(below) else {
+            return self.nearest_in_join(input, (below, order), keys, top);
+        };
         let distance = self.distance(scan, call, &conditions)?;
-        let rows = self.statistics.row_count(&scan.table).max(1.0);
         Some(Nearest {
             scan: table_access(scan),
             vector: self.vector_access(scan, order, &distance, conditions, top),
             list: list.cloned(),
-            few: rows < NEAREST_ROWS_MIN && self.statistics.may_scan(),
+            rest: None,
+            few: self.is_few(scan),
         })
+    }
+
+    /// Whether a table has so few rows now that comparing all is as fast.
+    pub(super) fn is_few(&self, scan: &Scan) -> bool {
+        self.statistics.row_count(&scan.table).max(1.0) < NEAREST_ROWS_MIN && self.statistics.may_scan()
     }
 
     fn vector_access(
@@ -136,7 +145,7 @@ impl Planner<'_> {
     }
 
     /// The vector index that orders by a call of a distance function.
-    fn distance<'a>(&self, scan: &'a Scan, call: &'a Call, conditions: &[Expr]) -> Option<Distance<'a>> {
+    pub(super) fn distance<'a>(&self, scan: &'a Scan, call: &'a Call, conditions: &[Expr]) -> Option<Distance<'a>> {
         let [left, right] = call.args.as_slice() else { return None };
         scan.table.indexes.iter().find_map(|index| {
             if !index.valid || !vector_index::is_vector(index.method) || !self.statistics.covers(index) {
@@ -218,7 +227,7 @@ fn implied(predicate: Expr, scan: &Scan, conditions: &[Expr]) -> Option<Vec<usiz
 }
 
 /// Whether a condition looks at vectors: such are asked of what the search finds.
-fn sees_vectors(condition: &Expr, scan: &Scan) -> bool {
+pub(super) fn sees_vectors(condition: &Expr, scan: &Scan) -> bool {
     let mut columns = Vec::new();
     walk::columns_of(condition, &mut columns);
     let vector = |column: &usize| {
@@ -231,7 +240,7 @@ fn sees_vectors(condition: &Expr, scan: &Scan) -> bool {
 }
 
 /// Whether a condition is an upper bound of the very distance that the rows are ordered by.
-fn bounds(condition: &Expr, order: &Expr) -> bool {
+pub(super) fn bounds(condition: &Expr, order: &Expr) -> bool {
     let Expr::Call(call) = condition else { return false };
     let [left, right] = call.args.as_slice() else { return false };
     let Some(Body::Compare(op)) = registry::function(call.function).map(|found| found.body) else { return false };

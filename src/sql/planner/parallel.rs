@@ -69,7 +69,15 @@ impl Pass<'_> {
                     self.node(input, whole);
                 }
             }
-            Op::Nearest { exact, .. } => self.node(Arc::make_mut(exact), demand),
+            Op::Nearest { exact, vector, .. } => {
+                self.node(Arc::make_mut(exact), demand);
+                let matching = Arc::make_mut(vector).matching.as_mut();
+                // A condition on one table is seldom worth another thread, and its answer is kept.
+                matching
+                    .filter(|node| !matches!(node.op, Op::TableScan { .. }))
+                    .into_iter()
+                    .for_each(|node| self.node(node, whole));
+            }
             Op::Limit { input, .. } => match input.op {
                 Op::Sort { .. } => self.node(input, demand),
                 _ => self.node(input, Demand { limited: true, whole: false }),
