@@ -16,7 +16,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use crate::bail;
 use crate::catalog::Names;
-use crate::catalog::descriptor::TableDesc;
+use crate::catalog::descriptor::{ConstraintKind, TableDesc};
 use crate::error::{Error, Result, SqlState};
 use crate::pgwire::copy_format::{CopyFormat, CopyOptions, CopyReader, Field, OnError};
 use crate::pgwire::{Frontend, Sink, backend};
@@ -65,6 +65,8 @@ pub(super) struct Inserter<'a> {
     open: crate::table::Table,
     checks: TableChecks,
     pending: Pending,
+    /// Whether the table has foreign keys.
+    refers: bool,
     count: u64,
 }
 
@@ -106,7 +108,9 @@ pub(super) fn prepare<'a>(
     let whole = positions.iter().copied().eq(0..table.columns.len());
     let base = |at: usize| (at, names.snapshot.base_type(table.columns[at].ty));
     let inputs = positions.into_iter().map(base).collect();
-    let inserter = Inserter { ctx, table: Arc::clone(&table), open, checks, pending: Pending::default(), count: 0 };
+    let refers = table.constraints.iter().any(|item| matches!(item.kind, ConstraintKind::ForeignKey(_)));
+    let pending = Pending::default();
+    let inserter = Inserter { ctx, table: Arc::clone(&table), open, checks, pending, refers, count: 0 };
     Ok((Loader { ctx, table, inputs, whole, defaults, filter, rows: Vec::new(), skipped: 0 }, inserter))
 }
 
@@ -327,8 +331,8 @@ impl Inserter<'_> {
         }
         let evaluator = self.ctx.evaluator(&self.table);
         self.open.insert_batch(&*self.ctx.shared.txn, &self.ctx.write(&evaluator), rows)?;
-        for row in &*rows {
-            self.pending.inserted(&self.table, row);
+        if self.refers {
+            rows.iter().for_each(|row| self.pending.inserted(&self.table, row));
         }
         self.count += rows.len() as u64;
         Ok(())

@@ -1,5 +1,6 @@
 //! The contract between OmenDB and whatever keeps its bytes.
 
+use super::batch::WriteBatch;
 use crate::error::Result;
 
 /// A column family.
@@ -29,41 +30,6 @@ impl Cf {
             Self::Versions => "versions",
             Self::Users => "users",
         }
-    }
-}
-
-/// One change of a batch.
-#[derive(Clone, Debug)]
-pub enum WriteOp {
-    /// Sets a key.
-    Put(Cf, Vec<u8>, Vec<u8>),
-    /// Removes a key, present or not.
-    Delete(Cf, Vec<u8>),
-    /// Removes all keys in `start..end`.
-    DeleteRange(Cf, Vec<u8>, Vec<u8>),
-}
-
-/// Changes that happen together or not at all, in order.
-#[derive(Clone, Debug, Default)]
-pub struct WriteBatch {
-    /// The changes.
-    pub ops: Vec<WriteOp>,
-}
-
-impl WriteBatch {
-    /// Sets a key.
-    pub fn put(&mut self, cf: Cf, key: Vec<u8>, value: Vec<u8>) {
-        self.ops.push(WriteOp::Put(cf, key, value));
-    }
-
-    /// Removes a key.
-    pub fn delete(&mut self, cf: Cf, key: Vec<u8>) {
-        self.ops.push(WriteOp::Delete(cf, key));
-    }
-
-    /// Removes a range of keys.
-    pub fn delete_range(&mut self, cf: Cf, start: Vec<u8>, end: Vec<u8>) {
-        self.ops.push(WriteOp::DeleteRange(cf, start, end));
     }
 }
 

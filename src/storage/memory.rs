@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::kv::{Cf, Kv, Visit, WriteBatch, WriteOp};
+use super::batch::{Op, WriteBatch};
+use super::kv::{Cf, Kv, Visit};
 use crate::error::Result;
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -68,16 +69,17 @@ impl Kv for MemoryKv {
 
     fn write(&self, batch: WriteBatch, _sync: bool) {
         let mut maps = self.maps.write();
-        for op in batch.ops {
+        for op in batch.ops() {
             match op {
-                WriteOp::Put(cf, key, value) => {
-                    Arc::make_mut(&mut maps[cf as usize]).insert(key, value);
+                Op::Put(cf, key, value) => {
+                    Arc::make_mut(&mut maps[cf as usize]).insert(key.to_vec(), value.to_vec());
                 }
-                WriteOp::Delete(cf, key) => {
-                    Arc::make_mut(&mut maps[cf as usize]).remove(&key);
+                Op::Delete(cf, key) => {
+                    Arc::make_mut(&mut maps[cf as usize]).remove(key);
                 }
-                WriteOp::DeleteRange(cf, start, end) => {
-                    Arc::make_mut(&mut maps[cf as usize]).retain(|key, _| *key < start || *key >= end);
+                Op::DeleteRange(cf, start, end) => {
+                    Arc::make_mut(&mut maps[cf as usize])
+                        .retain(|key, _| key.as_slice() < start || key.as_slice() >= end);
                 }
             }
         }

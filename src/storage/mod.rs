@@ -4,11 +4,13 @@
 //! one for tests. What is durable when: a [`WriteBatch`] is atomic across families; with `sync` it is on disk when `write`
 //! returns, and so is everything written before it. Key layouts are in [`keyspace`] and byte-exact in docs/FORMAT.md.
 
+mod batch;
 pub mod keyspace;
 mod kv;
 mod memory;
 mod rocksdb;
 
-pub use kv::{Cf, Kv, Visit, WriteBatch, WriteOp};
+pub use batch::{Op, WriteBatch};
+pub use kv::{Cf, Kv, Visit};
 pub use memory::MemoryKv;
 pub use rocksdb::{RocksKv, RocksOptions};

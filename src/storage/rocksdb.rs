@@ -11,7 +11,8 @@ use rocksdb::{
     ReadOptions,
 };
 
-use super::kv::{Cf, Kv, Visit, WriteBatch, WriteOp};
+use super::batch::{Op, WriteBatch};
+use super::kv::{Cf, Kv, Visit};
 use crate::error;
 use crate::error::{Error, Result};
 
@@ -43,6 +44,8 @@ const MEMTABLE_BYTES_MIN: usize = 32 << 20;
 /// A RocksDB database.
 pub struct RocksKv {
     db: Database,
+    /// Whether the database numbers its families as [`Cf`] does, so that a batch is taken as it is.
+    numbered: bool,
 }
 
 fn family_options(cf: Cf, options: &RocksOptions, cache: &Cache) -> Options {
@@ -97,11 +100,26 @@ impl RocksKv {
             }
             Error::corrupt(format!("could not open data directory \"{}\": {text}", path.display()))
         })?;
-        Ok(Self { db })
+        let numbered = Cf::ALL.iter().all(|cf| numbered(&db, *cf));
+        Ok(Self { db, numbered })
     }
 
     fn family(&self, cf: Cf) -> &ColumnFamily {
         self.db.cf_handle(cf.name()).expect("all families are opened")
+    }
+
+    /// A batch for a database that numbers its families in its own way: they are numbered as they are made, which is in the
+    /// order of [`Cf::ALL`] unless somebody else made them.
+    fn translated(&self, batch: &WriteBatch) -> rocksdb::WriteBatch {
+        let mut native = rocksdb::WriteBatch::default();
+        for op in batch.ops() {
+            match op {
+                Op::Put(cf, key, value) => native.put_cf(self.family(cf), key, value),
+                Op::Delete(cf, key) => native.delete_cf(self.family(cf), key),
+                Op::DeleteRange(cf, start, end) => native.delete_range_cf(self.family(cf), start, end),
+            }
+        }
+        native
     }
 
     fn iterate(&self, cf: Cf, start: &[u8], end: &[u8], back: bool, visit: &mut Visit<'_>) -> Result<()> {
@@ -129,6 +147,15 @@ impl RocksKv {
         }
         cursor.status().map_err(read_error)
     }
+}
+
+/// Whether a change of a family looks the same from RocksDB as from [`WriteBatch`], but for the default family's number, which
+/// RocksDB leaves out.
+fn numbered(db: &Database, cf: Cf) -> bool {
+    let (mut native, mut own) = (rocksdb::WriteBatch::default(), WriteBatch::default());
+    native.put_cf(db.cf_handle(cf.name()).expect("all families are opened"), b"key", b"value");
+    own.put(cf, b"key", b"value");
+    cf == Cf::Default || native.data() == own.encoded()
 }
 
 fn read_error(error: rocksdb::Error) -> Error {
@@ -159,16 +186,15 @@ impl Kv for RocksKv {
         self.iterate(cf, start, end, true, visit)
     }
 
-    fn write(&self, batch: WriteBatch, sync: bool) {
-        let families = Cf::ALL.map(|cf| self.family(cf));
-        let mut native = rocksdb::WriteBatch::default();
-        for op in &batch.ops {
-            match op {
-                WriteOp::Put(cf, key, value) => native.put_cf(families[*cf as usize], key, value),
-                WriteOp::Delete(cf, key) => native.delete_cf(families[*cf as usize], key),
-                WriteOp::DeleteRange(cf, start, end) => native.delete_range_cf(families[*cf as usize], start, end),
-            }
+    fn write(&self, mut batch: WriteBatch, sync: bool) {
+        if batch.is_empty() && !sync {
+            return;
         }
+        let native = match self.numbered {
+            true if !batch.is_empty() => rocksdb::WriteBatch::from_data(batch.encoded()),
+            _ => self.translated(&batch),
+        };
+        drop(batch);
         let mut options = rocksdb::WriteOptions::default();
         options.set_sync(sync);
         if let Err(error) = self.db.write_opt(native, &options) {
@@ -185,6 +211,44 @@ impl Kv for RocksKv {
         for cf in Cf::ALL {
             if let Err(error) = self.db.flush_cf(self.family(cf)) {
                 tracing::warn!(%error, "could not flush memtables; the write-ahead log still has them");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_arrive_however_families_are_numbered() {
+        for names in [["rows", "versions", "users"], ["users", "versions", "rows"]] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut options = Options::default();
+            options.create_if_missing(true);
+            let mut db = Database::open(&options, directory.path()).unwrap();
+            names.iter().for_each(|name| db.create_cf(name, &Options::default()).unwrap());
+            drop(db);
+            let kv = RocksKv::open(directory.path(), &RocksOptions::default()).unwrap();
+            assert_eq!(kv.numbered, names[0] == "rows");
+            let mut batch = WriteBatch::default();
+            for cf in Cf::ALL {
+                batch.put(cf, b"a", cf.name());
+                batch.put(cf, b"b", b"deleted");
+                batch.put(cf, b"c", b"deleted with a range");
+                batch.delete(cf, b"b");
+                batch.delete_range(cf, b"c", b"d");
+            }
+            kv.write(batch, true);
+            kv.write(WriteBatch::default(), true);
+            for cf in Cf::ALL {
+                let mut found = Vec::new();
+                let mut visit = |key: &[u8], value: &[u8]| {
+                    found.push((key.to_vec(), value.to_vec()));
+                    Ok(true)
+                };
+                kv.scan(cf, b"", b"z", &mut visit).unwrap();
+                assert_eq!(found, [(b"a".to_vec(), cf.name().into())]);
             }
         }
     }

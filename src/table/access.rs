@@ -8,14 +8,14 @@
 use std::sync::Arc;
 
 use crate::catalog::descriptor::{ConstraintDesc, StorageId, TableDesc};
-use crate::error::{Result, SqlState};
+use crate::error::{Error, Result, SqlState};
 use crate::table::keys::{self, IndexPlan};
 use crate::table::messages;
 use crate::table::registry::{IndexState, TableState, Tables};
 use crate::table::row::{self, RowReader};
 use crate::table::spec::{Conflict, InsertOutcome, LockedRow, RowId, RowIdRange, WriteContext};
 use crate::table::vector::OpenVector;
-use crate::txn::{Locked, RowStore, Strength, Wait};
+use crate::txn::{FreshRows, Locked, RowStore, Strength, Wait};
 use crate::types::{Datum, Oid};
 
 /// A table descriptor with its indexes resolved and its shared state at hand. Cheap to clone.
@@ -163,12 +163,38 @@ impl Table {
     ) -> Result<RowIdRange> {
         let count = u32::try_from(rows.len()).expect("batches are small");
         let first = self.allocate(txn, count)?;
-        let mut buffer = Vec::new();
-        for (id, row) in (first..).zip(rows) {
-            self.check_not_null(write, row)?;
-            self.insert_at(txn, write, id, row, &mut buffer)?;
+        let mut rest = (first, rows);
+        while !rest.1.is_empty() {
+            let (fresh, failure) = self.encode_rows(write, rest.0, rest.1);
+            let ids = fresh.rows();
+            let (now, later) = rest.1.split_at(ids.len());
+            rest = (ids.end, later);
+            txn.insert_many(fresh)?;
+            for (id, row) in ids.zip(now) {
+                self.claim_all(txn, write, id, row, |_| false)?;
+                self.put_entries(txn, write, id, row)?;
+            }
+            failure.map_or(Ok(()), Err)?;
         }
         Ok(first..first + count)
+    }
+
+    /// The first of these rows as they are stored, and what is wrong with the one behind them.
+    fn encode_rows(&self, write: &WriteContext<'_>, first: RowId, rows: &[Vec<Datum>]) -> (FreshRows, Option<Error>) {
+        let mut fresh = FreshRows::new(self.0.desc.storage, first, rows.len());
+        let mut values = Vec::new();
+        for row in rows {
+            values.clear();
+            let encoded = self.check_not_null(write, row).and_then(|()| row::encode(&self.0.desc, row, &mut values));
+            if let Err(error) = encoded {
+                return (fresh, Some(error));
+            }
+            if !fresh.push(&values) {
+                let alone = fresh.rows().is_empty();
+                return (fresh, alone.then(|| row::too_big(values.len())));
+            }
+        }
+        (fresh, None)
     }
 
     /// Adds a row unless a row with the same key of one of `arbiters` (all unique indexes when empty) is there, committed or
@@ -371,6 +397,9 @@ impl Table {
         tolerates: impl Fn(Oid) -> bool,
     ) -> Result<Option<Conflict>> {
         for index in self.unique_indexes(&[]) {
+            if Self::claim_alone(txn, index, row, id) {
+                continue;
+            }
             let Some(key) = index.plan.key(row, write.evaluator)? else { continue };
             if let Some(row) = self.try_claim(txn, write, index, &key, id)? {
                 let oid = index.plan.desc.oid;

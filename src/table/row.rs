@@ -36,10 +36,15 @@ pub fn encode(desc: &TableDesc, row: &[Datum], out: &mut Vec<u8>) -> Result<()> 
         out.truncate(start);
         length = encode_with(desc, row, out, 4);
         if u32::try_from(length).is_err() {
-            crate::bail!(PROGRAM_LIMIT_EXCEEDED, "row is too big: size {length}, maximum size {}", u32::MAX);
+            return Err(too_big(length));
         }
     }
     Ok(())
+}
+
+/// The error for a row whose stored form would take `length` bytes.
+pub(super) fn too_big(length: usize) -> Error {
+    crate::error!(PROGRAM_LIMIT_EXCEEDED, "row is too big: size {length}, maximum size {}", u32::MAX)
 }
 
 /// Appends a row with offsets of `width` bytes, whether they fit or not; the length of the encodings.

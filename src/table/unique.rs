@@ -59,7 +59,7 @@ impl Table {
                     Obstacle::Nothing => {
                         state.entries.insert(probe.image, id);
                         if index.plan.image.is_some() {
-                            txn.note_key_write(index.plan.desc.storage, &probe.bytes);
+                            txn.note_key_write(index.plan.desc.storage, &|| probe.bytes.clone());
                         }
                         break;
                     }
@@ -80,6 +80,29 @@ impl Table {
             self.sweep_claims(txn, state)?;
         }
         Ok(None)
+    }
+
+    /// Claims the key of a new row where that is a column by itself and nobody has an entry of it: then there is nobody to ask.
+    /// False when nothing was done.
+    pub(super) fn claim_alone(txn: &dyn RowStore, index: &OpenIndex, row: &[Datum], id: RowId) -> bool {
+        let plan = &index.plan;
+        let (Some(state), Some(&[position]), true) = (&index.state, plan.positions(), plan.is_plain()) else {
+            return false;
+        };
+        if !plan.image.is_some_and(ImageKind::exact) {
+            return false;
+        }
+        let key = std::slice::from_ref(&row[position]);
+        let Some(image) = state.image(plan, key) else { return false };
+        let mut holders: Vec<Rid> = Vec::new();
+        let _claiming = state.stripe(image);
+        state.entries.lookup(image, &mut holders);
+        if !holders.is_empty() {
+            return false;
+        }
+        state.entries.insert(image, id);
+        txn.note_key_write(plan.desc.storage, &|| plan.encoded(key));
+        true
     }
 
     /// Removes claims of transactions that have ended; storage has their entries.

@@ -7,6 +7,7 @@
 //! transaction has not written are one pass of the store's iterator that copies nothing.
 
 use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::catalog::descriptor::StorageId;
@@ -203,7 +204,8 @@ impl Transaction {
         }
         let buffer = self.buffer.lock();
         let Some(table) = buffer.tables.get(&storage) else { return false };
-        table.rows.range(range.clone()).next().is_some() || table.ahead.meets(range)
+        let in_blocks = || table.inserted.meets(range) && !table.blocks.is_empty();
+        table.rows.range(range.clone()).next().is_some() || table.ahead.meets(range) || in_blocks()
     }
 
     fn own(&self, storage: StorageId, row: RowId, command: u32) -> Own {
@@ -217,6 +219,9 @@ impl Transaction {
                 Some(values) => Own::Values(values.clone()),
                 None => Own::Hidden,
             };
+        }
+        if let Some(block) = table.block(row).filter(|block| block.command < command) {
+            return Own::Values(Arc::new(block.rows.stored(row).to_vec()));
         }
         if table.ahead.contains(row) {
             return Own::Ahead;
@@ -270,7 +275,8 @@ impl Transaction {
     }
 
     fn overlay(&self, storage: StorageId, range: &RowIdRange, command: u32) -> Overlay {
-        let buffer = self.buffer.lock();
+        let mut buffer = self.buffer.lock();
+        buffer.spread(storage, range);
         let mut overlay = Overlay { rows: Vec::new(), end: range.end };
         let Some(table) = buffer.tables.get(&storage) else { return overlay };
         for (row, chain) in table.rows.range(range.clone()) {

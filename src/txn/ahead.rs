@@ -68,6 +68,7 @@ impl Transaction {
         let buffer = &mut *guard;
         let storages: Vec<StorageId> = buffer.tables.keys().copied().collect();
         for storage in storages {
+            while self.write_block_ahead(buffer, storage) {}
             while self.write_rows_ahead(buffer, storage)? {}
         }
         let indexes: Vec<StorageId> = buffer.entries.keys().copied().collect();
@@ -76,6 +77,30 @@ impl Transaction {
         }
         buffer.all_ahead();
         Ok(())
+    }
+
+    /// Moves the first rows of a table that came together; false when there are none.
+    fn write_block_ahead(&self, buffer: &mut Buffer, storage: StorageId) -> bool {
+        let table = buffer.tables.get_mut(&storage);
+        let Some((_, block)) = table.and_then(|table| table.blocks.pop_first()) else { return false };
+        let (rows, txn, stamp) = (block.rows.rows(), self.member.id, record::stamp_of(block.command, block.epoch));
+        let mut batch = WriteBatch::default();
+        batch.reserve(block.rows.bytes() + 8 * rows.len());
+        for row in rows.clone() {
+            let value = record::ahead_of(block.rows.stored(row), txn, stamp);
+            batch.put_parts(Cf::Rows, &keyspace::row_key(storage.0, row), &value.parts());
+        }
+        let piece = Ahead::Rows(vec![(storage, rows.clone())]);
+        batch.put(Cf::Default, keyspace::ahead_key(txn, buffer.piece_next), piece.encode());
+        buffer.piece_next += 1;
+        self.manager.kv.write(batch, false);
+        for row in rows.clone() {
+            buffer.note_ahead(storage, row, std::iter::once(block.epoch));
+        }
+        if let Some(table) = buffer.tables.get_mut(&storage) {
+            table.difference += rows.len() as i64;
+        }
+        true
     }
 
     /// Moves the first rows of a table; false when there are none.

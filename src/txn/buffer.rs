@@ -14,6 +14,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::catalog::descriptor::StorageId;
 use crate::common::RowSet;
 use crate::storage::Cf;
+use crate::txn::fresh::FreshRows;
 use crate::txn::inflight::Ranges;
 use crate::txn::locks::{AdvisoryKey, Modes};
 use crate::txn::record::{self, HEADER};
@@ -61,10 +62,19 @@ impl Chain {
     }
 }
 
+/// Rows that one command made together.
+pub(super) struct Block {
+    pub(super) rows: FreshRows,
+    pub(super) command: u32,
+    pub(super) epoch: u32,
+}
+
 /// A table's writes.
 #[derive(Default)]
 pub(super) struct TableWrites {
     pub(super) rows: BTreeMap<RowId, Chain>,
+    /// Rows that are not in `rows`, by the first of each block.
+    pub(super) blocks: BTreeMap<RowId, Block>,
     /// Rows made by this transaction.
     pub(super) inserted: Ranges<()>,
     /// Rows that were written ahead: the versions not in `rows` are in the store.
@@ -75,6 +85,35 @@ pub(super) struct TableWrites {
     pub(super) difference: i64,
     /// Whether nobody knows, because some of it was taken back.
     pub(super) recount: bool,
+}
+
+impl TableWrites {
+    /// The block that has a row.
+    pub(super) fn block(&self, row: RowId) -> Option<&Block> {
+        let (_, block) = self.blocks.range(..=row).next_back()?;
+        block.rows.rows().contains(&row).then_some(block)
+    }
+
+    /// Gives the rows of the blocks that meet a range chains of their own; bytes that this takes.
+    fn spread(&mut self, range: &RowIdRange) -> usize {
+        let before = self.block(range.start).map(|block| block.rows.rows().start);
+        let within = self.blocks.range(range.clone()).map(|(first, _)| *first);
+        let firsts: Vec<RowId> = before.into_iter().chain(within.filter(|first| Some(*first) != before)).collect();
+        let mut bytes = 0;
+        for first in firsts {
+            let Some(Block { rows, command, epoch }) = self.blocks.remove(&first) else { continue };
+            for row in rows.rows() {
+                let last = Version { command, epoch, values: Some(Arc::new(rows.stored(row).to_vec())) };
+                self.rows.insert(row, Chain { inserted: true, last, older: Vec::new() });
+                bytes += CHAIN_BYTES;
+            }
+        }
+        bytes
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.blocks.is_empty() && self.inserted.is_empty() && self.ahead.is_empty()
+    }
 }
 
 /// Index entries by key bytes with the big-endian row id behind them, which is how the store orders them.
@@ -193,7 +232,7 @@ impl Buffer {
 
     /// Whether a commit has anything to write or tell.
     pub(super) fn has_writes(&self) -> bool {
-        let rows = self.tables.values().any(|table| !table.rows.is_empty());
+        let rows = self.tables.values().any(|table| !table.rows.is_empty() || !table.blocks.is_empty());
         rows || self.is_ahead()
             || self.entries.values().any(|entries| !entries.is_empty())
             || !self.meta.is_empty()
@@ -219,11 +258,37 @@ impl Buffer {
         let last = Version { command, epoch, values: Some(values) };
         table.rows.insert(row, Chain { inserted: true, last, older: Vec::new() });
         if logs {
-            let fresh = self.marks_end();
-            match self.undo.last_mut() {
-                Some(Undo::Inserted(last, range)) if *last == storage && range.end == row && !fresh => range.end += 1,
-                _ => self.undo.push(Undo::Inserted(storage, row..row + 1)),
+            self.log_inserted(storage, row..row + 1);
+        }
+    }
+
+    /// [`Buffer::insert`] for rows that come together.
+    pub(super) fn insert_many(&mut self, rows: FreshRows, command: u32) {
+        self.bytes += rows.bytes() + CHAIN_BYTES;
+        let (logs, epoch) = (self.logs(), self.epoch());
+        let (storage, range) = (rows.storage(), rows.rows());
+        let table = self.tables.entry(storage).or_default();
+        table.inserted.add_range(range.clone(), ());
+        table.blocks.insert(range.start, Block { rows, command, epoch });
+        if logs {
+            self.log_inserted(storage, range);
+        }
+    }
+
+    fn log_inserted(&mut self, storage: StorageId, rows: RowIdRange) {
+        let fresh = self.marks_end();
+        match self.undo.last_mut() {
+            Some(Undo::Inserted(last, range)) if *last == storage && range.end == rows.start && !fresh => {
+                range.end = rows.end;
             }
+            _ => self.undo.push(Undo::Inserted(storage, rows)),
+        }
+    }
+
+    /// Makes rows of a range that came together ones that can be scanned and changed.
+    pub(super) fn spread(&mut self, storage: StorageId, range: &RowIdRange) {
+        if let Some(table) = self.tables.get_mut(&storage) {
+            self.bytes += table.spread(range);
         }
     }
 
@@ -236,6 +301,7 @@ impl Buffer {
     pub(super) fn write(&mut self, storage: StorageId, row: RowId, command: u32, values: Option<Stored>) {
         let (logs, epoch) = (self.logs(), self.epoch());
         self.bytes += values.as_ref().map_or(0, |values| values.len()) + CHAIN_BYTES + usize::from(logs) * UNDO_BYTES;
+        self.spread(storage, &(row..row + 1));
         let table = self.tables.entry(storage).or_default();
         let version = Version { command, epoch, values };
         let undo = match table.rows.get_mut(&row) {
@@ -275,10 +341,10 @@ impl Buffer {
     }
 
     /// Remembers a key entered in an index that is kept in memory; beyond a thousand, that there were many.
-    pub(super) fn note_key(&mut self, index: StorageId, key: &[u8]) {
+    pub(super) fn note_key(&mut self, index: StorageId, key: &dyn Fn() -> Vec<u8>) {
         let keys = self.keys.entry(index).or_default();
         if keys.len() <= KEYS_MAX {
-            keys.push(key.into());
+            keys.push(key().into());
         }
     }
 
@@ -347,7 +413,7 @@ impl Buffer {
         }
         let epoch = undone.epoch;
         undone.pieces.extend(self.retired.extract_if(.., |(_, made)| *made >= epoch).map(|(piece, _)| piece));
-        self.tables.retain(|_, table| !(table.rows.is_empty() && table.inserted.is_empty() && table.ahead.is_empty()));
+        self.tables.retain(|_, table| !table.is_empty());
         undone
     }
 
@@ -355,6 +421,12 @@ impl Buffer {
         match undo {
             Undo::Inserted(storage, range) => {
                 let table = self.tables.entry(storage).or_default();
+                table.blocks.retain(|_, block| {
+                    let rows = block.rows.rows();
+                    rows.start < range.start || rows.end > range.end
+                });
+                // A block lies wholly in a part of the log or not at all, but for what this finds.
+                table.spread(&range);
                 range.clone().for_each(|row| drop(table.rows.remove(&row)));
                 table.inserted.remove(&range);
                 if table.ahead.meets(&range) {

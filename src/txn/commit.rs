@@ -5,6 +5,7 @@
 //! brings the cache and the counts up to date, and makes the group visible. The next leader is whoever came while it was
 //! busy (group commit). So commit order, log order and the order of visibility are the same.
 
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,11 +17,12 @@ use crate::catalog::descriptor::StorageId;
 use crate::common::RowSet;
 use crate::error::Result;
 use crate::storage::keyspace::{self, garbage_key, mark_key, pending_key};
-use crate::storage::{Cf, WriteBatch, WriteOp};
-use crate::txn::buffer::{Buffer, CommitHook, KEYS_MAX, TableWrites};
+use crate::storage::{Cf, WriteBatch};
+use crate::txn::buffer::{Buffer, CommitHook, KEYS_MAX, TableWrites, body};
 use crate::txn::chunks::{CHUNK_ROWS, chunk_of};
+use crate::txn::fresh::FreshRows;
 use crate::txn::manager::TxnManager;
-use crate::txn::record::{self, DELETED, FIRST, Garbage, HEADER, TS_AT};
+use crate::txn::record::{self, DELETED, Garbage, HEADER, TS_AT};
 use crate::txn::row_store::RowId;
 use crate::txn::serializable::{ReadSet, WriteSet};
 use crate::txn::transaction::Transaction;
@@ -28,9 +30,9 @@ use crate::txn::transaction::Transaction;
 /// A transaction ready to be ordered.
 #[derive(Default)]
 struct Prepared {
-    ops: Vec<WriteOp>,
-    /// Which of `ops` are puts to stamp, and where in the value.
-    stamps: Vec<(usize, usize)>,
+    batch: WriteBatch,
+    /// Places in `batch` for the timestamp.
+    stamps: Vec<usize>,
     /// The transaction's number and rows that are in the store already.
     early: Option<(u64, Vec<(StorageId, RowSet)>)>,
     garbage: Vec<Garbage>,
@@ -39,13 +41,12 @@ struct Prepared {
     reads: Option<(ReadSet, u64)>,
     /// Chunks that hold rows of it.
     chunks: Vec<ChunkKey>,
-    /// Rows that readers may have cached, and which of `ops` has the new version.
-    changed: Vec<((u32, u32), Option<usize>)>,
+    /// Rows that readers may have cached, and where in `batch` the body of the new version is.
+    changed: Vec<((u32, u32), Option<Range<usize>>)>,
     differences: Vec<(StorageId, i64)>,
     /// Tables whose number of rows nobody knows now.
     recount: Vec<StorageId>,
     hooks: Vec<CommitHook>,
-    bytes: usize,
     sync: bool,
 }
 
@@ -82,16 +83,15 @@ impl Sequencer {
 }
 
 impl Prepared {
-    fn put(&mut self, cf: Cf, key: Vec<u8>, value: Vec<u8>, stamp_at: Option<usize>) -> usize {
-        self.bytes += key.len() + value.len();
-        let at = self.ops.len();
-        self.stamps.extend(stamp_at.map(|offset| (at, offset)));
-        self.ops.push(WriteOp::Put(cf, key, value));
-        at
+    /// Sets a key to a value that has room for the timestamp; where the value is.
+    fn put_stamped(&mut self, cf: Cf, key: &[u8], value: &[&[u8]], stamp_at: usize) -> Range<usize> {
+        let at = self.batch.put_parts(cf, key, value);
+        self.stamps.push(at + stamp_at);
+        at..self.batch.size()
     }
 
     fn is_empty(&self) -> bool {
-        self.ops.is_empty() && self.early.is_none() && self.garbage.is_empty()
+        self.batch.is_empty() && self.early.is_none() && self.garbage.is_empty()
     }
 
     fn add_table(&mut self, manager: &TxnManager, storage: StorageId, table: &mut TableWrites) -> Result<()> {
@@ -102,34 +102,33 @@ impl Prepared {
         for range in table.ahead.ranges(CHUNK_ROWS) {
             (chunk_of(range.start)..=chunk_of(range.end - 1)).for_each(|chunk| self.chunks.push((storage.0, chunk)));
         }
+        for (_, block) in std::mem::take(&mut table.blocks) {
+            difference += block.rows.rows().len() as i64;
+            self.add_rows(block.rows);
+        }
         for (row, chain) in std::mem::take(&mut table.rows) {
             self.writes.add_row(storage, row);
-            let chunk = (storage.0, chunk_of(row));
-            if self.chunks.last() != Some(&chunk) {
-                self.chunks.push(chunk);
-            }
-            let key = keyspace::row_key(storage.0, row).to_vec();
+            self.add_chunk((storage.0, chunk_of(row)));
+            let key = keyspace::row_key(storage.0, row);
             match (chain.inserted, chain.last.values) {
                 (true, Some(values)) => {
                     difference += 1;
-                    let mut value = Arc::try_unwrap(values).unwrap_or_else(|shared| (*shared).clone());
-                    record::set_flags(&mut value, FIRST);
-                    self.put(Cf::Rows, key, value, Some(TS_AT));
+                    let header = record::first_of(&values);
+                    self.put_stamped(Cf::Rows, &key, &[&header, body(&values)], TS_AT);
                 }
                 (true, None) => {}
                 (false, values) => {
                     difference -= i64::from(values.is_none());
                     self.supersede(manager, storage, row, &key)?;
-                    let value = match values {
-                        Some(values) => Arc::try_unwrap(values).unwrap_or_else(|shared| (*shared).clone()),
+                    let place = match &values {
+                        Some(values) => Some(self.put_stamped(Cf::Rows, &key, &[values], TS_AT)),
                         None => {
                             self.garbage.push(Garbage::Tombstone { storage, row });
-                            record::encode_row(DELETED, &[])
+                            self.put_stamped(Cf::Rows, &key, &[&record::row_header(DELETED, &[])], TS_AT);
+                            None
                         }
                     };
-                    let deleted = value[1] & DELETED != 0;
-                    let at = self.put(Cf::Rows, key, value, Some(TS_AT));
-                    self.changed.push(((storage.0, row), (!deleted).then_some(at)));
+                    self.changed.push(((storage.0, row), place.map(|place| place.start + HEADER..place.end)));
                 }
             }
         }
@@ -141,6 +140,21 @@ impl Prepared {
         Ok(())
     }
 
+    fn add_chunk(&mut self, chunk: ChunkKey) {
+        if self.chunks.last() != Some(&chunk) {
+            self.chunks.push(chunk);
+        }
+    }
+
+    fn add_rows(&mut self, rows: FreshRows) {
+        let (storage, range) = (rows.storage(), rows.rows());
+        self.writes.add_rows(storage, range.clone());
+        (chunk_of(range.start)..=chunk_of(range.end - 1)).for_each(|chunk| self.add_chunk((storage.0, chunk)));
+        let (batch, places) = rows.into_batch();
+        let shift = self.batch.append(batch);
+        self.stamps.extend(places.map(|at| at + shift + TS_AT));
+    }
+
     /// Moves the version that is to be replaced; nobody else changes the row meanwhile, for this transaction has it locked.
     fn supersede(&mut self, manager: &TxnManager, storage: StorageId, row: RowId, key: &[u8]) -> Result<()> {
         let mut older = None;
@@ -149,12 +163,13 @@ impl Prepared {
             if !head.is(DELETED)
                 && let Some(begin) = manager.commit_of(head)
             {
-                older = Some((begin, record::encode_version(0, 0, body)));
+                let key = keyspace::version_key(storage.0, row, begin);
+                self.put_stamped(Cf::Versions, &key, &[&record::version_header(0, 0), body], 0);
+                older = Some(begin);
             }
             Ok(())
         })?;
-        if let Some((begin, value)) = older {
-            self.put(Cf::Versions, keyspace::version_key(storage.0, row, begin).to_vec(), value, Some(0));
+        if let Some(begin) = older {
             self.garbage.push(Garbage::Version { storage, row, begin });
         }
         Ok(())
@@ -167,8 +182,7 @@ impl Prepared {
                 if write.retired {
                     self.garbage.push(Garbage::Entry { index, key: key.into() });
                 } else {
-                    let key = keyspace::entry_key_of(index.0, &key);
-                    self.put(Cf::Rows, key, vec![0; 8], Some(0));
+                    self.put_stamped(Cf::Rows, &keyspace::entry_key_of(index.0, &key), &[&[0; 8]], 0);
                 }
             }
         }
@@ -184,13 +198,13 @@ impl Prepared {
     fn add_rest(&mut self, manager: &TxnManager, buffer: &mut Buffer) {
         for (cf, key, value) in std::mem::take(&mut buffer.meta) {
             match value {
-                Some(value) => drop(self.put(cf, key, value, None)),
-                None => self.ops.push(WriteOp::Delete(cf, key)),
+                Some(value) => self.batch.put(cf, key, value),
+                None => self.batch.delete(cf, key),
             }
         }
         for restart in &buffer.restarts {
             if let Some(state) = manager.sequences.settle(restart.oid) {
-                self.put(Cf::Default, keyspace::sequence_key(restart.oid.0), state.encode(), None);
+                self.batch.put(Cf::Default, keyspace::sequence_key(restart.oid.0), state.encode());
             }
         }
         for storage in std::mem::take(&mut buffer.dropped) {
@@ -228,7 +242,7 @@ impl Transaction {
             }
         } else if self.synchronous.load(Ordering::Relaxed) && self.manager.sequences.take_unsynced() {
             let mut batch = WriteBatch::default();
-            batch.put(Cf::Default, mark_key("sync"), Vec::new());
+            batch.put(Cf::Default, mark_key("sync"), []);
             self.manager.kv.write(batch, true);
         }
         self.leave(&buffer);
@@ -238,6 +252,8 @@ impl Transaction {
 
     fn prepare(&self, buffer: &mut Buffer) -> Result<Prepared> {
         let mut prepared = Prepared { sync: self.synchronous.load(Ordering::Relaxed), ..Prepared::default() };
+        let blocks = buffer.tables.values().flat_map(|table| table.blocks.values());
+        prepared.batch.reserve(blocks.map(|block| block.rows.bytes()).sum());
         for (storage, table) in &mut buffer.tables {
             prepared.add_table(&self.manager, *storage, table)?;
         }
@@ -259,7 +275,7 @@ impl TxnManager {
     /// Gives a prepared transaction its place; its timestamp.
     fn order(&self, prepared: Prepared) -> Result<u64> {
         let request = Arc::new(Request {
-            bytes: prepared.bytes,
+            bytes: prepared.batch.size(),
             work: Mutex::new(Some(prepared)),
             turn: Mutex::new(Turn::Waiting),
             turned: Condvar::new(),
@@ -359,20 +375,14 @@ impl TxnManager {
     fn write_ordered(&self, ordered: &mut [(u64, Prepared)], newest: u64) -> Vec<CacheChange> {
         let (mut batch, mut sync, mut cached) = (WriteBatch::default(), false, Vec::new());
         for (ts, prepared) in ordered.iter_mut() {
-            for (at, offset) in &prepared.stamps {
-                if let WriteOp::Put(_, _, value) = &mut prepared.ops[*at] {
-                    record::stamp(value, *offset, *ts);
-                }
-            }
+            let bytes = prepared.batch.bytes_mut();
+            prepared.stamps.iter().for_each(|at| record::stamp(bytes, *at, *ts));
             sync |= prepared.sync && !prepared.is_empty();
-            for (key, at) in &prepared.changed {
-                let body = at.and_then(|at| match &prepared.ops[at] {
-                    WriteOp::Put(_, _, value) if self.options.row_cache_bytes > 0 => Some(value[HEADER..].to_vec()),
-                    _ => None,
-                });
-                cached.push((*key, *ts, body));
+            for (key, place) in prepared.changed.drain(..) {
+                let body = place.filter(|_| self.options.row_cache_bytes > 0);
+                cached.push((key, *ts, body.map(|place| prepared.batch.bytes()[place].to_vec())));
             }
-            batch.ops.append(&mut prepared.ops);
+            batch.append(std::mem::take(&mut prepared.batch));
             if let Some((txn, _)) = &prepared.early {
                 batch.put(Cf::Default, pending_key(*txn), record::encode_early(*ts));
             }
@@ -380,8 +390,8 @@ impl TxnManager {
                 batch.put(Cf::Default, garbage_key(*ts), record);
             }
         }
-        if !batch.ops.is_empty() {
-            batch.put(Cf::Default, mark_key("ts"), newest.to_le_bytes().to_vec());
+        if !batch.is_empty() {
+            batch.put(Cf::Default, mark_key("ts"), newest.to_le_bytes());
             // A synced write covers everything written before it, sequences included.
             let _covered = sync && self.sequences.take_unsynced();
             self.kv.write(batch, sync);

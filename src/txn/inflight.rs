@@ -63,6 +63,11 @@ impl<T: Copy + PartialEq> Ranges<T> {
         before.into_iter().chain(self.0.range(range.clone())).map(|(start, rest)| (*start, *rest)).collect()
     }
 
+    /// Whether any row of a range is in the set.
+    pub(super) fn meets(&self, range: &RowIdRange) -> bool {
+        !self.overlapping(range).is_empty()
+    }
+
     /// All ranges, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = (RowIdRange, T)> {
         self.0.iter().map(|(start, (end, with))| (*start..*end, *with))
@@ -87,6 +92,10 @@ pub(super) struct Inserting {
 impl Inserting {
     pub(super) fn add(&self, storage: StorageId, row: RowId, txn: u64) {
         self.storages.write().entry(storage).or_default().add(row, txn);
+    }
+
+    pub(super) fn add_range(&self, storage: StorageId, range: RowIdRange, txn: u64) {
+        self.storages.write().entry(storage).or_default().add_range(range, txn);
     }
 
     /// The transaction that is inserting a row.
@@ -131,6 +140,7 @@ mod tests {
                     range.for_each(|row| { model.insert(row, kind); });
                 }
                 for row in 0..50 {
+                    prop_assert_eq!(ranges.meets(&(row..row + 3)), (row..row + 3).any(|row| model.contains_key(&row)));
                     prop_assert_eq!(ranges.get(row), model.get(&row).copied());
                 }
                 let flat = ranges.iter().flat_map(|(range, kind)| range.map(move |row| (row, kind)));

@@ -7,7 +7,7 @@
 //! ones are in `versions` until no snapshot needs them; everything in memory can be lost.
 //!
 //! * [`TxnManager`], [`Transaction`], [`View`]: what others use. [`RowStore`]: the part of it that tables use.
-//! * `snapshot`, `locks`, `wide_locks`, `waits`, `inflight`: who sees and holds what. `buffer`: what is not committed.
+//! * `snapshot`, `locks`, `wide_locks`, `waits`, `inflight`: who sees and holds what. `buffer`, `fresh`: what is not committed.
 //! * `access`, `chunks`, `writes`: reading rows one by one and by the thousand, and writing them. `commit`, `serializable`: order.
 //! * `ahead`, `settle`: transactions larger than memory. `gc`, `collector`, `recovery`: cleaning up.
 //! * `lock_view`: locks as others see them. `sequences`, `counts`, `session_locks`: beside rows. `record`: bytes.
@@ -19,6 +19,7 @@ mod chunks;
 mod collector;
 mod commit;
 mod counts;
+mod fresh;
 mod gc;
 mod inflight;
 mod lock_view;
@@ -43,6 +44,7 @@ mod tests;
 
 pub use chunks::{CHUNK_ROWS, Chunk, ChunkPart, ChunkRead};
 pub use collector::Collector;
+pub use fresh::FreshRows;
 pub use lock_view::{AwaitedLock, HeldLock, LockTarget};
 pub use locks::{AdvisoryKey, TableLock};
 pub use manager::{Sweeper, TxnManager};

@@ -85,14 +85,30 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map(u64::from_le_bytes)
 }
 
+/// What precedes the body of a row that has no timestamp yet.
+pub(super) fn row_header(flags: u8, body: &[u8]) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    (header[0], header[1]) = (FORMAT, flags);
+    header[HEADER - 4..].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    header
+}
+
 /// A row ready to be stored but for its timestamp.
 pub(super) fn encode_row(flags: u8, body: &[u8]) -> Vec<u8> {
     let mut value = Vec::with_capacity(HEADER + body.len());
-    value.extend_from_slice(&[FORMAT, flags]);
-    value.extend_from_slice(&0_u64.to_le_bytes());
-    value.extend_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    value.extend_from_slice(&row_header(flags, body));
     value.extend_from_slice(body);
     value
+}
+
+/// The header of an encoded row that turns out to have no older version.
+///
+/// # Panics
+/// When it is not an encoded row.
+pub(super) fn first_of(value: &[u8]) -> [u8; HEADER] {
+    let mut header = *value.first_chunk::<HEADER>().expect("an encoded row has a header");
+    header[1] = FIRST;
+    header
 }
 
 /// Sets the flags of a row that is not stored yet.
@@ -137,13 +153,37 @@ pub(super) fn encode_ahead(flags: u8, txn: u64, stamp: u64, body: &[u8]) -> Vec<
     value
 }
 
+/// [`encode_ahead`] of a row that is encoded as a new one already, in pieces: header, body, stamp.
+pub(super) struct AheadOf<'a>([u8; HEADER], &'a [u8], [u8; 8]);
+
+impl AheadOf<'_> {
+    pub(super) fn parts(&self) -> [&[u8]; 3] {
+        [&self.0, self.1, &self.2]
+    }
+}
+
+/// See [`AheadOf`].
+///
+/// # Panics
+/// When it is not a stored row.
+pub(super) fn ahead_of(stored: &[u8], txn: u64, stamp: u64) -> AheadOf<'_> {
+    let (header, body) = stored.split_first_chunk::<HEADER>().expect("a stored row has a header");
+    let mut header = *header;
+    header[1] |= PENDING | STAMPED;
+    self::stamp(&mut header, TS_AT, txn);
+    AheadOf(header, body, stamp.to_le_bytes())
+}
+
+/// What precedes the body of a version.
+pub(super) fn version_header(end: u64, flags: u8) -> [u8; VERSION_HEADER] {
+    let mut header = [flags; VERSION_HEADER];
+    header[..8].copy_from_slice(&end.to_le_bytes());
+    header
+}
+
 /// A version that is not in `rows` any more: its end, and what to remember of its flags.
 pub(super) fn encode_version(end: u64, flags: u8, body: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(VERSION_HEADER + body.len());
-    value.extend_from_slice(&end.to_le_bytes());
-    value.push(flags);
-    value.extend_from_slice(body);
-    value
+    [&version_header(end, flags)[..], body].concat()
 }
 
 /// A version that is not the newest.
@@ -308,6 +348,7 @@ mod tests {
         assert_eq!((command_of(stamp), epoch_of(stamp)), (3, 9));
         verify_row(&ahead).unwrap();
         assert!(open_row(&ahead[..HEADER + 5]).is_err());
+        assert_eq!(ahead_of(&encode_row(DELETED, b"body"), 12, stamp).parts().concat(), ahead);
         let older = encode_version(OWN | 12, FIRST, b"older");
         let older = open_version(&older).unwrap();
         assert_eq!((older.end, older.flags, older.body), (OWN | 12, FIRST, &b"older"[..]));

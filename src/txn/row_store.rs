@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::catalog::descriptor::StorageId;
 use crate::common::CancelFlag;
 use crate::error::Result;
+use crate::txn::fresh::FreshRows;
 use crate::txn::snapshot::View;
 
 /// Names a row of one table for good: dense from 1, kept by updates, not used again while any snapshot could see it.
@@ -191,6 +192,12 @@ pub trait RowStore: Send + Sync {
     /// `25006`; limits on the size of a transaction.
     fn insert(&self, table: StorageId, row: RowId, values: &[u8]) -> Result<()>;
 
+    /// [`RowStore::insert`] for rows that come together.
+    ///
+    /// # Errors
+    /// As [`RowStore::insert`].
+    fn insert_many(&self, rows: FreshRows) -> Result<()>;
+
     /// Replaces a row that is locked by this transaction.
     ///
     /// # Errors
@@ -235,7 +242,7 @@ pub trait RowStore: Send + Sync {
     fn note_key_read(&self, _index: StorageId, _start: &[u8], _end: Option<&[u8]>) {}
 
     /// Says that a key of an index that is kept in memory was entered; matters to others at SERIALIZABLE.
-    fn note_key_write(&self, _index: StorageId, _key: &[u8]) {}
+    fn note_key_write(&self, _index: StorageId, _key: &dyn Fn() -> Vec<u8>) {}
 
     /// Says that an entry was made in a vector index, which has it at once: the sweeper is told when that is undone.
     fn note_entered(&self, _index: StorageId, _tag: u32, _row: RowId) {}

@@ -13,7 +13,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::catalog::descriptor::StorageId;
 use crate::error::Result;
-use crate::txn::row_store::RowId;
+use crate::txn::row_store::{RowId, RowIdRange};
 
 /// Rows or keys of one storage that are told apart; more count as all.
 const PARTS_MAX: usize = 1000;
@@ -108,6 +108,14 @@ impl WriteSet {
             if writes.rows.len() > PARTS_MAX {
                 self.add_all(storage);
             }
+        }
+    }
+
+    pub(super) fn add_rows(&mut self, storage: StorageId, rows: RowIdRange) {
+        if rows.len() > PARTS_MAX {
+            self.add_all(storage);
+        } else {
+            rows.for_each(|row| self.add_row(storage, row));
         }
     }
 

@@ -11,6 +11,7 @@ use crate::catalog::descriptor::StorageId;
 use crate::common::CancelFlag;
 use crate::error::Result;
 use crate::txn::buffer::{Held, body};
+use crate::txn::fresh::FreshRows;
 use crate::txn::lock_view::LockTarget;
 use crate::txn::locks::{WRITTEN, row_mode};
 use crate::txn::record::{self, DELETED, FIRST, Head};
@@ -43,8 +44,12 @@ impl Transaction {
                 Some(chain) if chain.last.values.is_none() => return Ok(OwnNow::Deleted),
                 Some(chain) if chain.inserted => return Ok(OwnNow::Inserted),
                 Some(_) => return Ok(OwnNow::Updated),
-                None if !table.ahead.contains(row) => return Ok(OwnNow::Nothing),
-                None => {}
+                None => match table.block(row) {
+                    Some(block) if block.command >= command => return Ok(OwnNow::Touched),
+                    Some(_) => return Ok(OwnNow::Inserted),
+                    None if !table.ahead.contains(row) => return Ok(OwnNow::Nothing),
+                    None => {}
+                },
             }
         }
         let mut now = OwnNow::Nothing;
@@ -150,6 +155,9 @@ impl Transaction {
             let Some(table) = buffer.tables.get(&storage) else { return Ok(None) };
             if let Some(chain) = table.rows.get(&row) {
                 return Ok(Some(RowState::Own(chain.last.values.as_ref().map(|values| body(values).to_vec()))));
+            }
+            if let Some(block) = table.block(row) {
+                return Ok(Some(RowState::Own(Some(body(block.rows.stored(row)).to_vec()))));
             }
             if !table.ahead.contains(row) {
                 return Ok(None);
@@ -258,6 +266,21 @@ impl RowStore for Transaction {
         if over { self.write_ahead() } else { Ok(()) }
     }
 
+    fn insert_many(&self, rows: FreshRows) -> Result<()> {
+        if rows.rows().is_empty() {
+            return Ok(());
+        }
+        self.manager.inserting.add_range(rows.storage(), rows.rows(), self.member.id);
+        let command = self.present.lock().command;
+        let over = {
+            let mut buffer = self.buffer.lock();
+            buffer.insert_many(rows, command);
+            buffer.bytes > self.manager.options.spill_bytes
+        };
+        self.wrote.store(true, Ordering::Release);
+        if over { self.write_ahead() } else { Ok(()) }
+    }
+
     fn update(&self, table: StorageId, row: RowId, values: &[u8]) -> Result<()> {
         self.write_version(table, row, Some(values))
     }
@@ -289,7 +312,7 @@ impl RowStore for Transaction {
         self.note_keys_read(index, start, end);
     }
 
-    fn note_key_write(&self, index: StorageId, key: &[u8]) {
+    fn note_key_write(&self, index: StorageId, key: &dyn Fn() -> Vec<u8>) {
         let mut buffer = self.buffer.lock();
         buffer.note_key(index, key);
     }

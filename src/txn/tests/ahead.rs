@@ -1,6 +1,7 @@
 //! Transactions larger than memory: what they write ahead is theirs alone until they commit, whatever happens.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,7 +14,7 @@ use crate::common::CancelFlag;
 use crate::error::Result;
 use crate::storage::Visit;
 use crate::storage::{Cf, Kv, MemoryKv, WriteBatch};
-use crate::txn::{Isolation, Locked, RowState, RowStore, Transaction, TxnManager, View, Wait};
+use crate::txn::{FreshRows, Isolation, Locked, RowState, RowStore, Transaction, TxnManager, View, Wait};
 
 /// An index whose entries are the rows' first bytes.
 const INDEX: StorageId = StorageId(8);
@@ -118,6 +119,21 @@ fn statement(txn: &Transaction, table: &mut Table, rows: impl Iterator<Item = u3
     }
 }
 
+/// Adds rows as a bulk load does, once: ids are not used again.
+fn load(txn: &Transaction, table: &mut Table, rows: RangeInclusive<u32>, kind: u8) {
+    txn.next_command();
+    if rows.clone().any(|row| txn.state(T, row).unwrap() != RowState::Nothing) {
+        return;
+    }
+    let mut fresh = FreshRows::new(T, *rows.start(), rows.clone().count());
+    rows.clone().for_each(|row| assert!(fresh.push(&value(kind, row))));
+    txn.insert_many(fresh).unwrap();
+    for row in rows {
+        txn.put_entry(INDEX, &[kind], row).unwrap();
+        table.insert(row, kind);
+    }
+}
+
 /// The rows there are; every one must have its index entry.
 fn found(manager: &Arc<TxnManager>) -> Table {
     let txn = begin(manager, Isolation::ReadCommitted);
@@ -145,13 +161,17 @@ fn upheaval(manager: &Arc<TxnManager>) -> (Arc<Transaction>, Table, Table) {
     statement(&txn, &mut table, 31..=40, Some(b'n'));
     statement(&txn, &mut table, 1..=10, Some(b'a'));
     statement(&txn, &mut table, 3..=5, None);
+    load(&txn, &mut table, 51..=60, b'l');
     let (savepoint, kept) = (txn.savepoint(), table.clone());
+    load(&txn, &mut table, 61..=70, b'm');
+    statement(&txn, &mut table, 55..=65, Some(b'w'));
     statement(&txn, &mut table, (2..=40).step_by(2), Some(b'x'));
     statement(&txn, &mut table, 15..=38, None);
     statement(&txn, &mut table, 41..=50, Some(b'y'));
     txn.rollback_to(savepoint);
     let mut table = kept;
     statement(&txn, &mut table, 18..=22, Some(b'z'));
+    statement(&txn, &mut table, 58..=59, None);
     txn.release(savepoint);
     statement(&txn, &mut table, 35..=36, None);
     (txn, before, table)

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{T, memory, open, read, rows, try_lock};
 use crate::storage::Kv;
-use crate::txn::{Isolation, Locked, RowState, RowStore, SavepointId, Transaction, TxnManager, Wait};
+use crate::txn::{FreshRows, Isolation, Locked, RowState, RowStore, SavepointId, Transaction, TxnManager, Wait};
 
 const SLOTS: usize = 3;
 
@@ -16,6 +16,7 @@ enum Step {
     Begin(usize, bool),
     Statement(usize),
     Insert(usize, u8),
+    InsertMany(usize, u8, u8),
     Change(usize, u32, Option<u8>),
     Read(usize, u32),
     Scan(usize),
@@ -35,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (slot.clone(), any::<bool>()).prop_map(|(slot, strict)| Step::Begin(slot, strict)),
         4 => slot.clone().prop_map(Step::Statement),
         6 => (slot.clone(), any::<u8>()).prop_map(|(slot, value)| Step::Insert(slot, value)),
+        3 => (slot.clone(), any::<u8>(), 1_u8..5).prop_map(|(slot, value, count)| Step::InsertMany(slot, value, count)),
         8 => (slot.clone(), 1_u32..12, any::<u8>()).prop_map(|(slot, row, value)| Step::Change(slot, row, Some(value))),
         4 => (slot.clone(), 1_u32..12).prop_map(|(slot, row)| Step::Change(slot, row, None)),
         4 => (slot.clone(), 1_u32..12).prop_map(|(slot, row)| Step::Read(slot, row)),
@@ -252,7 +254,11 @@ impl World {
             Step::Reopen => self.reopen(false),
             Step::Crash => self.reopen(true),
             Step::Statement(slot) => self.statement(slot),
-            Step::Insert(slot, _) | Step::Change(slot, ..) | Step::Read(slot, _) | Step::Scan(slot) => {
+            Step::Insert(slot, _)
+            | Step::InsertMany(slot, ..)
+            | Step::Change(slot, ..)
+            | Step::Read(slot, _)
+            | Step::Scan(slot) => {
                 if self.ready(slot) {
                     self.run_ready(slot, step);
                 }
@@ -292,6 +298,17 @@ impl World {
                 let txn = self.txns[slot].as_mut().expect("running");
                 txn.real.insert(T, row, &body(value)).unwrap();
                 txn.writes.push(Write { command: txn.command, row, value: Some(value), insert: true });
+            }
+            Step::InsertMany(_, value, count) => {
+                let txn = self.txns[slot].as_mut().expect("running");
+                let mut fresh = FreshRows::new(T, self.next_row, 0);
+                for value in (0..count).map(|more| value.wrapping_add(more)) {
+                    assert!(fresh.push(&body(value)));
+                    let row = self.next_row;
+                    self.next_row += 1;
+                    txn.writes.push(Write { command: txn.command, row, value: Some(value), insert: true });
+                }
+                txn.real.insert_many(fresh).unwrap();
             }
             Step::Change(_, row, value) => self.change(slot, row, value),
             Step::Read(_, row) => {
