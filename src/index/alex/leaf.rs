@@ -99,6 +99,18 @@ fn write(bytes: &mut [u8], width: usize, at: usize, value: u64) {
     bytes[at * width..(at + 1) * width].copy_from_slice(&value.to_le_bytes()[..width]);
 }
 
+/// The data of a packed leaf with room for a few more entries.
+fn grown(data: &[u8], capacity: usize, key_bytes: usize, rid_bytes: usize) -> Box<[u8]> {
+    let more = (capacity + GROWTH).min(LEAF_MAX) - capacity;
+    let (keys, rids) = data.split_at(capacity * key_bytes);
+    let mut larger = Vec::with_capacity(data.len() + more * (key_bytes + rid_bytes));
+    larger.extend_from_slice(keys);
+    larger.resize(larger.len() + more * key_bytes, 0);
+    larger.extend_from_slice(rids);
+    larger.resize(larger.len() + more * rid_bytes, 0);
+    larger.into_boxed_slice()
+}
+
 impl Leaf {
     /// A leaf of entries that ascend.
     ///
@@ -291,9 +303,13 @@ impl Leaf {
                     return false;
                 };
                 let fits = |value: u64, width: usize| width == 8 || value >> (8 * width) == 0;
-                if count == capacity || !fits(offset, key_bytes) || !fits(u64::from(rid_offset), rid_bytes) {
+                if count == LEAF_MAX || !fits(offset, key_bytes) || !fits(u64::from(rid_offset), rid_bytes) {
                     return false;
                 }
+                if count == capacity {
+                    *data = grown(data, capacity, key_bytes, rid_bytes);
+                }
+                let capacity = data.len() / (key_bytes + rid_bytes);
                 let (keys, rids) = data.split_at_mut(capacity * key_bytes);
                 keys.copy_within(at * key_bytes..count * key_bytes, (at + 1) * key_bytes);
                 rids.copy_within(at * rid_bytes..count * rid_bytes, (at + 1) * rid_bytes);
