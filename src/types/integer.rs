@@ -64,8 +64,31 @@ fn parse(text: &str) -> std::result::Result<i128, Fault> {
     Ok(if negative { -value } else { value })
 }
 
-fn checked<T: TryFrom<i128>>(text: &str, name: &str) -> Result<T> {
-    let value = parse(text).and_then(|value| T::try_from(value).map_err(|_| Fault::Range));
+/// Plain decimal digits with or without a minus sign, as nearly all integers are written; `None` for whatever else [`parse`]
+/// is to look at.
+fn plain(text: &str) -> Option<i64> {
+    /// No number of so many digits overflows.
+    const DIGITS: usize = 18;
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || digits.len() > DIGITS {
+        return None;
+    }
+    let mut value = 0;
+    for byte in digits.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(if digits.len() < text.len() { -value } else { value })
+}
+
+fn checked<T: TryFrom<i128> + TryFrom<i64>>(text: &str, name: &str) -> Result<T> {
+    if let Some(value) = plain(text).and_then(|value| T::try_from(value).ok()) {
+        return Ok(value);
+    }
+    let value = parse(text).and_then(|value| <T as TryFrom<i128>>::try_from(value).map_err(|_| Fault::Range));
     match value {
         Ok(value) => Ok(value),
         Err(Fault::Syntax) => {
@@ -116,5 +139,25 @@ pub fn input_u32(text: &str, name: &str) -> Result<u32> {
         Ok(value) if !negative && u32::try_from(value).is_ok() => Ok(value as u32),
         Ok(value) if negative && value <= 1 << 31 => Ok((-value) as u32),
         _ => bail!(NUMERIC_VALUE_OUT_OF_RANGE, "value \"{text}\" is out of range for type {name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_numbers_are_read_as_all_are() {
+        let plain_ones = ["0", "7", "-7", "007", "-0", "2147483648", "999999999999999999", "-999999999999999999"];
+        for text in plain_ones {
+            assert_eq!(plain(text).map(i128::from), parse(text).ok(), "{text}");
+        }
+        for text in ["", "-", "+1", " 1", "1 ", "0x1f", "1_000", "1e3", "--1", "9223372036854775807", "٣", "1\0"] {
+            assert_eq!(plain(text), None, "{text}");
+        }
+        assert_eq!(input_i64("9223372036854775807").unwrap(), i64::MAX);
+        for text in ["32768", "-32769", "999999999999999999"] {
+            assert_eq!(input_i16(text).unwrap_err().sqlstate().as_str(), "22003", "{text}");
+        }
     }
 }
