@@ -8,7 +8,7 @@ use crate::bail;
 use crate::error::{Error, Result};
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::logical::{ConflictUpdate, Modify, ModifyAction, OnConflict};
-use crate::table::{Conflict, InsertOutcome, LockedRow, Table};
+use crate::table::{Conflict, InsertOutcome, LockedRow, Table, WriteContext};
 use crate::txn::{RowStore, Strength, Wait};
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid};
@@ -46,20 +46,49 @@ impl InsertRows {
         let write = ctx.write(&evaluator);
         while let Some(rows) = input.pull(ctx)? {
             ctx.check()?;
-            for mut row in rows.into_rows(&self.types) {
-                finish_row(&self.spec.table, &self.spec.generated, &self.spec.checks, &mut row, ctx)?;
-                match on_conflict {
-                    None => {
-                        self.table.insert(&*ctx.shared.txn, &write, &row)?;
-                        pending.inserted(&self.spec.table, &row);
-                        self.give(&row, None, &mut out, ctx)?;
+            let mut rows = rows.into_rows(&self.types);
+            match on_conflict {
+                None => self.insert(&mut rows, &write, &mut out, &mut pending, ctx)?,
+                Some(conflict) => {
+                    for mut row in rows {
+                        finish_row(&spec.table, &spec.generated, &spec.checks, &mut row, ctx)?;
+                        self.upsert(row, conflict, &mut out, &mut pending, ctx)?;
                     }
-                    Some(conflict) => self.upsert(row, conflict, &mut out, &mut pending, ctx)?,
                 }
             }
         }
         pending.settle(ctx)?;
         Ok(out.finish())
+    }
+
+    fn insert(
+        &self,
+        rows: &mut [Vec<Datum>],
+        write: &WriteContext<'_>,
+        out: &mut Returned,
+        pending: &mut Pending,
+        ctx: &ExecContext,
+    ) -> Result<()> {
+        let (spec, txn) = (&self.spec, &*ctx.shared.txn);
+        let (mut finished, mut failure) = (0, None);
+        for row in &mut *rows {
+            failure = finish_row(&spec.table, &spec.generated, &spec.checks, row, ctx).err();
+            if failure.is_some() {
+                break;
+            }
+            finished += 1;
+        }
+        // What is wrong with a row comes after what is wrong with those before it.
+        match &rows[..finished] {
+            [row] => drop(self.table.insert(txn, write, row)?),
+            rows => drop(self.table.insert_batch(txn, write, rows)?),
+        }
+        failure.map_or(Ok(()), Err)?;
+        for row in &*rows {
+            pending.inserted(&spec.table, row);
+            self.give(row, None, out, ctx)?;
+        }
+        Ok(())
     }
 
     fn upsert(
