@@ -420,7 +420,7 @@ impl Catalog {
             }
         }
         if let Some(verifier) = verifier {
-            batch.put(Cf::Users, admin.as_bytes().to_vec(), verifier.into_bytes());
+            batch.put(Cf::Users, admin.as_bytes(), verifier.into_bytes());
         }
         self.kv.write(batch, true);
         self.publish(&edit);
@@ -512,7 +512,7 @@ impl Catalog {
         if oid >= *reserved {
             *reserved = oid + OID_RUN;
             let mut batch = WriteBatch::default();
-            batch.put(Cf::Default, mark_key("next_oid"), reserved.to_be_bytes().to_vec());
+            batch.put(Cf::Default, mark_key("next_oid"), reserved.to_be_bytes());
             self.kv.write(batch, true);
         }
         Oid(oid)

@@ -200,7 +200,7 @@ impl Transaction {
         let last = &chain.last;
         let values = last.values.as_ref().map_or(&[][..], |values| body(values));
         let value = record::encode_ahead(flags(last.values.is_none()), txn, last.stamp(), values);
-        batch.put(Cf::Rows, keyspace::row_key(storage.0, row).to_vec(), value);
+        batch.put(Cf::Rows, keyspace::row_key(storage.0, row), value);
         Ok(i64::from(last.values.is_some()) - i64::from(was_live))
     }
 

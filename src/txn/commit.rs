@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::{Condvar, Mutex};
 
 use crate::cache::chunks::ChunkKey;
+use crate::cache::rows;
 use crate::catalog::descriptor::StorageId;
 use crate::common::RowSet;
 use crate::error::Result;
@@ -42,7 +43,7 @@ struct Prepared {
     /// Chunks that hold rows of it.
     chunks: Vec<ChunkKey>,
     /// Rows that readers may have cached, and where in `batch` the body of the new version is.
-    changed: Vec<((u32, u32), Option<Range<usize>>)>,
+    changed: Vec<(rows::Key, Option<Range<usize>>)>,
     differences: Vec<(StorageId, i64)>,
     /// Tables whose number of rows nobody knows now.
     recount: Vec<StorageId>,
@@ -438,4 +439,4 @@ impl TxnManager {
 }
 
 /// Row, timestamp, and the new version if there is one and it may be kept.
-type CacheChange = ((u32, u32), u64, Option<Vec<u8>>);
+type CacheChange = (rows::Key, u64, Option<Vec<u8>>);

@@ -117,7 +117,7 @@ impl TxnManager {
 pub(super) fn remove(kv: &dyn Kv, item: &Garbage, ts: u64, batch: &mut WriteBatch) -> Result<()> {
     match item {
         Garbage::Version { storage, row, begin } => {
-            batch.delete(Cf::Versions, keyspace::version_key(storage.0, *row, *begin).to_vec());
+            batch.delete(Cf::Versions, keyspace::version_key(storage.0, *row, *begin));
         }
         Garbage::Tombstone { storage, row } => {
             let key = keyspace::row_key(storage.0, *row);
@@ -128,7 +128,7 @@ pub(super) fn remove(kv: &dyn Kv, item: &Garbage, ts: u64, batch: &mut WriteBatc
                 Ok(())
             })?;
             if useless {
-                batch.delete(Cf::Rows, key.to_vec());
+                batch.delete(Cf::Rows, key);
             }
         }
         Garbage::Entry { index, key } => {

@@ -177,7 +177,7 @@ impl TxnManager {
         if id >= *logged {
             *logged = id + IDS_AHEAD;
             let mut batch = WriteBatch::default();
-            batch.put(Cf::Default, mark_key("txn"), logged.to_le_bytes().to_vec());
+            batch.put(Cf::Default, mark_key("txn"), logged.to_le_bytes());
             // Whatever carries the number is written later to the same log.
             self.kv.write(batch, false);
         }

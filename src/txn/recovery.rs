@@ -36,7 +36,7 @@ fn check_format(kv: &dyn Kv) -> Result<()> {
         Some(version) if version == FORMAT_VERSION.to_le_bytes() => Ok(()),
         found if found.as_ref().is_none_or(readable) => {
             let mut batch = WriteBatch::default();
-            batch.put(Cf::Default, key, FORMAT_VERSION.to_le_bytes().to_vec());
+            batch.put(Cf::Default, key, FORMAT_VERSION.to_le_bytes());
             kv.write(batch, true);
             Ok(())
         }

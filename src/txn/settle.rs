@@ -141,7 +141,7 @@ pub(super) fn settle(kv: &dyn Kv, txn: u64, ts: u64, storage: StorageId, range: 
     let (start, end) = (keyspace::versions_of(storage.0, range.start), keyspace::versions_of(storage.0, next));
     kv.scan(Cf::Versions, &start, &end, &mut |key, value| {
         if record::open_version(value)?.end == OWN | txn {
-            batch.delete(Cf::Versions, key.to_vec());
+            batch.delete(Cf::Versions, key);
         }
         Ok(true)
     })?;
@@ -194,7 +194,7 @@ pub(super) fn take_back(
         let (row, begin, older) =
             (keyspace::version_row(key), keyspace::version_begin(key), record::open_version(value)?);
         let Some(done) = rows.get_mut(&row).filter(|done| !**done && older.end == OWN | txn) else { return Ok(true) };
-        batch.delete(Cf::Versions, key.to_vec());
+        batch.delete(Cf::Versions, key);
         let own = begin & OWN != 0;
         if own && record::epoch_of(begin) >= epoch {
             return Ok(true);
@@ -208,12 +208,12 @@ pub(super) fn take_back(
             record::stamp(&mut value, TS_AT, begin);
             value
         };
-        batch.put(Cf::Rows, keyspace::row_key(storage.0, row).to_vec(), value);
+        batch.put(Cf::Rows, keyspace::row_key(storage.0, row), value);
         Ok(true)
     })?;
     for (row, _) in rows.iter().filter(|(_, done)| !**done) {
         gone.push(*row);
-        batch.delete(Cf::Rows, keyspace::row_key(storage.0, *row).to_vec());
+        batch.delete(Cf::Rows, keyspace::row_key(storage.0, *row));
     }
     kv.write(batch, false);
     Ok(next)

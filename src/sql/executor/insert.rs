@@ -79,9 +79,10 @@ impl InsertRows {
             finished += 1;
         }
         // What is wrong with a row comes after what is wrong with those before it.
-        match &rows[..finished] {
-            [row] => drop(self.table.insert(txn, write, row)?),
-            rows => drop(self.table.insert_batch(txn, write, rows)?),
+        if let [row] = &rows[..finished] {
+            self.table.insert(txn, write, row)?;
+        } else {
+            self.table.insert_batch(txn, write, &rows[..finished])?;
         }
         failure.map_or(Ok(()), Err)?;
         for row in &*rows {
