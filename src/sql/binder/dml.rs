@@ -8,6 +8,7 @@ use crate::catalog::builtin::builtin;
 use crate::catalog::descriptor::{ColumnDesc, ConstraintKind, IndexTarget, TableDesc};
 use crate::error::{Error, Result};
 use crate::sql::ast::{self, AssignTarget, Assignment, ConflictTarget, ExprKind, QueryBody};
+use crate::sql::eval::implies;
 use crate::sql::expr::{Call, CallForm, Expr};
 use crate::sql::logical::{ConflictUpdate, Field, LogicalPlan, Modify, ModifyAction, OnConflict};
 use crate::sql::walk;
@@ -424,7 +425,7 @@ impl Binder<'_> {
                     let bool_type = Some(SqlType::of(Oid::BOOL));
                     let predicate =
                         table_expr::bind_stored(text, &columns, bool_type, self.names(), Place::IndexPredicate)?;
-                    walk::same(&predicate, filter)
+                    implies(&[filter], &predicate)
                 }
                 (Some(_), None) => false,
             };

@@ -8,6 +8,7 @@
 //! * [`row`]: one row at a time.
 //! * [`batch`]: a batch at a time.
 //! * [`aggregate`]: aggregate states.
+//! * [`implies`]: whether conditions imply a predicate.
 //! * [`functions`]: the built-in functions, one file per area; each exports tables only.
 
 pub mod aggregate;
@@ -15,6 +16,7 @@ pub mod batch;
 pub mod context;
 mod distances;
 pub mod functions;
+mod implication;
 mod kernels;
 pub mod registry;
 pub mod row;
@@ -25,6 +27,7 @@ mod volatility;
 pub use aggregate::{AggregateInfo, AggregateMaker, AggregateState};
 pub use batch::{eval_batch, eval_mask};
 pub use context::{ArgTypes, EvalContext, FnContext, OuterRow, SessionFacade, SubqueryRunner};
+pub use implication::implies;
 pub use registry::{Body, CompareOp, Function, ScalarFn, SetFn, SetRows, Volatility, function};
 pub use row::{Row, call_function, eval_row};
 pub use volatility::is_volatile;

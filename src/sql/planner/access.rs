@@ -7,14 +7,15 @@
 use std::sync::Arc;
 
 use crate::catalog::descriptor::{IndexDesc, IndexTarget};
-use crate::sql::eval::is_volatile;
 use crate::sql::eval::registry::{self, Body, CompareOp};
+use crate::sql::eval::{implies, is_volatile};
 use crate::sql::expr::{Expr, SortKey};
 use crate::sql::logical::{LogicalPlan, Scan};
 use crate::sql::physical::{IndexAccess, Node, Op, RangeAccess};
 use crate::sql::walk;
 use crate::types::Oid;
 
+use super::nearest::over_table;
 use super::{GIVEN_ROWS, Planner, SELECTIVITY, table_access};
 
 const BTREE: Oid = Oid(403);
@@ -154,21 +155,39 @@ impl Planner<'_> {
     fn best_index(&self, scan: &Scan, conditions: &[Expr], rows: f64) -> Option<Candidate> {
         let comparisons: Vec<Comparison<'_>> =
             conditions.iter().enumerate().filter_map(|(at, expr)| comparison(at, expr, scan)).collect();
-        if comparisons.is_empty() {
-            return None;
-        }
         let usable = |index: &&Arc<IndexDesc>| {
             index.valid
                 && (index.method == BTREE || index.method == HASH)
-                && index.predicate.is_none()
+                && (index.predicate.is_some() || !comparisons.is_empty())
                 && self.statistics.covers(index)
         };
         scan.table
             .indexes
             .iter()
             .filter(usable)
-            .filter_map(|index| candidate(index, scan, &comparisons, rows))
+            .filter_map(|index| {
+                let answered = self.answered_by(index, scan, conditions)?;
+                candidate(index, scan, &comparisons, rows, answered)
+            })
             .min_by(|a, b| a.rows.total_cmp(&b.rows))
+    }
+
+    /// The conditions that are true of every row of an index, since its predicate implies them; `None` when it may lack rows
+    /// that satisfy all conditions.
+    pub(super) fn answered_by(&self, index: &IndexDesc, scan: &Scan, conditions: &[Expr]) -> Option<Vec<usize>> {
+        if index.predicate.is_none() {
+            return Some(Vec::new());
+        }
+        let predicate = self.statistics.index_expressions(&scan.table, index)?.1?;
+        let said: Vec<(usize, Expr)> = conditions
+            .iter()
+            .enumerate()
+            .filter(|(_, condition)| !is_volatile(condition) && !walk::has_subquery(condition))
+            .filter_map(|(at, condition)| Some((at, over_table(condition, scan)?)))
+            .collect();
+        let facts: Vec<&Expr> = said.iter().map(|(_, condition)| condition).collect();
+        let answered = said.iter().filter(|(_, condition)| implies(&[&predicate], condition)).map(|(at, _)| *at);
+        implies(&facts, &predicate).then(|| answered.collect())
     }
 
     /// A scan in the order of the sort keys, if an index has it.
@@ -190,17 +209,14 @@ impl Planner<'_> {
         let comparisons: Vec<Comparison<'_>> =
             conditions.iter().enumerate().filter_map(|(at, expr)| comparison(at, expr, scan)).collect();
         let index = scan.table.indexes.iter().find_map(|index| {
-            let usable = index.valid
-                && index.method == BTREE
-                && index.predicate.is_none()
-                && index.keys.len() >= keys.len()
-                && self.statistics.covers(index);
+            let usable =
+                index.valid && index.method == BTREE && index.keys.len() >= keys.len() && self.statistics.covers(index);
             let backward = if usable { order_matches(index, scan, keys)? } else { return None };
-            Some((Arc::clone(index), backward))
+            Some((Arc::clone(index), backward, self.answered_by(index, scan, &conditions)?))
         });
-        let (index, backward) = index?;
+        let (index, backward, mut answered) = index?;
         let mut access = IndexAccess { index, prefix: Vec::new(), any: false, lower: None, upper: None, backward };
-        let answered = bound_range(&mut access, 0, scan, &comparisons);
+        answered.extend(bound_range(&mut access, 0, scan, &comparisons));
         let rest: Vec<Expr> = conditions
             .iter()
             .enumerate()
@@ -288,7 +304,14 @@ fn bound_range(access: &mut IndexAccess, at: usize, scan: &Scan, comparisons: &[
     answered
 }
 
-fn candidate(index: &Arc<IndexDesc>, scan: &Scan, comparisons: &[Comparison<'_>], rows: f64) -> Option<Candidate> {
+/// The way to use an index of which the predicate, if it has one, is implied and implies the conditions `answered`.
+fn candidate(
+    index: &Arc<IndexDesc>,
+    scan: &Scan,
+    comparisons: &[Comparison<'_>],
+    rows: f64,
+    mut answered: Vec<usize>,
+) -> Option<Candidate> {
     let mut access = IndexAccess {
         index: Arc::clone(index),
         prefix: Vec::new(),
@@ -297,7 +320,6 @@ fn candidate(index: &Arc<IndexDesc>, scan: &Scan, comparisons: &[Comparison<'_>]
         upper: None,
         backward: false,
     };
-    let mut answered = Vec::new();
     for key in &index.keys {
         let IndexTarget::Column(attnum) = key.target else { break };
         let position = scan.table.position_of(attnum)?;
@@ -331,7 +353,11 @@ fn candidate(index: &Arc<IndexDesc>, scan: &Scan, comparisons: &[Comparison<'_>]
         }
         answered.extend(ranged);
     }
-    if access.prefix.is_empty() && access.lower.is_none() && access.upper.is_none() {
+    // Of a partial index all entries may be few.
+    let partial = index.predicate.is_some();
+    if partial {
+        expected *= SELECTIVITY;
+    } else if access.prefix.is_empty() && access.lower.is_none() && access.upper.is_none() {
         return None;
     }
     let open = access.prefix.is_empty() && (access.lower.is_none() || access.upper.is_none());

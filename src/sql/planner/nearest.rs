@@ -155,15 +155,12 @@ impl Planner<'_> {
             if builtin().operator_row(operator)?.function != call.function {
                 return None;
             }
-            let (keys, predicate) = match needs_text(index) {
-                true => self.statistics.index_expressions(&scan.table, index)?,
-                false => (Vec::new(), None),
+            let stored = match index.keys[0].target {
+                IndexTarget::Expr(_) => self.statistics.index_expressions(&scan.table, index)?.0,
+                IndexTarget::Column(_) => Vec::new(),
             };
-            let answered = match predicate {
-                None => Vec::new(),
-                Some(predicate) => implied(predicate, scan, conditions)?,
-            };
-            let is_key = |expr: &Expr| is_key(expr, index, keys.first(), scan);
+            let answered = self.answered_by(index, scan, conditions)?;
+            let is_key = |expr: &Expr| is_key(expr, index, stored.first(), scan);
             let query = match (is_key(left), is_key(right)) {
                 (true, _) if is_fixed(right) => right,
                 (_, true) if is_fixed(left) => left,
@@ -188,12 +185,8 @@ fn scan_of(plan: &LogicalPlan) -> Option<(&Scan, Vec<Expr>)> {
     }
 }
 
-fn needs_text(index: &IndexDesc) -> bool {
-    index.predicate.is_some() || matches!(index.keys[0].target, IndexTarget::Expr(_))
-}
-
 /// An expression over the scanned columns as one over the table's.
-fn over_table(expr: &Expr, scan: &Scan) -> Option<Expr> {
+pub(super) fn over_table(expr: &Expr, scan: &Scan) -> Option<Expr> {
     let mut columns = Vec::new();
     walk::columns_of(expr, &mut columns);
     if columns.iter().any(|column| *column >= scan.columns.len()) {
@@ -215,15 +208,6 @@ fn is_key(expr: &Expr, index: &IndexDesc, stored: Option<&Expr>, scan: &Scan) ->
             stored.is_some_and(|stored| over_table(expr, scan).is_some_and(|expr| walk::same(stored, &expr)))
         }
     }
-}
-
-/// The conditions that an index's predicate consists of; `None` when the statement does not say all of it.
-fn implied(predicate: Expr, scan: &Scan, conditions: &[Expr]) -> Option<Vec<usize>> {
-    let mut parts = Vec::new();
-    walk::conjuncts(predicate, &mut parts);
-    let said: Vec<Option<Expr>> = conditions.iter().map(|condition| over_table(condition, scan)).collect();
-    let find = |part: &Expr| said.iter().position(|said| said.as_ref().is_some_and(|said| walk::same(said, part)));
-    parts.iter().map(find).collect()
 }
 
 /// Whether a condition looks at vectors: such are asked of what the search finds.
