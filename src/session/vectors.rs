@@ -2,7 +2,7 @@
 //!
 //! Before the first client comes every vector index is told to line up its changes; then a thread loads one after the other, from its checkpoint or
 //! from its rows, and queries compare all rows until theirs is there. The same thread writes checkpoints of what
-//! has changed much, and another round when the server stops.
+//! has changed much, and another round when the server stops. Another thread links what writers have entered.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -32,11 +32,12 @@ struct Awaited {
     index: Arc<IndexDesc>,
 }
 
-/// The thread that looks after vector indexes, until it is dropped.
+/// The threads that look after vector indexes, until it is dropped.
 pub(super) struct VectorKeeper {
     stop: Arc<(Mutex<bool>, Condvar)>,
     cancel: CancelFlag,
-    thread: Option<JoinHandle<()>>,
+    tables: Arc<Tables>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// Every vector index of every database.
@@ -86,19 +87,30 @@ impl VectorKeeper {
                 });
             }
         };
-        let thread = thread::Builder::new().name("vectors".to_owned()).spawn(run).expect("a thread can be started");
-        Ok(Self { stop, cancel, thread: Some(thread) })
+        let (tables, flag) = (Arc::clone(&engine.tables), cancel.clone());
+        let link = move || {
+            while !flag.is_raised() {
+                tables.await_linking();
+                tables.link_vectors(threads, &|| flag.is_raised());
+            }
+        };
+        let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
+        };
+        let threads = vec![start("vectors", Box::new(run)), start("linker", Box::new(link))];
+        Ok(Self { stop, cancel, tables: Arc::clone(&engine.tables), threads })
     }
 
-    /// Writes the last checkpoints and ends the thread.
+    /// Writes the last checkpoints and ends the threads.
     pub(super) fn stop(&mut self) {
         self.cancel.raise(CancelReason::Terminate);
         *self.stop.0.lock() = true;
         self.stop.1.notify_all();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the keeper of vector indexes had stopped");
+        self.tables.wake_linker();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a keeper of vector indexes had stopped");
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::table::row::RowReader;
 use crate::table::spec::RowId;
 use crate::table::vector::OpenVector;
 use crate::table::vector::checkpoint::Shelf;
-use crate::table::vector::state::VectorState;
+use crate::table::vector::state::{Bell, VectorState};
 use crate::txn::{RowStore, Sweeper, Transaction, TxnManager};
 use crate::types::Datum;
 
@@ -48,6 +48,8 @@ pub struct Tables {
     /// Tables as they were last opened, their primary indexes built. Valid for one descriptor, and goes with the state.
     opened: RwLock<HashMap<StorageId, Table>>,
     pub(super) vectors: RwLock<HashMap<StorageId, Arc<VectorState>>>,
+    /// Rings when there are entries of vector indexes to link.
+    pub(super) bell: Arc<Bell>,
     /// Where checkpoints of vector indexes are kept, if anywhere.
     pub(super) shelf: RwLock<Option<Arc<Shelf>>>,
     /// Rows that satisfy conditions, as of a table's last change.
@@ -90,6 +92,7 @@ impl Tables {
             indexes: RwLock::default(),
             opened: RwLock::default(),
             vectors: RwLock::default(),
+            bell: Arc::default(),
             shelf: RwLock::default(),
             allowed: Mutex::new(LruCache::new(ALLOWED_KEPT)),
             made: RwLock::default(),
@@ -186,7 +189,7 @@ impl Tables {
         if let Some(state) = self.vectors.read().get(&storage) {
             return Arc::clone(state);
         }
-        let fresh = || Arc::new(VectorState::new(storage, table));
+        let fresh = || Arc::new(VectorState::new(storage, table, Arc::clone(&self.bell)));
         Arc::clone(self.vectors.write().entry(storage).or_insert_with(fresh))
     }
 

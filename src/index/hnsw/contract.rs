@@ -256,7 +256,8 @@ pub trait VectorIndex: Send + Sync {
     /// What it was made with.
     fn options(&self) -> &Options;
 
-    /// Adds an entry; false when the vector has no place in the index (a zero vector under cosine).
+    /// Adds an entry; false when the vector has no place in the index (a zero vector under cosine). Searches find it at
+    /// once, by comparing it, and faster when it is linked.
     ///
     /// # Panics
     /// When the vector is of another kind or number of dimensions.
@@ -264,6 +265,12 @@ pub trait VectorIndex: Send + Sync {
 
     /// Takes an entry away; false when there was none.
     fn remove(&self, rid: Rid, tag: Tag) -> bool;
+
+    /// Entries that are to be linked: every search compares each of them.
+    fn waiting(&self) -> usize;
+
+    /// Links up to `most` entries that wait, oldest first; how many there were.
+    fn link(&self, most: usize) -> usize;
 
     /// Whether there is such an entry.
     fn contains(&self, rid: Rid, tag: Tag) -> bool;
@@ -297,7 +304,7 @@ pub trait VectorIndex: Send + Sync {
     /// Size and shape; takes time in proportion to the number of entries.
     fn stats(&self) -> VectorStats;
 
-    /// Writes the index, checksummed; writers must be kept out meanwhile. [`super::restore`] reads it.
+    /// Links what waits and writes the index, checksummed; writers must be kept out meanwhile. [`super::restore`] reads it.
     ///
     /// # Errors
     /// What writing fails with.

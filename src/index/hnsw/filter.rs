@@ -39,7 +39,7 @@ pub(super) struct Filter<'a> {
 }
 
 impl Filter<'_> {
-    fn test(&mut self, slot: Slot) -> bool {
+    pub(super) fn test(&mut self, slot: Slot) -> bool {
         let passes = (self.admit)(slot);
         self.tests += 1;
         self.passed += u64::from(passes);

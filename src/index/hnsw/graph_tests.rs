@@ -162,6 +162,7 @@ fn recall_survives_turnover() {
         let rid = (step % 600) as Rid;
         assert!(index.insert(rid, (step / 600) as u32, VectorRef::Dense(vector)));
         assert!(index.remove(rid, (step / 600 - 1) as u32));
+        index.link(1);
     }
     assert_eq!((index.len(), index.stats().slots), (600, 601), "places are used again");
     let last = &all[600 * 5..];
@@ -184,6 +185,9 @@ fn threads_insert_remove_and_search_together() {
                 scope.spawn(move || {
                     for (rid, vector) in vectors.iter().enumerate().filter(|(rid, _)| rid % 3 == thread) {
                         index.insert(rid as Rid, 0, VectorRef::Dense(vector));
+                        if rid % 3 > 0 {
+                            index.link(1);
+                        }
                         if rid % 2 == 0 {
                             assert!(index.remove(rid as Rid, 0));
                         }
@@ -236,6 +240,51 @@ fn a_cancelled_load_stops() {
     let index = Hnsw::new(Options::new(Metric::L2, Kind::Dense, 2));
     let ended = index.load(&mut |sink| sink(1, 1, VectorRef::Dense(&[1.0, 2.0])), &job);
     assert_eq!(ended.expect_err("cancelled").sqlstate().as_str(), "57014");
+}
+
+#[test]
+fn what_waits_to_be_linked_is_found_and_then_linked() {
+    let vectors = clustered(1200, 24, 31);
+    let queries = clustered(20, 24, 32);
+    for memory in [Memory::Fast, Memory::Budget] {
+        let options =
+            Options { memory, quantization: Quantization::Rabitq4, ..Options::new(Metric::L2, Kind::Dense, 24) };
+        let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
+        load(&*index, &vectors[..800], 2);
+        for (rid, vector) in vectors.iter().enumerate().skip(800) {
+            assert!(index.insert(rid as Rid, 0, VectorRef::Dense(vector)));
+        }
+        assert_eq!(index.waiting(), 400);
+        assert!(index.remove(900, 0) && index.insert(900, 0, VectorRef::Dense(&vectors[900])));
+        for modulus in [1, 3, 50] {
+            let found = recall(&index, &vectors, &queries, modulus);
+            assert!(found >= 0.9, "waiting, one in {modulus}: {found}");
+        }
+        assert_eq!((index.link(150), index.waiting()), (150, 250));
+        let bytes = checkpoint(&*index);
+        assert_eq!((index.waiting(), index.link(1)), (0, 0), "a checkpoint links what waits");
+        assert!(index.stats().mean_links > 5.0);
+        let found = recall(&index, &vectors, &queries, 1);
+        assert!(found >= 0.9, "linked: {found}");
+        let back: Arc<dyn VectorIndex> = Arc::new(restore(&mut &bytes[..]).expect("it is whole"));
+        assert!((recall(&back, &vectors, &queries, 1) - found).abs() < 1e-9, "and keeps it linked");
+    }
+}
+
+#[test]
+fn the_entry_point_goes_while_others_wait() {
+    let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(Options::new(Metric::L2, Kind::Dense, 2)));
+    let put = |rid: Rid| assert!(index.insert(rid, 0, VectorRef::Dense(&[rid as f32, 1.0])));
+    (0..40).for_each(put);
+    assert!(index.remove(0, 0), "walks began there, and nothing was linked");
+    assert!(ten(&index, &[0.0, 1.0], 10, 1).contains(&1));
+    index.link(5);
+    (1..6).for_each(|rid| assert!(index.remove(rid, 0)));
+    put(50);
+    while index.link(7) > 0 {}
+    let mut found = ten(&index, &[0.0, 1.0], 40, 1);
+    found.sort_unstable();
+    assert_eq!(found, (6..16).collect::<Vec<Rid>>(), "every node is linked to the others");
 }
 
 #[test]

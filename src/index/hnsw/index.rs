@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::body::{Body, code_bits, fit, with_linker};
+use super::body::{Body, code_bits, fit};
 use super::codes::Slot;
-use super::contract::{Job, Options, Probe, Search, Sink, Tag, VectorIndex, VectorRef, VectorStats};
+use super::contract::{Job, Kind, Options, Probe, Search, Sink, Tag, VectorIndex, VectorRef, VectorStats};
 use super::distance::indexable;
 use super::graph::{State, level_of};
 use super::image::save;
 use super::names::Names;
 use super::scan::GraphSearch;
+use super::tail::{Tail, Waiting};
 use super::walk::Scratch;
 use crate::error::Result;
 use crate::index::Rid;
@@ -23,6 +24,7 @@ pub struct Hnsw {
     pub(super) options: Options,
     pub(super) body: RwLock<Body>,
     pub(super) names: Mutex<Names>,
+    pub(super) tail: Tail,
     /// Serialises the choice of an entry point of an empty graph, and of another one when it is removed.
     pub(super) entry: Mutex<()>,
     scratches: Mutex<Vec<Scratch>>,
@@ -44,6 +46,7 @@ impl Hnsw {
             body: RwLock::new(Body::plain(&options, 0)),
             options,
             names: Mutex::default(),
+            tail: Tail::default(),
             entry: Mutex::default(),
             scratches: Mutex::default(),
             live: AtomicUsize::new(0),
@@ -119,10 +122,8 @@ impl VectorIndex for Hnsw {
         body.write(slot, vector);
         body.graph.place(slot, rid, tag, level);
         if !self.enter_first(&body, slot) {
-            let mut scratch = self.scratch();
-            let ef = self.options.linking_ef();
-            with_linker!(&*body, linker => linker.link_vector(slot, vector, ef, &mut scratch));
-            self.recycle(scratch);
+            let coarse = body.bits < 8 && body.fine.is_none() && self.options.kind == Kind::Dense;
+            self.tail.push(Waiting { slot, vector: coarse.then(|| vector.to_vector()) });
         }
         let outgrown = body.bits == 32 && self.len() >= super::load::CODED_ENTRIES_MIN;
         drop(body);
@@ -137,9 +138,23 @@ impl VectorIndex for Hnsw {
         let slot = self.names.lock().take(rid, |slot| body.graph.name(slot) == (rid, tag));
         let Some(slot) = slot else { return false };
         self.live.fetch_sub(1, Ordering::Relaxed);
-        self.take_out(&body, slot);
+        if self.tail.withdraw(slot) {
+            body.graph.kill(slot);
+            self.move_entry(&body.graph, slot);
+            body.graph.clear(slot);
+        } else {
+            self.take_out(&body, slot);
+        }
         self.names.lock().release(slot);
         true
+    }
+
+    fn waiting(&self) -> usize {
+        self.tail.len()
+    }
+
+    fn link(&self, most: usize) -> usize {
+        self.link_waiting(most)
     }
 
     fn contains(&self, rid: Rid, tag: Tag) -> bool {
@@ -200,6 +215,7 @@ impl VectorIndex for Hnsw {
     }
 
     fn checkpoint(&self, out: &mut dyn Write) -> Result<()> {
+        self.link_tail();
         save(self, out)
     }
 }

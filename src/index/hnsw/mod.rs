@@ -24,7 +24,7 @@
 //! * `shelf`, `graph`, `names`: where things lie: growing rows of atomic words, links, slots of rows.
 //! * `codes`: what a store of vectors offers; `floats`, `sparse`: in full; `rotation`, `packed`: as codes; `body`: the choice.
 //! * `walk`, `filter`, `select`: the algorithms; `link`, `remove`, `load`, `calibrate`: an index coming to be and changing.
-//! * `scan`: a search under way; `image`: checkpoints.
+//! * `tail`: entries that are not linked yet. `scan`: a search under way; `image`: checkpoints.
 
 mod body;
 mod calibrate;
@@ -49,6 +49,7 @@ mod scan;
 mod select;
 mod shelf;
 mod sparse;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -30,18 +30,24 @@ impl Hnsw {
     }
 
     /// Lets walks begin elsewhere if they begin at this node.
-    fn move_entry(&self, graph: &Graph, slot: Slot) {
+    pub(super) fn move_entry(&self, graph: &Graph, slot: Slot) {
         let _guard = self.entry.lock();
         if graph.entry().is_none_or(|(entry, _)| entry != slot) {
             return;
         }
         let live = |other: &Slot| *other != slot && graph.state(*other) == State::Live;
-        let near = (0..=graph.level(slot)).rev().find_map(|level| graph.links(slot, level).find(live));
+        // An entry of the tail leads nowhere; it will do only when nothing is linked.
+        let mut tail = Vec::new();
+        self.tail.copy(&mut tail);
+        let linked = |other: &Slot| live(other) && !tail.contains(other);
+        let near = (0..=graph.level(slot)).rev().find_map(|level| graph.links(slot, level).find(linked));
         // Walks should begin on the highest level; a neighbour on the removed node's own top level is there.
         let best = match near.filter(|near| graph.level(*near) >= graph.level(slot)) {
             Some(near) => Some(near),
             None => {
-                (0..self.slots()).filter(|other| graph.placed(*other) && live(other)).max_by_key(|o| graph.level(*o))
+                let placed = |other: &Slot| graph.placed(*other);
+                let highest = (0..self.slots()).filter(|o| placed(o) && linked(o)).max_by_key(|o| graph.level(*o));
+                highest.or_else(|| tail.iter().copied().find(|other| live(other)))
             }
         };
         graph.set_entry(best.map(|best| (best, graph.level(best))));

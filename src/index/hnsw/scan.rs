@@ -19,8 +19,11 @@ use super::contract::{Hit, Probe, Search, SearchCounters, Sight};
 use super::filter::{Filter, begin, expand_admitted};
 use super::graph::{Graph, State};
 use super::index::Hnsw;
-use super::walk::{Candidate, Reach, Scratch, candidate, descend, distance_of, expand, slot_of};
+use super::walk::{Candidate, Eyes, Reach, Scratch, candidate, descend, distance_of, expand, slot_of};
 use crate::error::Result;
+
+/// Entries whose codes are asked for ahead of the one compared.
+const AHEAD: usize = 8;
 
 /// Where a search stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,8 +69,13 @@ impl GraphSearch {
             return Ok(());
         }
         self.refill(ef);
+        let mut tail = Vec::new();
         let start = match self.stage {
-            Stage::Begin => body.graph.entry().map(|entry| descend(eyes, entry, 0)),
+            Stage::Begin => {
+                // Before the walk: what is linked meanwhile is in both.
+                self.index.tail.copy(&mut tail);
+                body.graph.entry().map(|entry| descend(eyes, entry, 0))
+            }
             _ => None,
         };
         let Some(admit) = sight.admit else {
@@ -77,6 +85,7 @@ impl GraphSearch {
             }
             let reach = Reach { level: 0, ef, keep: self.probe.resume };
             expand(eyes, reach, &mut self.scratch, sight.cancel)?;
+            self.compare(eyes, &tail, reach, &mut |_| true);
             self.stage = match (self.probe.resume, self.scratch.aside.is_empty()) {
                 (false, _) => Stage::End,
                 (true, true) => Stage::Sweep,
@@ -91,12 +100,35 @@ impl GraphSearch {
         }
         expand_admitted(eyes, ef, &mut self.scratch, &mut filter, sight.cancel)?;
         let short = self.scratch.pool.len() < ef && self.scratch.aside.is_empty();
+        self.compare(eyes, &tail, Reach { level: 0, ef, keep: true }, &mut |slot| filter.test(slot));
         (self.counters.filtered, self.counters.admitted) = (filter.tests, filter.passed);
         self.stage = if self.probe.resume { Stage::Walk } else { Stage::End };
         if short || filter.spent() {
             self.sweep(body, eyes.1, eyes.2, sight)?;
         }
         Ok(())
+    }
+
+    /// Compares entries that no link leads to.
+    fn compare<C: Codes>(
+        &mut self,
+        (graph, codes, query): Eyes<'_, C>,
+        slots: &[Slot],
+        reach: Reach,
+        admit: &mut dyn FnMut(Slot) -> bool,
+    ) {
+        slots.iter().take(AHEAD).for_each(|slot| codes.prefetch(*slot));
+        for (at, slot) in slots.iter().enumerate() {
+            if let Some(ahead) = slots.get(at + AHEAD) {
+                codes.prefetch(*ahead);
+            }
+            if graph.state(*slot) != State::Live || self.scratch.visited.contains(*slot) || !admit(*slot) {
+                continue;
+            }
+            self.scratch.visited.insert(*slot);
+            self.scratch.evaluated += 1;
+            self.scratch.offer(candidate(codes.distance(query, *slot), *slot), reach.ef, reach.keep);
+        }
     }
 
     /// Takes the best of what was put aside into the pool.
@@ -112,8 +144,6 @@ impl GraphSearch {
 
     /// Compares the rows that the probe names, all of them aside.
     fn compare_named<C: Codes>(&mut self, codes: &C, query: &C::Query, sight: &Sight<'_>) -> Result<()> {
-        /// Rows asked for ahead of the one compared.
-        const AHEAD: usize = 8;
         let mut slots = Vec::new();
         {
             let names = self.index.names.lock();

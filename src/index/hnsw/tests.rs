@@ -110,6 +110,7 @@ pub(super) fn churn(index: &Arc<dyn VectorIndex>, seed: u64, steps: usize) -> Mo
             let vector = dice.vector(options.kind, options.dims);
             let fits = index.insert(rid, tag, vector.view());
             assert_eq!(fits, indexable(options.metric, vector.view()));
+            index.link(dice.below(3));
             if fits {
                 model.insert((rid, tag), vector);
             }

@@ -28,6 +28,7 @@ enum Step {
     Commit,
     Rollback,
     Collect,
+    Link,
 }
 
 /// Rows with the number of their vector.
@@ -44,6 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Commit),
         1 => Just(Step::Rollback),
         2 => Just(Step::Collect),
+        3 => Just(Step::Link),
     ]
 }
 
@@ -162,6 +164,7 @@ proptest! {
                     txn = store.begin();
                 }
                 Step::Collect => drop(store.manager.collect_garbage().unwrap()),
+                Step::Link => store.tables.link_vectors(1, &|| false),
             }
             txn.begin_statement();
             check(&txn, &table, &model);

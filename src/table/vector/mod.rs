@@ -6,7 +6,8 @@
 //! removed the one in storage.
 //!
 //! ```text
-//!   write       row marked in flight -> entry in storage with the commit -> vector into the graph, before the commit
+//!   write       row marked in flight -> entry in storage with the commit -> vector into the index, before the commit
+//!   later       linked into the graph; until then searches compare it
 //!   search      graph -> (row, tag) -> the row as the view sees it: is this its vector? -> distance
 //!   undo, GC    no entry in storage any more -> out of the graph
 //!   start       checkpoint + difference to the entries in storage, or the rows
@@ -16,9 +17,11 @@
 //! A row whose vector went from A to B and back has one entry for A. While the graph is being loaded, changes wait in
 //! line; until it is there, and for views older than the index, queries compare every row instead.
 //!
-//! * `state`: what is in memory. [`load`]: filling it. `checkpoint`: keeping it over restarts. [`scan`]: searching it.
+//! * `state`: what is in memory. [`load`]: filling it. `link`: linking what was entered. `checkpoint`: keeping it over restarts.
+//!   [`scan`]: searching it.
 
 pub(super) mod checkpoint;
+mod link;
 pub mod load;
 pub mod scan;
 pub(super) mod state;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
 use crate::catalog::descriptor::StorageId;
 use crate::error::Result;
@@ -17,6 +17,8 @@ use crate::table::vector::checkpoint::Loaded;
 use crate::txn::TxnManager;
 
 const STRIPES: usize = 64;
+/// Entries that may wait to be linked before writers link too: comparing them is a small part of a search.
+pub(super) const WAITING_MAX: usize = 1000;
 
 /// State of one incarnation of a vector index.
 pub(in crate::table) struct VectorState {
@@ -30,6 +32,34 @@ pub(in crate::table) struct VectorState {
     put_off: Mutex<Vec<(RowId, Tag)>>,
     /// Changes since the last checkpoint.
     changes: AtomicU64,
+    /// Wakes whoever links what waits.
+    bell: Arc<Bell>,
+}
+
+/// Tells one thread that there is something to link.
+#[derive(Default)]
+pub(in crate::table) struct Bell {
+    rung: Mutex<bool>,
+    heard: Condvar,
+}
+
+impl Bell {
+    pub(in crate::table) fn ring(&self) {
+        let mut rung = self.rung.lock();
+        if !*rung {
+            *rung = true;
+            self.heard.notify_one();
+        }
+    }
+
+    /// Waits for the next ring, unless it has rung since the last time.
+    pub(in crate::table) fn wait(&self) {
+        let mut rung = self.rung.lock();
+        while !*rung {
+            self.heard.wait(&mut rung);
+        }
+        *rung = false;
+    }
 }
 
 enum Phase {
@@ -46,7 +76,7 @@ enum Change {
 }
 
 impl VectorState {
-    pub(in crate::table) fn new(storage: StorageId, table: StorageId) -> Self {
+    pub(in crate::table) fn new(storage: StorageId, table: StorageId, bell: Arc<Bell>) -> Self {
         Self {
             storage,
             table,
@@ -54,6 +84,7 @@ impl VectorState {
             stripes: std::array::from_fn(|_| Mutex::new(())),
             put_off: Mutex::default(),
             changes: AtomicU64::new(0),
+            bell,
         }
     }
 
@@ -100,6 +131,7 @@ impl VectorState {
         }
         self.changes.store(changes + waited, Ordering::Relaxed);
         *phase = Phase::Ready(index);
+        self.bell.ring();
     }
 
     /// Ends loading: the graph takes its place, or what waits is forgotten. The number of entries loaded.
@@ -117,29 +149,36 @@ impl VectorState {
         }
     }
 
-    /// Adds an entry unless it is there; whether it was added. The row is in flight.
+    /// Adds an entry unless it is there; whether it was added. The row is in flight. Linking is left to others while they
+    /// keep up.
     pub(in crate::table) fn enter(&self, row: RowId, tag: Tag, vector: VectorRef<'_>) -> bool {
-        {
-            let phase = self.phase.read();
-            match &*phase {
+        let at_once = match &*self.phase.read() {
+            Phase::Away => return false,
+            Phase::Ready(index) => {
+                let _turn = self.stripe(row);
+                Some((Arc::clone(index), enter_once(&**index, row, tag, vector)))
+            }
+            Phase::Loading(_) => None,
+        };
+        let (index, entered) = match at_once {
+            Some(done) => done,
+            None => match &mut *self.phase.write() {
                 Phase::Away => return false,
-                Phase::Ready(index) => {
-                    let _turn = self.stripe(row);
-                    let entered = enter_once(&**index, row, tag, vector);
-                    self.changes.fetch_add(u64::from(entered), Ordering::Relaxed);
-                    return entered;
+                Phase::Ready(index) => (Arc::clone(index), enter_once(&**index, row, tag, vector)),
+                Phase::Loading(changes) => {
+                    changes.push(Change::Enter(row, tag, vector.to_vector()));
+                    return true;
                 }
-                Phase::Loading(_) => {}
+            },
+        };
+        if entered {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+            self.bell.ring();
+            if index.waiting() > WAITING_MAX {
+                index.link(1);
             }
         }
-        match &mut *self.phase.write() {
-            Phase::Away => false,
-            Phase::Ready(index) => enter_once(&**index, row, tag, vector),
-            Phase::Loading(changes) => {
-                changes.push(Change::Enter(row, tag, vector.to_vector()));
-                true
-            }
-        }
+        entered
     }
 
     /// Sweeps what was put off: every row is free at some time.
@@ -194,6 +233,8 @@ impl VectorState {
 
     /// Runs `save` on the graph with all writers out, if it is there; changes are counted anew.
     pub(in crate::table) fn checkpoint(&self, save: &mut dyn FnMut(&dyn VectorIndex) -> Result<()>) -> Result<bool> {
+        // Saving links what waits; better while writers go on.
+        while self.ready().is_some_and(|index| index.link(usize::MAX) > 0) {}
         let phase = self.phase.write();
         let Phase::Ready(index) = &*phase else { return Ok(false) };
         save(&**index)?;

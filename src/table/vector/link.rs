@@ -1,0 +1,53 @@
+//! Linking what writers have entered, behind their backs.
+//!
+//! An entry is in its index as soon as it is written, and every search compares the ones that are not linked yet. Whoever
+//! calls [`Tables::link_vectors`] links them; writers only help when it falls behind.
+
+use std::sync::Arc;
+
+use crate::table::registry::Tables;
+use crate::table::vector::state::WAITING_MAX;
+
+/// Entries that are linked before others get their turn.
+const BATCH: usize = 64;
+
+impl Tables {
+    /// Links the entries of all vector indexes that wait, until none does or `stopped` says so.
+    pub fn link_vectors(&self, threads: usize, stopped: &(dyn Fn() -> bool + Sync)) {
+        loop {
+            let states: Vec<_> = self.vectors.read().values().map(Arc::clone).collect();
+            let graphs = states.iter().filter_map(|state| state.ready());
+            let waiting: Vec<_> = graphs.filter(|graph| graph.waiting() > 0).collect();
+            if waiting.is_empty() {
+                return;
+            }
+            let work = &|| {
+                for graph in &waiting {
+                    if stopped() {
+                        return;
+                    }
+                    graph.link(BATCH);
+                }
+            };
+            // So many come from a start after a crash.
+            let many = waiting.iter().any(|graph| graph.waiting() > 2 * WAITING_MAX);
+            std::thread::scope(|scope| {
+                (1..if many { threads } else { 1 }).for_each(|_| drop(scope.spawn(work)));
+                work();
+            });
+            if stopped() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until there is something to link, or [`Tables::wake_linker`] is called.
+    pub fn await_linking(&self) {
+        self.bell.wait();
+    }
+
+    /// Wakes who waits in [`Tables::await_linking`].
+    pub fn wake_linker(&self) {
+        self.bell.ring();
+    }
+}
