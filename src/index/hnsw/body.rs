@@ -78,9 +78,15 @@ impl Body {
         Self { graph, near: Arc::new(near), fine: None, ef_factor: 1.0, bits }
     }
 
-    /// Codes of `bits` bits about a centre, on a graph.
-    pub(super) fn coded(options: &Options, graph: Arc<Graph>, bits: u32, center: Vec<f32>, expected: usize) -> Self {
-        let frame = Arc::new(Frame::new(options.metric, center, options.seed));
+    /// Codes of `bits` bits about a centre that vectors are `spread` away from, on a graph.
+    pub(super) fn coded(
+        options: &Options,
+        graph: Arc<Graph>,
+        bits: u32,
+        (center, spread): (Vec<f32>, f32),
+        expected: usize,
+    ) -> Self {
+        let frame = Arc::new(Frame::new(options.metric, center, spread, options.seed));
         let store = |bits| Arc::new(Store::Packed(Packed::new(Arc::clone(&frame), bits, expected)));
         Self { graph, near: store(bits), fine: (bits < 8).then(|| store(8)), ef_factor: 1.0, bits }
     }

@@ -25,6 +25,11 @@ pub(super) trait Codes: Send + Sync {
     /// The distance between a query and a row.
     fn distance(&self, query: &Self::Query, slot: Slot) -> f32;
 
+    /// Standard deviation of what distances from a query that was made ready from a vector are off; 0 where they are exact.
+    fn deviation(&self, _query: &Self::Query) -> f32 {
+        0.0
+    }
+
     /// Asks for the row ahead of time.
     fn prefetch(&self, slot: Slot);
 

@@ -90,7 +90,7 @@ pub enum Quantization {
 pub enum Memory {
     /// 8-bit codes beside coarser ones, so that few entries need judging.
     Fast,
-    /// After a bulk load, only the codes that the walk goes by; more entries are judged instead.
+    /// Once the index is built, only the codes that the walk goes by; more entries are judged instead.
     Budget,
 }
 
@@ -116,7 +116,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// pgvector's defaults.
+    /// pgvector's defaults, and `auto` for the rest.
     #[must_use]
     pub fn new(metric: Metric, kind: Kind, dims: u32) -> Self {
         Self {
@@ -126,7 +126,7 @@ impl Options {
             m: 16,
             ef_construction: 64,
             quantization: Quantization::Auto,
-            memory: Memory::Fast,
+            memory: Memory::Budget,
             seed: 0x05ee_d0fa_11a1,
         }
     }
@@ -139,7 +139,7 @@ pub struct Probe {
     pub vector: Vector,
     /// Candidates held while walking (`hnsw.ef_search`): recall against work.
     pub ef: usize,
-    /// How many hits the caller probably takes; bounds what is judged ahead.
+    /// How many hits the caller probably takes.
     pub limit: usize,
     /// Whether the search goes on after the first `ef` candidates, until every entry has been returned
     /// (`hnsw.iterative_scan`); otherwise it ends there.
@@ -178,8 +178,6 @@ pub struct Hit {
 pub struct SearchCounters {
     /// Rounds of `ef` candidates.
     pub rounds: u64,
-    /// Batches of judged hits.
-    pub batches: u64,
     /// Distances from codes.
     pub evaluated: u64,
     /// Distances from the finer codes.
@@ -194,18 +192,13 @@ pub struct SearchCounters {
 
 /// A search under way. It keeps its index alive and holds no lock between calls.
 pub trait Search: Send {
-    /// The next hit: distances ascend within a batch, and batches follow each other in roughly ascending order. When
-    /// the probe resumes, every entry that is in the index from the search's beginning to its end and that the owner
+    /// The next hit. Distances ascend within a round as far as the index's codes are right about their error: a hit is
+    /// returned when nothing that waits is likely to be nearer. Rounds follow each other in roughly ascending order. When the probe resumes, every entry that is in the index from the search's beginning to its end and that the owner
     /// admits and sees is returned exactly once before `None`. A search that failed must not be asked again.
     ///
     /// # Errors
     /// A cancellation, or what the judge fails with.
     fn next(&mut self, sight: &Sight<'_>) -> Result<Option<Hit>>;
-
-    /// Number of the batch that the last hit came from, from 1 on.
-    fn batch(&self) -> u64 {
-        self.counters().batches
-    }
 
     /// What was done so far.
     fn counters(&self) -> SearchCounters;

@@ -141,7 +141,7 @@ impl FlatSearch {
             }
             hits = seen;
         }
-        (self.counters.rounds, self.counters.batches) = (1, 1);
+        self.counters.rounds = 1;
         hits.sort_by(|a, b| b.distance.total_cmp(&a.distance).then(b.rid.cmp(&a.rid)));
         Ok(hits)
     }

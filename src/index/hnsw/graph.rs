@@ -74,7 +74,7 @@ impl Graph {
         Self {
             m,
             ground: Shelf32::new(m, expected),
-            spilled: Shelf32::new(m + 1, expected / 16),
+            spilled: Shelf32::new(m + 1, expected / 2),
             upper: Shelf32::new(m, expected / (m - 1).max(1) * 17 / 16),
             facts: Shelf32::new(3, expected),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),

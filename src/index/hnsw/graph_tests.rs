@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::{ProptestConfig, any, proptest};
 
+use super::distance::distance;
 use super::tests::{Dice, Model, any_options, churn, holds};
 use super::{
     Flat, Hnsw, Job, Kind, Memory, Metric, Options, Probe, Quantization, Sight, Vector, VectorIndex, VectorRef, restore,
@@ -120,7 +121,8 @@ fn recall_is_high_whatever_the_codes() {
             Quantization::Rabitq2,
             Quantization::Rabitq4,
         ] {
-            let options = Options { quantization, ..Options::new(metric, Kind::Dense, dims as u32) };
+            let memory = Memory::Fast;
+            let options = Options { quantization, memory, ..Options::new(metric, Kind::Dense, dims as u32) };
             let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
             load(&*index, &vectors, 2);
             // Few dimensions in one bit each are the hardest; the calibrated factor is limited.
@@ -230,6 +232,39 @@ fn a_budget_keeps_one_store_of_codes() {
     };
     let (fast, budget) = (build(Memory::Fast).stats(), build(Memory::Budget).stats());
     assert!(fast.fine_bytes > 0 && budget.fine_bytes == 0 && budget.code_bytes == fast.code_bytes);
+}
+
+#[test]
+fn owners_are_asked_about_few_and_the_right_ones() {
+    let vectors = clustered(1500, 64, 41);
+    let queries = clustered(40, 64, 42);
+    let cancel = CancelFlag::new();
+    for metric in [Metric::L2, Metric::Cosine] {
+        for (memory, quantization, most) in [
+            (Memory::Budget, Quantization::Rabitq2, 95),
+            (Memory::Budget, Quantization::Rabitq4, 40),
+            (Memory::Fast, Quantization::Rabitq2, 14),
+            (Memory::Fast, Quantization::None, 11),
+        ] {
+            let options = Options { memory, quantization, ..Options::new(metric, Kind::Dense, 64) };
+            let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
+            load(&*index, &vectors, 2);
+            let (mut found, mut judged) = (0, 0);
+            for query in &queries {
+                let far = |rid: usize| distance(metric, VectorRef::Dense(query), VectorRef::Dense(&vectors[rid]));
+                let mut truth: Vec<f64> = (0..vectors.len()).map(far).collect();
+                truth.sort_by(f64::total_cmp);
+                let judge = |rid: Rid, _| Ok(Some(far(rid as usize)));
+                let sight = Sight { admit: None, judge: Some(&judge), cancel: &cancel };
+                let mut search = Arc::clone(&index).search(Probe::new(Vector::Dense(query.clone()), 100, 10));
+                let hits: Vec<f64> = (0..10).map(|_| search.next(&sight).unwrap().unwrap().distance).collect();
+                found += hits.iter().filter(|distance| **distance <= truth[9]).count();
+                judged += search.counters().judged;
+            }
+            let (recall, each) = (found as f64 / 400.0, judged as f64 / 40.0);
+            assert!(recall >= 0.95 && each <= f64::from(most), "{metric:?} {quantization:?}: {recall}, {each} asked");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   block   length u32 | crc32c u32 | bytes          at most 256 KiB
-//!   content magic | options | codes: bits, factor, centre | counts, entry point | slots
+//!   content magic | options | codes: bits, factor, centre, spread | counts, entry point | slots
 //!   slot    state and level u8 | rid | tag | links of each level: count u8.. | row of the walk's codes | fine row
 //! ```
 
@@ -20,7 +20,7 @@ use super::graph::{Graph, LEVEL_MAX, State};
 use super::index::Hnsw;
 use crate::error::{Error, Result};
 
-const MAGIC: u64 = 0x6f6d_656e_7665_6301;
+const MAGIC: u64 = 0x6f6d_656e_7665_6302;
 const BLOCK: usize = 1 << 18;
 const METRICS: [Metric; 6] =
     [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1, Metric::Hamming, Metric::Jaccard];
@@ -138,6 +138,7 @@ pub(super) fn save(index: &Hnsw, out: &mut dyn Write) -> Result<()> {
         for element in &codes.frame().center {
             to.put(&element.to_ne_bytes())?;
         }
+        to.put(&codes.frame().spread.to_ne_bytes())?;
     }
     let slots = index.slots();
     to.number(slots)?;
@@ -206,10 +207,11 @@ pub fn restore(input: &mut dyn Read) -> Result<Hnsw> {
     for _ in 0..if coded { dims } else { 0 } {
         center.push(f32::from_bits(from.number()?));
     }
+    let spread = if coded { f32::from_bits(from.number()?) } else { 0.0 };
     let (slots, born, entry) = (from.number()?, from.long()?, from.number()?.checked_sub(1));
     let mut body = if coded {
         let graph = Arc::new(Graph::new(m as usize, slots as usize));
-        Body::coded(&options, graph, bits, center, slots as usize)
+        Body::coded(&options, graph, bits, (center, spread), slots as usize)
     } else {
         Body::plain(&options, slots as usize)
     };

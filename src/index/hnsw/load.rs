@@ -80,16 +80,20 @@ impl Hnsw {
     /// A body of codes about the mean of some vectors.
     fn coded_about(&self, vectors: &[Vector], expected: usize) -> Body {
         let mut center = vec![0.0_f64; self.options.dims as usize];
-        let mut elements = Vec::new();
+        let (mut elements, mut squares) = (Vec::new(), 0.0);
         for vector in vectors {
             normalized(self.options.metric, vector.view(), &mut elements);
             center.iter_mut().zip(&elements).for_each(|(sum, element)| *sum += f64::from(*element));
+            squares += elements.iter().map(|element| f64::from(*element).powi(2)).sum::<f64>();
         }
-        let center = center.iter().map(|sum| (sum / vectors.len() as f64) as f32).collect();
+        let count = vectors.len() as f64;
+        let center: Vec<f32> = center.iter().map(|sum| (sum / count) as f32).collect();
+        let center_square: f64 = center.iter().map(|element| f64::from(*element).powi(2)).sum();
+        let spread = (squares / count - center_square).max(0.0).sqrt() as f32;
         let expected = expected.max(vectors.len());
         let graph = Arc::new(super::graph::Graph::new(self.options.m as usize, expected));
         let bits = code_bits(&self.options).expect("this index is coded");
-        Body::coded(&self.options, graph, bits, center, expected)
+        Body::coded(&self.options, graph, bits, (center, spread), expected)
     }
 
     /// Gives the waiting entries their places, on all threads.
@@ -122,12 +126,15 @@ impl Hnsw {
             floats.elements(*slot, &mut elements);
             vectors.push(Vector::Dense(elements));
         }
-        let coded = Body { graph: Arc::clone(&body.graph), ..self.coded_about(&vectors, slots.len()) };
+        let mut coded = Body { graph: Arc::clone(&body.graph), ..self.coded_about(&vectors, slots.len()) };
         for slot in 0..self.slots() {
             coded.make_room(slot);
         }
         for (slot, vector) in slots.iter().zip(&vectors) {
             coded.write(*slot, vector.view());
+        }
+        if self.options.memory == Memory::Budget {
+            coded.fine = None;
         }
         *body = coded;
     }

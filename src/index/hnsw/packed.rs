@@ -31,6 +31,9 @@ use crate::simd::{kernels, memory};
 
 /// Best steps of a uniform quantiser of normal numbers, by bits, in standard deviations (1 bit: any).
 const STEPS: [(u32, f32); 3] = [(1, 1.0), (2, 0.9957), (4, 0.3352)];
+/// Standard deviation of an estimated inner product of unit vectors, times the root of the number of dimensions, by bits:
+/// `sqrt((1 - c²) / c²)`, where `c` is the cosine between a vector and its code; for 8 bits with what the query's rounding adds.
+const DEVIATIONS: [(u32, f32); 4] = [(1, 0.755), (2, 0.367), (4, 0.108), (8, 0.011)];
 /// Steps tried around the best.
 const TRIALS: [f32; 5] = [0.84, 0.92, 1.0, 1.09, 1.19];
 /// Largest number of a rounded query, and of an 8-bit code without its sign.
@@ -41,13 +44,15 @@ pub(super) struct Frame {
     pub(super) metric: Metric,
     pub(super) center: Vec<f32>,
     center_norm: f32,
+    /// Root mean square length of residuals.
+    pub(super) spread: f32,
     rotation: Rotation,
 }
 
 impl Frame {
-    pub(super) fn new(metric: Metric, center: Vec<f32>, seed: u64) -> Self {
+    pub(super) fn new(metric: Metric, center: Vec<f32>, spread: f32, seed: u64) -> Self {
         let center_norm = (kernels().inner_product)(&center, &center);
-        Self { metric, rotation: Rotation::new(center.len(), seed), center, center_norm }
+        Self { metric, rotation: Rotation::new(center.len(), seed), center, center_norm, spread }
     }
 
     /// The rotated residual, and the vector's inner product with the centre.
@@ -77,6 +82,8 @@ pub(super) struct PackedQuery {
     residual: Vec<f32>,
     base: f32,
     delta: f32,
+    /// Square of the residual's length.
+    square: f32,
     /// What `half` amounts to: `delta * half *` the sum of the numbers.
     shift: f32,
 }
@@ -148,8 +155,9 @@ impl Packed {
     /// Rounds a query whose residual is in place.
     fn prepare_residual(&self, along: f32, query: &mut PackedQuery) {
         let residual = &query.residual;
+        query.square = (kernels().inner_product)(residual, residual);
         query.base = match self.frame.metric {
-            Metric::L2 => (kernels().inner_product)(residual, residual),
+            Metric::L2 => query.square,
             _ => self.frame.center_norm - along,
         };
         let largest = residual.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
@@ -261,6 +269,12 @@ impl Codes for Packed {
         let (code, scale, add) = self.row(slot);
         let dot = (self.dot)(&query.numbers, code) as f32;
         query.base + add + scale * (query.delta * dot - query.shift)
+    }
+
+    fn deviation(&self, query: &PackedQuery) -> f32 {
+        let of = DEVIATIONS.iter().find(|(bits, _)| *bits == self.bits).expect("1, 2, 4 or 8 bits").1;
+        let product = of * query.square.sqrt() * self.frame.spread / (self.frame.rotation.padded() as f32).sqrt();
+        if self.frame.metric == Metric::L2 { 2.0 * product } else { product }
     }
 
     #[inline]

@@ -1,10 +1,14 @@
 //! A search: rounds of walking, ordering, judging.
 //!
 //! ```text
-//!   walk (codes) -> pool of ef -> finer distances -> pending, ascending -> judged in chunks -> ready, ascending -> hits
-//!        ^                                                                                       |
+//!   walk (codes) -> pool of ef -> pending, ascending -> finer distances -> judged, nearest first -> ready -> hits
+//!        ^                                                                                         |
 //!        +----- what the walk saw and did not keep, the best ef of it, while the caller wants more +
 //! ```
+//!
+//! Judging reads a row, so it is done for as few as possible: a judged hit is returned as soon as the nearest candidate that
+//! waits could not be nearer even if its estimate were off by a few standard deviations (incremental search: Hjaltason
+//! and Samet, "Distance browsing in spatial databases", 1999; what an estimate is off by: RaBitQ, arXiv 2405.12497, 3.2.2).
 //!
 //! Nothing that a walk saw is forgotten: it is in the pool or aside, and a later round takes it from there. When nothing is
 //! left aside, whatever no link led to is found by going through all slots; so a search that is resumed to its end
@@ -13,7 +17,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::body::{Body, with_store};
+use super::body::{Body, Store, with_store};
 use super::codes::{Codes, Slot};
 use super::contract::{Hit, Probe, Search, SearchCounters, Sight};
 use super::filter::{Filter, begin, expand_admitted};
@@ -22,6 +26,8 @@ use super::index::Hnsw;
 use super::walk::{Candidate, Eyes, Reach, Scratch, candidate, descend, distance_of, expand, slot_of};
 use crate::error::Result;
 
+/// By how many standard deviations of its estimate an entry may be nearer than it looks, and still be asked about in time.
+const DEVIATIONS: f32 = 2.0;
 /// Entries whose codes are asked for ahead of the one compared.
 const AHEAD: usize = 8;
 
@@ -40,10 +46,15 @@ pub(super) struct GraphSearch {
     probe: Probe,
     stage: Stage,
     scratch: Scratch,
-    /// Found, ascending by what the walk's codes say; what was refined and not judged is back in front.
+    /// Found, ascending by what the walk's codes say.
     pending: VecDeque<Candidate>,
-    /// Judged, ascending.
-    ready: VecDeque<Hit>,
+    /// The first of what was found, ascending by what finer codes say; empty where there are none.
+    refined: VecDeque<Candidate>,
+    /// Judged, descending.
+    ready: Vec<Hit>,
+    /// What the walk's codes may be off, and what the finer ones.
+    margin: f32,
+    margin_fine: f32,
     counters: SearchCounters,
 }
 
@@ -51,13 +62,16 @@ impl GraphSearch {
     pub(super) fn new(index: Arc<Hnsw>, probe: Probe) -> Self {
         let scratch = index.scratch();
         let counters = SearchCounters::default();
-        Self { index, probe, stage: Stage::Begin, scratch, pending: VecDeque::new(), ready: VecDeque::new(), counters }
+        let (pending, refined, ready) = (VecDeque::new(), VecDeque::new(), Vec::new());
+        let stage = Stage::Begin;
+        Self { index, probe, stage, scratch, pending, refined, ready, margin: 0.0, margin_fine: 0.0, counters }
     }
 
     /// Walks one round; its result is in the pool.
     fn round<C: Codes>(&mut self, body: &Body, codes: &C, sight: &Sight<'_>) -> Result<()> {
         let mut query = C::Query::default();
         codes.prepare(self.probe.vector.view(), &mut query);
+        self.margin = DEVIATIONS * codes.deviation(&query);
         let eyes = (&*body.graph, codes, &query);
         let ef = (self.probe.ef.max(1) as f64 * body.ef_factor).ceil() as usize;
         if self.probe.among.is_some() {
@@ -215,10 +229,10 @@ impl GraphSearch {
         let mut query = C::Query::default();
         found.iter().for_each(|found| codes.prefetch(slot_of(*found)));
         codes.prepare(self.probe.vector.view(), &mut query);
+        self.margin_fine = DEVIATIONS * codes.deviation(&query);
         for found in found.iter_mut() {
             *found = candidate(codes.distance(&query, slot_of(*found)), slot_of(*found));
         }
-        found.sort_unstable();
         self.counters.reranked += found.len() as u64;
     }
 
@@ -242,62 +256,87 @@ impl GraphSearch {
         Ok(true)
     }
 
-    /// The next candidates to judge, with their distance in the metric's unit: more than wanted, so that an entry which
-    /// the codes put too far is still in time: the coarser, the more, and of these the finer codes choose.
-    fn chunk(&mut self) -> (Arc<Graph>, Vec<(f64, Slot)>) {
-        let index = Arc::clone(&self.index);
-        let body = index.body.read();
-        let limit = self.probe.limit.max(1);
-        let fine = limit + limit / 4 + 6;
-        let coarse = match body.bits {
-            1 => 4 * limit + 20,
-            2 => 2 * limit + 20,
-            4 => limit + limit / 2 + 10,
-            _ => fine,
-        };
-        // A short rest is not worth another turn.
-        let all_below = |chunk: usize, of: usize| if of < chunk + chunk / 2 { of } else { chunk };
-        let mut found: Vec<Candidate> = self.pending.drain(..all_below(coarse, self.pending.len())).collect();
-        found.retain(|found| body.graph.state(slot_of(*found)) == State::Live);
-        if let Some(codes) = &body.fine {
-            with_store!(&**codes, codes => self.refine(codes, &mut found));
-            let rest = found.split_off(all_below(fine, found.len()));
-            rest.into_iter().rev().for_each(|rest| self.pending.push_front(rest));
+    /// Orders the next candidates of the walk by finer codes while one of them may be in front of those ordered so far.
+    fn refine_ahead(&mut self, body: &Body, codes: &Store) {
+        let block = 2 * self.probe.limit.max(1) + 20;
+        while let Some(next) = self.pending.front() {
+            if self.refined.front().is_some_and(|first| distance_of(*next) - self.margin >= distance_of(*first)) {
+                break;
+            }
+            let count = block.min(self.pending.len());
+            let mut found: Vec<Candidate> = self.pending.drain(..count).collect();
+            found.retain(|found| body.graph.state(slot_of(*found)) == State::Live);
+            with_store!(codes, codes => self.refine(codes, &mut found));
+            self.refined.extend(found);
+            self.refined.make_contiguous().sort_unstable();
         }
-        let in_units = |found: &Candidate| with_store!(body.finest(), codes => codes.in_units(distance_of(*found)));
-        (Arc::clone(&body.graph), found.iter().map(|found| (in_units(found), slot_of(*found))).collect())
     }
 
-    /// Judges the next chunk of what was found.
-    fn judge(&mut self, sight: &Sight<'_>) -> Result<()> {
-        let (graph, found) = self.chunk();
-        for (own, slot) in found {
-            let (rid, tag) = graph.name(slot);
-            let distance = match sight.judge {
-                None => Some(own),
-                Some(judge) => {
-                    self.counters.judged += 1;
-                    judge(rid, tag)?
-                }
-            };
-            self.ready.extend(distance.map(|distance| Hit { rid, tag, distance }));
+    /// What is to be done next.
+    fn step(&mut self, judging: bool) -> Step {
+        let index = Arc::clone(&self.index);
+        let body = index.body.read();
+        let fine = body.fine.as_deref();
+        if let Some(codes) = fine {
+            self.refine_ahead(&body, codes);
         }
-        self.counters.batches += 1;
-        self.ready.make_contiguous().sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        let (line, margin) = match fine {
+            Some(_) => (&mut self.refined, self.margin_fine),
+            None => (&mut self.pending, self.margin),
+        };
+        let in_units = |distance: f32| with_store!(body.finest(), codes => codes.in_units(distance));
+        while let Some(next) = line.front().copied() {
+            let slot = slot_of(next);
+            if body.graph.state(slot) != State::Live {
+                line.pop_front();
+                continue;
+            }
+            let margin = if judging { margin } else { 0.0 };
+            if self.ready.last().is_some_and(|hit| hit.distance <= in_units(distance_of(next) - margin)) {
+                return Step::Take;
+            }
+            line.pop_front();
+            let (rid, tag) = body.graph.name(slot);
+            return Step::Judge(Hit { rid, tag, distance: in_units(distance_of(next)) });
+        }
+        if self.ready.is_empty() { Step::Find } else { Step::Take }
+    }
+
+    /// Asks the owner about a candidate.
+    fn judge(&mut self, hit: Hit, sight: &Sight<'_>) -> Result<()> {
+        let distance = match sight.judge {
+            None => Some(hit.distance),
+            Some(judge) => {
+                self.counters.judged += 1;
+                judge(hit.rid, hit.tag)?
+            }
+        };
+        if let Some(distance) = distance {
+            let at = self.ready.partition_point(|other| other.distance.total_cmp(&distance).is_gt());
+            self.ready.insert(at, Hit { distance, ..hit });
+        }
         Ok(())
     }
+}
+
+/// What a search does next.
+enum Step {
+    /// Return the nearest judged hit: nothing that waits is likely to be nearer.
+    Take,
+    /// Ask the owner.
+    Judge(Hit),
+    /// Walk on.
+    Find,
 }
 
 impl Search for GraphSearch {
     fn next(&mut self, sight: &Sight<'_>) -> Result<Option<Hit>> {
         loop {
-            if let Some(hit) = self.ready.pop_front() {
-                return Ok(Some(hit));
-            }
-            if !self.pending.is_empty() {
-                self.judge(sight)?;
-            } else if !self.find(sight)? {
-                return Ok(None);
+            match self.step(sight.judge.is_some()) {
+                Step::Take => return Ok(self.ready.pop()),
+                Step::Judge(hit) => self.judge(hit, sight)?,
+                Step::Find if !self.find(sight)? => return Ok(None),
+                Step::Find => {}
             }
         }
     }

@@ -55,11 +55,10 @@ pub struct VectorScan {
     /// Rows to be asked for one by one are with the search.
     allowed: Option<Arc<RowSet>>,
     collector: Collector,
-    /// Found and not handed out, nearest first.
-    found: Vec<Found>,
-    /// Rows found so far: one whose vector went and came back may have its entry twice.
+    /// Rows that were judged and are not handed out.
+    judged: RefCell<HashMap<RowId, (u64, Vec<u8>)>>,
+    /// Rows found so far.
     seen: HashSet<RowId>,
-    exhausted: bool,
 }
 
 struct Found {
@@ -76,23 +75,21 @@ impl VectorScan {
     /// # Errors
     /// Storage errors, `XX001`, those of the evaluator; `57014`.
     pub fn next(&mut self, count: usize, evaluator: &dyn IndexEvaluator, cancel: &CancelFlag) -> Result<Option<Batch>> {
-        // The index orders by estimates: a few rows more than wanted are looked at before any is handed out.
-        let ahead = count + count / 4 + 4;
-        while self.found.len() < ahead && !self.exhausted {
-            self.find(ahead, evaluator, cancel)?;
+        let mut found = Vec::with_capacity(count);
+        while found.len() < count {
+            let Some(row) = self.find(evaluator, cancel)? else { break };
+            found.push(row);
         }
-        self.found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row)));
-        let count = count.min(self.found.len());
-        for found in self.found.drain(..count) {
+        found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row)));
+        for found in &found {
             self.collector.push(found.row, found.ts, &found.values)?;
         }
-        Ok((count > 0).then(|| self.collector.finish()))
+        Ok((!found.is_empty()).then(|| self.collector.finish()))
     }
 
-    /// Asks the index until as many rows as wanted are found or there are no more.
-    fn find(&mut self, ahead: usize, evaluator: &dyn IndexEvaluator, cancel: &CancelFlag) -> Result<()> {
-        let Self { table, txn, view, index, query, search, allowed, found, seen, exhausted, .. } = self;
-        let judged: RefCell<HashMap<RowId, (u64, Vec<u8>)>> = RefCell::default();
+    /// The next row that the index finds.
+    fn find(&mut self, evaluator: &dyn IndexEvaluator, cancel: &CancelFlag) -> Result<Option<Found>> {
+        let Self { table, txn, view, index, query, search, allowed, judged, seen, .. } = self;
         let judge = |row: RowId, tag: Tag| {
             let mut result = None;
             txn.get_at(view, table.desc().storage, row, &mut |ts, values| {
@@ -107,18 +104,15 @@ impl VectorScan {
         let admit = |row: RowId| allowed.as_ref().is_none_or(|allowed| allowed.contains(row));
         let admit: Option<&dyn Fn(RowId) -> bool> = if allowed.is_some() { Some(&admit) } else { None };
         let sight = Sight { admit, judge: Some(&judge), cancel };
-        // The index keeps judged hits in line, so those of this round are asked for while their rows are at hand.
-        while found.len() < ahead || !judged.borrow().is_empty() {
-            let Some(hit) = search.next(&sight)? else {
-                *exhausted = true;
-                break;
-            };
-            let Some((ts, values)) = judged.borrow_mut().remove(&hit.rid) else { continue };
-            if seen.insert(hit.rid) {
-                found.push(Found { distance: hit.distance, row: hit.rid, ts, values });
+        while let Some(hit) = search.next(&sight)? {
+            // A row whose vector went and came back may have its entry twice.
+            if !seen.insert(hit.rid) {
+                continue;
             }
+            let (ts, values) = judged.borrow_mut().remove(&hit.rid).expect("what comes out was judged");
+            return Ok(Some(Found { distance: hit.distance, row: hit.rid, ts, values }));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// What was done so far.
@@ -159,9 +153,8 @@ impl Table {
             search: graph.search(probe),
             allowed,
             collector,
-            found: Vec::new(),
+            judged: RefCell::default(),
             seen: HashSet::new(),
-            exhausted: false,
         }))
     }
 
