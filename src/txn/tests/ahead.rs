@@ -31,7 +31,7 @@ fn copy_of(kv: &dyn Kv) -> Arc<MemoryKv> {
     let mut batch = WriteBatch::default();
     for cf in Cf::ALL {
         kv.scan(cf, &[], &[255; 20], &mut |key, value| {
-            batch.put(cf, key.to_vec(), value.to_vec());
+            batch.put(cf, key, value);
             Ok(true)
         })
         .unwrap();
