@@ -9,6 +9,7 @@ use libtest_mimic::{Arguments, Trial};
 
 mod bad_input;
 mod crash;
+mod huge;
 mod protocol;
 mod recursion;
 mod security;
@@ -51,6 +52,7 @@ impl Target {
 /// Tests with servers of their own.
 const ALONE: &[(&str, fn())] = &[
     ("crash::survives_kill", crash::survives_kill),
+    ("crash::survives_kill_in_a_huge_commit", huge::survives_kill_in_a_huge_commit),
     ("crash::stops_on_sigterm", crash::stops_on_sigterm),
     ("crash::refuses_a_second_server", crash::refuses_a_second_server),
     ("crash::check_finds_damage", crash::check_finds_damage),
