@@ -330,7 +330,14 @@ impl Transaction {
                     &(next..range.end),
                     &mut gone,
                 ) {
-                    Ok(behind) => next = behind,
+                    Ok(behind) => {
+                        if epoch == 0 {
+                            // The whole transaction goes: who waits for one of these rows need not wait for the others.
+                            self.manager.wide_locks.release_rows(self.member.id, storage, &(next..behind));
+                            self.tell_undone();
+                        }
+                        next = behind;
+                    }
                     Err(error) => {
                         // Others would take the rows for free; the next start finishes this, or says why it cannot.
                         tracing::error!(%error, "could not roll a transaction back; stopping so that it is done at the next start");

@@ -1,4 +1,4 @@
-//! Opening a store: finding the newest commit, and finishing or removing what a crash left half done.
+//! Opening a store: finding a timestamp behind all commits, and finishing or removing what a crash left half done.
 //!
 //! Rows written ahead become ordinary rows if their transaction's commit record says so; if not, the versions that they
 //! displaced come back. After that superseded versions go at once, since no snapshot outlives a restart, and so does everything
@@ -13,7 +13,7 @@ use crate::txn::record::{self, Ahead};
 use crate::txn::row_store::RowIdRange;
 use crate::txn::settle;
 
-/// Brings a store into order; the newest commit timestamp.
+/// Brings a store into order; a timestamp that no commit is above.
 pub(super) fn recover(kv: &dyn Kv) -> Result<u64> {
     check_format(kv)?;
     let newest = kv.get(Cf::Default, &mark_key("ts"))?.and_then(|value| record::u64_at(&value, 0)).unwrap_or(0);
@@ -27,24 +27,24 @@ pub(super) fn recover(kv: &dyn Kv) -> Result<u64> {
 
 fn check_format(kv: &dyn Kv) -> Result<()> {
     let key = mark_key("format");
-    let found = kv.get(Cf::Default, &key)?;
-    let readable = |found: &Vec<u8>| {
-        let version = found.as_slice().try_into().map(u32::from_le_bytes);
-        version.is_ok_and(|version| (FORMAT_VERSION_MIN..FORMAT_VERSION).contains(&version))
-    };
+    let mark = kv.get(Cf::Default, &key)?;
+    let found = mark.as_deref().map(|mark| mark.try_into().map(u32::from_le_bytes));
     match found {
-        Some(version) if version == FORMAT_VERSION.to_le_bytes() => Ok(()),
-        found if found.as_ref().is_none_or(readable) => {
+        Some(Ok(FORMAT_VERSION)) => Ok(()),
+        None | Some(Ok(FORMAT_VERSION_MIN..FORMAT_VERSION)) => {
             let mut batch = WriteBatch::default();
             batch.put(Cf::Default, key, FORMAT_VERSION.to_le_bytes());
             kv.write(batch, true);
             Ok(())
         }
-        version => Err(crate::error!(
-            FEATURE_NOT_SUPPORTED,
-            "data directory has format {version:?}, this server reads format {FORMAT_VERSION}"
-        )
-        .hint("Open it with the version of OmenDB that wrote it.")),
+        Some(other) => {
+            let name = other.map_or_else(|_| "unknown".to_owned(), |version| version.to_string());
+            Err(crate::error!(
+                FEATURE_NOT_SUPPORTED,
+                "data directory has format {name}, this server reads formats {FORMAT_VERSION_MIN} to {FORMAT_VERSION}"
+            )
+            .hint("Open it with the version of OmenDB that wrote it."))
+        }
     }
 }
 

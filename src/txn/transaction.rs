@@ -219,6 +219,11 @@ impl Transaction {
         self.manager.wide_locks.release_since(self.member.id, savepoint.0);
         undone.rollback_hooks.into_iter().rev().for_each(|hook| hook());
         self.manager.sweep_entered(&undone.entered);
+        self.tell_undone();
+    }
+
+    /// Tells those who wait for this transaction that some of it is undone.
+    pub(super) fn tell_undone(&self) {
         self.member.undone.fetch_add(1, Ordering::Release);
         let _ended = self.member.ended.lock();
         self.member.changed.notify_all();

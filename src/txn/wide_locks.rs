@@ -16,7 +16,7 @@ use crate::common::{CancelFlag, RowSet};
 use crate::error::Result;
 use crate::txn::buffer::Held;
 use crate::txn::locks::{Modes, ROW_CONFLICTS};
-use crate::txn::row_store::{RowId, Wait};
+use crate::txn::row_store::{RowId, RowIdRange, Wait};
 use crate::txn::transaction::{TOKEN_UNDONE, Transaction, token};
 
 /// Locks that a transaction takes before the first are moved, and then again. Few in tests.
@@ -87,6 +87,15 @@ impl WideLocks {
         let same = |holder: &&mut Holder| (holder.owner, holder.since, holder.modes) == (owner, since, modes);
         if let Some(holder) = storages.get_mut(&storage).and_then(|holders| holders.iter_mut().find(same)) {
             holder.rows.remove(row);
+        }
+    }
+
+    /// Lets go of all locks of an owner on some rows.
+    pub(super) fn release_rows(&self, owner: u64, storage: StorageId, rows: &RowIdRange) {
+        if self.holders.load(Ordering::Acquire) > 0
+            && let Some(holders) = self.storages.write().get_mut(&storage)
+        {
+            holders.iter_mut().filter(|holder| holder.owner == owner).for_each(|holder| holder.rows.remove_range(rows));
         }
     }
 
@@ -180,6 +189,10 @@ mod tests {
         assert_eq!((wide.holder_of(key(2), 0b1_0000), wide.holder_of(key(3), 0b1_0000)), (Some(7), None));
         wide.release_since(7, 5);
         assert!(wide.holds(key(1), 7, 0b100) && !wide.holds(key(2), 7, 0b100));
+        wide.add(key(4), 7, 2, 0b1_0100);
+        wide.release_rows(7, StorageId(3), &(1..4));
+        wide.release_rows(8, StorageId(3), &(1..9));
+        assert!(!wide.holds(key(1), 7, 0b100) && wide.holds(key(4), 7, 0b100));
         wide.release_since(7, 0);
         assert_eq!(wide.holders.load(Ordering::Relaxed), 0);
         assert!(wide.holder_of(key(1), !0).is_none());

@@ -22,10 +22,14 @@ const INDEX: StorageId = StorageId(8);
 const TINY: usize = 150;
 
 /// A store in memory that remembers what it was after each batch, as crashes would leave it.
-struct Recorder {
+pub(super) struct Recorder {
     kv: Arc<MemoryKv>,
-    states: Mutex<Vec<Arc<dyn Kv>>>,
+    pub(super) states: Mutex<Vec<Arc<dyn Kv>>>,
+    /// Called before each batch.
+    watch: Mutex<Option<Watch>>,
 }
+
+type Watch = Box<dyn FnMut() + Send>;
 
 fn copy_of(kv: &dyn Kv) -> Arc<MemoryKv> {
     let mut batch = WriteBatch::default();
@@ -42,8 +46,8 @@ fn copy_of(kv: &dyn Kv) -> Arc<MemoryKv> {
 }
 
 impl Recorder {
-    fn of(kv: &dyn Kv) -> Arc<Self> {
-        Arc::new(Self { kv: copy_of(kv), states: Mutex::default() })
+    pub(super) fn of(kv: &dyn Kv) -> Arc<Self> {
+        Arc::new(Self { kv: copy_of(kv), states: Mutex::default(), watch: Mutex::default() })
     }
 }
 
@@ -65,6 +69,9 @@ impl Kv for Recorder {
     }
 
     fn write(&self, batch: WriteBatch, sync: bool) {
+        if let Some(watch) = &mut *self.watch.lock() {
+            watch();
+        }
         self.kv.write(batch, sync);
         self.states.lock().push(copy_of(&*self.kv));
     }
@@ -336,6 +343,30 @@ fn others_wait_for_rows_whose_locks_have_moved() {
         assert_eq!(waits.join().unwrap(), Locked::Changed(value(b'b', 2)));
     });
     assert!(!manager.in_flight(T, 3));
+}
+
+#[test]
+fn a_rollback_lets_go_of_rows_as_it_takes_them_back() {
+    let recorder = Recorder::of(&*base());
+    let kv: Arc<dyn Kv> = Arc::clone(&recorder) as _;
+    let manager = open(&kv, TINY);
+    let txn = begin(&manager, Isolation::ReadCommitted);
+    let mut table = found(&manager);
+    statement(&txn, &mut table, 1..=30, Some(b'b'));
+    let free = Arc::new(Mutex::new(Vec::new()));
+    let (seen, watching) = (Arc::clone(&free), Arc::clone(&manager));
+    *recorder.watch.lock() = Some(Box::new(move || {
+        let other = begin(&watching, Isolation::ReadCommitted);
+        let may_lock = |row: &u32| try_lock(&other, *row, Wait::Skip).unwrap() == Locked::Same;
+        let rows: Vec<u32> = (1..=30).filter(may_lock).collect();
+        assert!(rows.iter().all(|row| read(&other, *row) == Some(value(b'a', *row))));
+        seen.lock().push(rows.len());
+    }));
+    txn.rollback();
+    *recorder.watch.lock() = None;
+    let free = std::mem::take(&mut *free.lock());
+    assert!(free.len() > 4 && free[0] == 0 && free.is_sorted() && free[2] > 0, "{free:?}");
+    assert_eq!(found(&manager).values().filter(|kind| **kind == b'a').count(), 30);
 }
 
 #[test]
