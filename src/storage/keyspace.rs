@@ -7,7 +7,7 @@
 //! | versions | storage u32, row id u32, !begin u64 | end u64, flags u8, row body |
 //! | default | `C` object | catalog |
 //! | default | `S` oid u32 | sequence state |
-//! | default | `M` name | marks: format version, newest commit timestamp |
+//! | default | `M` name | marks: format version, timestamps of commits used up to |
 //! | default | `P` transaction u64 | commit timestamp of a transaction that wrote ahead |
 //! | default | `P` transaction u64, number u32 | a piece of what a transaction wrote ahead |
 //! | default | `G` commit_ts u64 | what a commit made useless: deleted rows, retired entries, dropped storages |

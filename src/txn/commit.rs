@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -27,6 +27,9 @@ use crate::txn::record::{self, DELETED, Garbage, HEADER, TS_AT};
 use crate::txn::row_store::RowId;
 use crate::txn::serializable::{ReadSet, WriteSet};
 use crate::txn::transaction::Transaction;
+
+/// Timestamps that the store is told of at once. After a start the next one is behind them.
+const TIMESTAMPS_AHEAD: u64 = if cfg!(test) { 3 } else { 1000 };
 
 /// A transaction ready to be ordered.
 #[derive(Default)]
@@ -75,11 +78,13 @@ pub(super) struct Sequencer {
     queue: Mutex<Queue>,
     /// The newest timestamp given out. Whoever holds it is alone in changing what is committed.
     pub(super) order: Mutex<u64>,
+    /// The timestamp in the store: none above it was given out. Changed by whoever holds `order`.
+    logged: AtomicU64,
 }
 
 impl Sequencer {
     pub(super) fn new(newest: u64) -> Self {
-        Self { queue: Mutex::default(), order: Mutex::new(newest) }
+        Self { queue: Mutex::default(), order: Mutex::new(newest), logged: AtomicU64::new(newest) }
     }
 }
 
@@ -392,7 +397,12 @@ impl TxnManager {
             }
         }
         if !batch.is_empty() {
-            batch.put(Cf::Default, mark_key("ts"), newest.to_le_bytes());
+            // In the batch of the first commit that needs it, so whatever has a timestamp has the mark before it.
+            if newest > self.sequencer.logged.load(Ordering::Relaxed) {
+                let logged = newest + TIMESTAMPS_AHEAD;
+                batch.put(Cf::Default, mark_key("ts"), logged.to_le_bytes());
+                self.sequencer.logged.store(logged, Ordering::Relaxed);
+            }
             // A synced write covers everything written before it, sequences included.
             let _covered = sync && self.sequences.take_unsynced();
             self.kv.write(batch, sync);
