@@ -38,5 +38,6 @@ pub use spec::{
     Conflict, Duplicates, IndexEvaluator, IndexScanSpec, InsertOutcome, KeyBound, LockedRow, NoEvaluator, Problem,
     RowId, RowIdRange, ScanSpec, WriteContext,
 };
+pub use vector::allowed::AllowedRows;
 pub use vector::load::Filling;
 pub use vector::scan::{VectorScan, VectorScanSpec};

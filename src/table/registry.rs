@@ -14,7 +14,6 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::catalog::descriptor::{StorageId, TableDesc};
 use crate::catalog::vector_index;
-use crate::common::RowSet;
 use crate::error::Result;
 use crate::index::hnsw::Hnsw;
 use crate::index::image::{ImageKind, Imager};
@@ -25,6 +24,7 @@ use crate::table::narrow::KnownRanges;
 use crate::table::row::RowReader;
 use crate::table::spec::RowId;
 use crate::table::vector::OpenVector;
+use crate::table::vector::allowed::AllowedRows;
 use crate::table::vector::checkpoint::Shelf;
 use crate::table::vector::state::{Bell, VectorState};
 use crate::txn::{RowStore, Sweeper, Transaction, TxnManager};
@@ -38,7 +38,7 @@ const ALLOWED_KEPT: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero"
 const CLAIMS_KEPT: usize = 1 << 16;
 
 /// By table and condition: the commit as of which these rows satisfy it.
-type Allowed = LruCache<(StorageId, String), (u64, Arc<RowSet>)>;
+type Allowed = LruCache<(StorageId, String), (u64, Arc<AllowedRows>)>;
 
 /// The registry: one per store.
 pub struct Tables {
@@ -169,14 +169,14 @@ impl Tables {
 
     /// The rows that satisfy a condition, if that is known as of a table's last change, which is at `change`.
     #[must_use]
-    pub fn allowed(&self, table: StorageId, condition: &str, change: u64) -> Option<Arc<RowSet>> {
+    pub fn allowed(&self, table: StorageId, condition: &str, change: u64) -> Option<Arc<AllowedRows>> {
         let mut allowed = self.allowed.lock();
         let (known, rows) = allowed.get(&(table, condition.to_owned()))?;
         (*known == change).then(|| Arc::clone(rows))
     }
 
     /// Keeps what was found out for [`Tables::allowed`], by a view that sees the change.
-    pub fn keep_allowed(&self, table: StorageId, condition: String, change: u64, rows: &Arc<RowSet>) {
+    pub fn keep_allowed(&self, table: StorageId, condition: String, change: u64, rows: &Arc<AllowedRows>) {
         self.allowed.lock().put((table, condition), (change, Arc::clone(rows)));
     }
 

@@ -11,6 +11,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use super::filter::Entries;
 use crate::common::CancelFlag;
 use crate::error::Result;
 use crate::index::Rid;
@@ -149,6 +150,8 @@ pub struct Probe {
     /// Only entries of these rows: they are compared one by one, without the graph and without [`Sight::admit`], and the
     /// search goes on to their end. The way for rows that another index names, up to some ten thousand. Each row once.
     pub among: Option<Arc<[Rid]>>,
+    /// The entries that [`Sight::admit`] lets through, as far as they are known: a list is compared one by one as `among` is.
+    pub entries: Option<Arc<Entries>>,
 }
 
 /// The owner's eyes during one call of [`Search::next`].
@@ -283,6 +286,19 @@ pub trait VectorIndex: Send + Sync {
     /// When the query is of another kind or number of dimensions.
     fn search(self: Arc<Self>, probe: Probe) -> Box<dyn Search>;
 
+    /// The entries of rows, as a list to be compared or as bits for a walk to look at; `None` when that is of no use here.
+    /// Takes time in proportion to the rows.
+    fn entries_of(&self, rows: &mut dyn Iterator<Item = Rid>, list: bool) -> Option<Entries> {
+        let _ = (rows, list);
+        None
+    }
+
+    /// Whether entries are of the graph that the index has now.
+    fn has(&self, entries: &Entries) -> bool {
+        let _ = entries;
+        false
+    }
+
     /// Number of entries.
     fn len(&self) -> usize;
 
@@ -321,7 +337,7 @@ impl Probe {
     /// A search for the first `limit` hits, unfiltered, that does not resume.
     #[must_use]
     pub fn new(vector: Vector, ef: usize, limit: usize) -> Self {
-        Self { vector, ef, limit, resume: false, pass_rate: None, among: None }
+        Self { vector, ef, limit, resume: false, pass_rate: None, among: None, entries: None }
     }
 }
 

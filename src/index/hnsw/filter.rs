@@ -3,7 +3,7 @@
 //! The pool holds admitted entries only, so the walk goes on until `ef` of them are found and nothing nearer is left to
 //! expand. How it spreads depends on how many pass, as seen so far near the query:
 //!
-//! * many (a third or more): every neighbour is compared and may be expanded, admitted or not;
+//! * many (one in fifty or more): every neighbour is compared and may be expanded, admitted or not;
 //! * few: only admitted neighbours are compared, and through a neighbour that is not, the walk sees *its* neighbours, as
 //!   if the graph were that of the admitted entries with links two long (ACORN, arXiv 2403.04871);
 //! * hardly any, so that testing costs as much as going through everything: the walk gives up and the search sweeps.
@@ -14,18 +14,87 @@
 //! ```
 
 use std::cmp::Reverse;
+use std::sync::{Arc, Weak};
 
 use super::codes::{Codes, Slot};
+use super::graph::Graph;
+use super::index::Hnsw;
 use super::walk::{Candidate, Eyes, Scratch, candidate, slot_of};
 use crate::common::CancelFlag;
 use crate::error::Result;
+use crate::index::Rid;
 
 /// Tests after which what was seen counts more than what was said.
 const TESTS_MIN: u64 = 100;
-/// Below this rate the walk takes two hops.
-const RATE_TWO_HOPS: f64 = 0.35;
+/// Below this rate the walk takes two hops. On 300,000 sentence embeddings, `ef` 40, one hop finds .95 of the nearest among a fifth of the
+/// entries in .42 ms and two find .90 in .58; among a twentieth they find .97 in 1.5 ms and .78 in .6, and with `ef` 160 .92
+/// in 1.7.
+const RATE_TWO_HOPS: f64 = 0.02;
 /// Comparisons of one expansion at most: twice a full list.
 const BREADTH: usize = 64;
+
+/// The entries of some rows, as they were in one graph at one moment. Entries that came later are not known; one that went
+/// leads to nothing, and to a row that was not asked for when its place was used again.
+#[derive(Debug)]
+pub struct Entries {
+    graph: Weak<Graph>,
+    slots: Slots,
+}
+
+#[derive(Debug)]
+enum Slots {
+    /// Ascending.
+    List(Vec<Slot>),
+    /// A bit for each slot below `end`.
+    Bits { words: Vec<u64>, end: Slot },
+}
+
+impl Hnsw {
+    /// The entries of rows, as a list or as bits.
+    pub(super) fn known_entries(&self, rows: &mut dyn Iterator<Item = Rid>, list: bool) -> Entries {
+        let graph = Arc::downgrade(&self.body.read().graph);
+        let (mut slots, end) = (Vec::new(), self.slots());
+        {
+            let names = self.names.lock();
+            rows.for_each(|rid| names.slots_of(rid, &mut slots));
+        }
+        if list {
+            slots.sort_unstable();
+            return Entries { graph, slots: Slots::List(slots) };
+        }
+        let mut words = vec![0; end.div_ceil(64) as usize];
+        slots.iter().filter(|slot| **slot < end).for_each(|slot| words[*slot as usize / 64] |= 1_u64 << (slot % 64));
+        Entries { graph, slots: Slots::Bits { words, end } }
+    }
+}
+
+impl Entries {
+    pub(super) fn is_of(&self, graph: &Arc<Graph>) -> bool {
+        std::ptr::eq(self.graph.as_ptr(), Arc::as_ptr(graph))
+    }
+
+    /// Whether they are a list.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        matches!(self.slots, Slots::List(_))
+    }
+
+    pub(super) fn list(&self) -> Option<&[Slot]> {
+        match &self.slots {
+            Slots::List(list) => Some(list),
+            Slots::Bits { .. } => None,
+        }
+    }
+
+    /// Whether an entry is one of them, if that is known.
+    #[inline]
+    pub(super) fn has(&self, slot: Slot) -> Option<bool> {
+        match &self.slots {
+            Slots::Bits { words, end } if slot < *end => Some(words[slot as usize / 64] >> (slot % 64) & 1 != 0),
+            _ => None,
+        }
+    }
+}
 
 /// Which entries pass, and what was seen of it.
 pub(super) struct Filter<'a> {
@@ -108,30 +177,37 @@ fn gather<C: Codes>(
     batch: &mut Vec<(Slot, bool)>,
 ) {
     let two_hops = filter.two_hops();
+    let Scratch { visited, rejected, between, .. } = scratch;
+    between.clear();
     for link in graph.links(slot, 0) {
-        if !scratch.visited.insert(link) {
+        if !visited.insert(link) {
             continue;
         }
-        let passes = !scratch.rejected.contains(link) && filter.test(link);
+        let passes = !rejected.contains(link) && filter.test(link);
         if passes || !two_hops {
             codes.prefetch(link);
             batch.push((link, passes));
             continue;
         }
-        scratch.rejected.insert(link);
-        for second in graph.links(link, 0) {
+        rejected.insert(link);
+        // Its list is read when all lists of this turn are on their way.
+        graph.prefetch(link);
+        between.push(link);
+    }
+    for link in &*between {
+        for second in graph.links(*link, 0) {
             if batch.len() >= BREADTH {
-                break;
+                return;
             }
-            if scratch.visited.contains(second) || scratch.rejected.contains(second) {
+            if visited.contains(second) || rejected.contains(second) {
                 continue;
             }
             if filter.test(second) {
-                scratch.visited.insert(second);
+                visited.insert(second);
                 codes.prefetch(second);
                 batch.push((second, true));
             } else {
-                scratch.rejected.insert(second);
+                rejected.insert(second);
             }
         }
     }

@@ -86,6 +86,7 @@ fn ten(index: &Arc<dyn VectorIndex>, query: &[f32], ef: usize, modulus: u32) -> 
         resume: false,
         pass_rate: Some(1.0 / f64::from(modulus)),
         among: None,
+        entries: None,
     };
     let mut search = Arc::clone(index).search(probe);
     let sight = Sight { admit: (modulus > 1).then_some(&admit), judge: None, cancel: &cancel };

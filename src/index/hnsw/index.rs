@@ -10,6 +10,7 @@ use super::body::{Body, code_bits, fit};
 use super::codes::Slot;
 use super::contract::{Job, Kind, Options, Probe, Search, Sink, Tag, VectorIndex, VectorRef, VectorStats};
 use super::distance::indexable;
+use super::filter::Entries;
 use super::graph::{State, level_of};
 use super::image::save;
 use super::names::Names;
@@ -181,6 +182,14 @@ impl VectorIndex for Hnsw {
     fn search(self: Arc<Self>, probe: Probe) -> Box<dyn Search> {
         probe.vector.view().check(&self.options);
         Box::new(GraphSearch::new(self, probe))
+    }
+
+    fn entries_of(&self, rows: &mut dyn Iterator<Item = Rid>, list: bool) -> Option<Entries> {
+        Some(self.known_entries(rows, list))
+    }
+
+    fn has(&self, entries: &Entries) -> bool {
+        entries.is_of(&self.body.read().graph)
     }
 
     fn len(&self) -> usize {

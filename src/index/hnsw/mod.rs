@@ -58,6 +58,7 @@ pub use contract::{
     Hit, Job, Kind, Memory, Metric, Options, Probe, Quantization, Search, SearchCounters, Sight, Sink, Tag, Vector,
     VectorIndex, VectorRef, VectorStats,
 };
+pub use filter::Entries;
 pub use flat::Flat;
 pub use image::restore;
 pub use index::Hnsw;

@@ -74,7 +74,9 @@ impl GraphSearch {
         self.margin = DEVIATIONS * codes.deviation(&query);
         let eyes = (&*body.graph, codes, &query);
         let ef = (self.probe.ef.max(1) as f64 * body.ef_factor).ceil() as usize;
-        if self.probe.among.is_some() {
+        let known = self.probe.entries.clone().filter(|known| known.is_of(&body.graph));
+        let listed = self.probe.among.is_some() || known.as_ref().is_some_and(|known| known.is_list());
+        if listed {
             if self.stage == Stage::Begin {
                 self.compare_named(codes, &query, sight)?;
             }
@@ -107,7 +109,8 @@ impl GraphSearch {
             };
             return Ok(());
         };
-        let admit = |slot| admit(body.graph.name(slot).0);
+        let named = |slot| admit(body.graph.name(slot).0);
+        let admit = |slot| known.as_ref().and_then(|known| known.has(slot)).unwrap_or_else(|| named(slot));
         let mut filter = self.filter(&admit);
         if let Some(start) = start {
             begin(start, &mut self.scratch, &mut filter);
@@ -158,11 +161,15 @@ impl GraphSearch {
 
     /// Compares the rows that the probe names, all of them aside.
     fn compare_named<C: Codes>(&mut self, codes: &C, query: &C::Query, sight: &Sight<'_>) -> Result<()> {
-        let mut slots = Vec::new();
-        {
-            let names = self.index.names.lock();
-            self.probe.among.iter().flat_map(|rows| rows.iter()).for_each(|rid| names.slots_of(*rid, &mut slots));
-        }
+        let mut named = Vec::new();
+        let slots = match self.probe.entries.as_ref().and_then(|known| known.list()) {
+            Some(list) => list,
+            None => {
+                let names = self.index.names.lock();
+                self.probe.among.iter().flat_map(|rows| rows.iter()).for_each(|rid| names.slots_of(*rid, &mut named));
+                &named
+            }
+        };
         slots.iter().take(AHEAD).for_each(|slot| codes.prefetch(*slot));
         for (at, slot) in slots.iter().enumerate() {
             if at % 4096 == 0 {

@@ -7,7 +7,9 @@ use proptest::prelude::{ProptestConfig, any, prop_oneof, proptest};
 use proptest::strategy::{Just, Strategy};
 
 use super::distance::{distance, indexable};
-use super::{Flat, Hit, Kind, Metric, Options, Probe, Quantization, Sight, Tag, Vector, VectorIndex, VectorRef};
+use super::{
+    Entries, Flat, Hit, Kind, Metric, Options, Probe, Quantization, Sight, Tag, Vector, VectorIndex, VectorRef,
+};
 use crate::common::CancelFlag;
 use crate::index::Rid;
 
@@ -66,7 +68,7 @@ pub(super) fn exhaust(
     ef: usize,
     modulus: u32,
 ) -> Vec<Hit> {
-    exhaust_among(index, model, query, (ef, modulus), None)
+    exhaust_among(index, model, query, (ef, modulus), (None, None))
 }
 
 /// The same among some rows.
@@ -75,10 +77,18 @@ fn exhaust_among(
     model: &Model,
     query: &Vector,
     (ef, modulus): (usize, u32),
-    among: Option<Arc<[Rid]>>,
+    (among, entries): (Option<Arc<[Rid]>>, Option<Entries>),
 ) -> Vec<Hit> {
     let metric = index.options().metric;
-    let probe = Probe { vector: query.clone(), ef, limit: 10, resume: true, pass_rate: None, among };
+    let probe = Probe {
+        vector: query.clone(),
+        ef,
+        limit: 10,
+        resume: true,
+        pass_rate: None,
+        among,
+        entries: entries.map(Arc::new),
+    };
     let exact = index.stats().code_bits == 32 || index.options().kind != Kind::Dense;
     let mut search = Arc::clone(index).search(probe);
     let judge = |rid: Rid, tag: Tag| {
@@ -140,10 +150,18 @@ pub(super) fn holds(index: &Arc<dyn VectorIndex>, model: &Model, seed: u64) {
         let wanted: Vec<(Rid, Tag)> = model.keys().filter(|key| key.0 % modulus == 0).copied().collect();
         assert_eq!(found, wanted, "every entry once, {options:?}, modulus {modulus}");
         let rows: std::collections::BTreeSet<Rid> = wanted.iter().map(|key| key.0).chain([1 << 20]).collect();
-        let hits = exhaust_among(index, model, &query, (1 + dice.below(20), 1), Some(rows.into_iter().collect()));
+        let hits =
+            exhaust_among(index, model, &query, (1 + dice.below(20), 1), (Some(rows.iter().copied().collect()), None));
         let mut named: Vec<(Rid, Tag)> = hits.iter().map(|hit| (hit.rid, hit.tag)).collect();
         named.sort_unstable();
         assert_eq!(named, wanted, "every entry of the named rows once, {options:?}");
+        for list in [true, false] {
+            let entries = index.entries_of(&mut rows.iter().copied(), list);
+            let hits = exhaust_among(index, model, &query, (1 + dice.below(20), modulus), (None, entries));
+            let mut known: Vec<(Rid, Tag)> = hits.iter().map(|hit| (hit.rid, hit.tag)).collect();
+            known.sort_unstable();
+            assert_eq!(known, wanted, "every entry that is known once, {options:?}");
+        }
     }
 }
 

@@ -95,6 +95,8 @@ pub(super) struct Scratch {
     pub(super) frontier: BinaryHeap<Reverse<Candidate>>,
     /// Of a filtered walk: what does not pass, seen in passing.
     pub(super) rejected: Visited,
+    /// Of a filtered walk: neighbours that do not pass, whose neighbours are next.
+    pub(super) between: Vec<Slot>,
     /// What an expansion compares, and whether the filter lets it through.
     pub(super) batch: Vec<(Slot, bool)>,
     /// Distances taken.

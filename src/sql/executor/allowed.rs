@@ -14,6 +14,7 @@ use crate::sql::eval::registry::{Volatility, function as function_of};
 use crate::sql::expr::{CallForm, Expr};
 use crate::sql::physical::{IndexAccess, Node, Op, TableAccess};
 use crate::sql::walk;
+use crate::table::AllowedRows;
 use crate::txn::Isolation;
 use crate::types::Oid;
 
@@ -24,15 +25,17 @@ use super::{ExecContext, build};
 ///
 /// # Errors
 /// Those of the plan.
-pub(super) fn allowed_rows(table: &TableDesc, matching: &Node, ctx: &ExecContext) -> Result<Arc<RowSet>> {
+pub(super) fn allowed_rows(table: &TableDesc, matching: &Node, ctx: &ExecContext) -> Result<Arc<AllowedRows>> {
     let shared = &ctx.shared;
     // Before anything is read: what changes meanwhile makes the answer old.
     let change = shared.txn.manager().last_change(table.storage);
-    let Some(text) = known_by(matching, table.storage, ctx) else { return matching_rows(matching, ctx).map(Arc::new) };
+    let Some(text) = known_by(matching, table.storage, ctx) else {
+        return Ok(Arc::new(AllowedRows::new(matching_rows(matching, ctx)?)));
+    };
     if let Some(rows) = shared.tables.allowed(table.storage, &text, change) {
         return Ok(rows);
     }
-    let rows = Arc::new(matching_rows(matching, ctx)?);
+    let rows = Arc::new(AllowedRows::new(matching_rows(matching, ctx)?));
     shared.tables.keep_allowed(table.storage, text, change, &rows);
     Ok(rows)
 }

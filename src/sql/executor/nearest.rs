@@ -9,14 +9,13 @@
 use std::sync::Arc;
 
 use crate::catalog::vector_index::{self, IVFFLAT};
-use crate::common::RowSet;
 use crate::error::Result;
 use crate::index::hnsw::SearchCounters;
 use crate::sql::eval::eval_batch;
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::expr::Expr;
 use crate::sql::physical::{NEAREST_ROWS_MIN, Node, TableAccess, VectorAccess};
-use crate::table::{VectorScan, VectorScanSpec};
+use crate::table::{AllowedRows, VectorScan, VectorScanSpec};
 use crate::types::column::Batch;
 
 use super::allowed::allowed_rows;
@@ -170,9 +169,9 @@ impl Nearest {
     }
 
     /// All rows of a set, for the joins to make of them what they make.
-    fn all_of(&mut self, rows: &RowSet, ctx: &ExecContext) -> Result<Batch> {
+    fn all_of(&mut self, rows: &AllowedRows, ctx: &ExecContext) -> Result<Batch> {
         self.all_taken = true;
-        let ids: Vec<u32> = rows.iter().collect();
+        let ids: Vec<u32> = rows.rows().iter().collect();
         ctx.shared.table(&self.scan.table)?.fetch(&*ctx.shared.txn, &ids, &self.scan.columns, true)
     }
 

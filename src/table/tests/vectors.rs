@@ -11,7 +11,7 @@ use crate::catalog::descriptor::{IndexDesc, TableDesc};
 use crate::catalog::vector_index::HNSW;
 use crate::common::{CancelFlag, RowSet};
 use crate::table::test_support::{add_index, table};
-use crate::table::{NoEvaluator, Table, VectorScanSpec};
+use crate::table::{AllowedRows, NoEvaluator, Table, VectorScanSpec};
 use crate::txn::{Isolation, SavepointId, Transaction};
 use crate::types::{Datum, Oid, SqlType};
 
@@ -79,7 +79,7 @@ fn described() -> Arc<TableDesc> {
 }
 
 /// Row ids as a search to its end finds them, a few at a time.
-fn found(txn: &Arc<Transaction>, table: &Table, allowed: Option<Arc<RowSet>>) -> Vec<u32> {
+fn found(txn: &Arc<Transaction>, table: &Table, allowed: Option<Arc<AllowedRows>>) -> Vec<u32> {
     let (index, query) = (table.desc().indexes[0].oid, vector(2));
     let spec = VectorScanSpec { index, query, ef: 4, wanted: 3, allowed, positions: Vec::new(), system: true };
     let mut scan = table.vector_scan(txn, spec).unwrap().expect("the index is loaded");
@@ -109,7 +109,7 @@ fn check(txn: &Arc<Transaction>, table: &Table, model: &Model) {
     for row in (0..64).step_by(2) {
         allowed.insert(row);
     }
-    assert_eq!(sorted(found(txn, table, Some(Arc::new(allowed)))), expected);
+    assert_eq!(sorted(found(txn, table, Some(Arc::new(AllowedRows::new(allowed))))), expected);
 }
 
 proptest! {

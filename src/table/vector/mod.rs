@@ -20,6 +20,7 @@
 //! * `state`: what is in memory. [`load`]: filling it. `link`: linking what was entered. `checkpoint`: keeping it over restarts.
 //!   [`scan`]: searching it.
 
+pub mod allowed;
 pub(super) mod checkpoint;
 mod link;
 pub mod load;
