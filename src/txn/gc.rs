@@ -30,28 +30,16 @@ impl TxnManager {
         let oldest = self.oldest_snapshot();
         let mut collected = 0;
         loop {
-            let next = {
-                let mut queue = self.garbage.lock();
-                if queue.front().is_none_or(|(ts, _)| *ts > oldest) {
-                    break;
-                }
-                queue.pop_front()
-            };
-            let Some((ts, items)) = next else { break };
-            for chunk in items.chunks(CHUNK) {
-                let _order = self.sequencer.order.lock();
-                let mut batch = WriteBatch::default();
-                for item in chunk {
-                    remove(&*self.kv, item, ts, &mut batch)?;
-                }
-                self.kv.write(batch, false);
+            let due = self.take_garbage(oldest);
+            if due.is_empty() {
+                break;
             }
-            self.sweep(&items)?;
-            let mut batch = WriteBatch::default();
-            batch.delete(Cf::Default, garbage_key(ts));
-            self.kv.write(batch, false);
-            collected += items.len() as u64;
-            self.counters.garbage.fetch_sub(items.len() as u64, Ordering::Relaxed);
+            self.remove_garbage(&due)?;
+            for (_, items) in &due {
+                self.sweep(items)?;
+                collected += items.len() as u64;
+                self.counters.garbage.fetch_sub(items.len() as u64, Ordering::Relaxed);
+            }
         }
         self.counters.collected.fetch_add(collected, Ordering::Relaxed);
         self.counts.fold(oldest);
@@ -59,6 +47,40 @@ impl TxnManager {
         sweeper.map_or(Ok(()), |sweeper| sweeper.sweep_again(self))?;
         self.settle_next(oldest)?;
         Ok(collected)
+    }
+
+    /// What commits that every snapshot sees have left: of one, or of as many as are not more than a chunk together.
+    fn take_garbage(&self, oldest: u64) -> Vec<(u64, Vec<Garbage>)> {
+        let mut queue = self.garbage.lock();
+        let (mut due, mut count) = (Vec::new(), 0);
+        while let Some((ts, items)) = queue.front() {
+            count += items.len();
+            if *ts > oldest || (count > CHUNK && !due.is_empty()) {
+                break;
+            }
+            due.extend(queue.pop_front());
+        }
+        due
+    }
+
+    /// Removes garbage from the store. Each write of a collector is one that commits wait for, so small commits share one.
+    fn remove_garbage(&self, due: &[(u64, Vec<Garbage>)]) -> Result<()> {
+        let pieces = due.iter().flat_map(|(ts, items)| items.iter().map(move |item| (*ts, item))).collect::<Vec<_>>();
+        let mut left = pieces.len();
+        for piece in pieces.chunks(CHUNK) {
+            left -= piece.len();
+            let _order = self.sequencer.order.lock();
+            let mut batch = WriteBatch::default();
+            for (ts, item) in piece {
+                remove(&*self.kv, item, *ts, &mut batch)?;
+            }
+            if left == 0 {
+                let recorded = due.iter().filter(|(_, items)| items.iter().any(Garbage::is_recorded));
+                recorded.for_each(|(ts, _)| batch.delete(Cf::Default, garbage_key(*ts)));
+            }
+            self.kv.write(batch, false);
+        }
+        Ok(())
     }
 
     /// Tells the keeper of indexes in memory about retired entries.

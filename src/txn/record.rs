@@ -274,6 +274,13 @@ pub(super) enum Garbage {
     Storage(StorageId),
 }
 
+impl Garbage {
+    /// Whether the record of a commit's garbage has it.
+    pub(super) fn is_recorded(&self) -> bool {
+        !matches!(self, Self::Version { .. })
+    }
+}
+
 const TOMBSTONE: u8 = 1;
 const ENTRY: u8 = 2;
 const STORAGE: u8 = 3;
@@ -368,6 +375,7 @@ mod tests {
         let retired = Ahead::Retired(garbage);
         assert_eq!(Ahead::decode(&retired.encode()).unwrap(), retired);
         assert!(decode_garbage(&bytes[..bytes.len() - 1]).is_err());
-        assert_eq!(encode_garbage(&[Garbage::Version { storage: StorageId(1), row: 1, begin: 1 }]), None);
+        let version = Garbage::Version { storage: StorageId(1), row: 1, begin: 1 };
+        assert!(!version.is_recorded() && encode_garbage(&[version]).is_none());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 
 use crate::bail;
+use crate::catalog::descriptor::ConstraintKind;
 use crate::error::{Error, Result};
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::logical::{ConflictUpdate, Modify, ModifyAction, OnConflict};
@@ -85,8 +86,11 @@ impl InsertRows {
             self.table.insert_batch(txn, write, &rows[..finished])?;
         }
         failure.map_or(Ok(()), Err)?;
+        let refers = spec.table.constraints.iter().any(|item| matches!(item.kind, ConstraintKind::ForeignKey(_)));
         for row in &*rows {
-            pending.inserted(&spec.table, row);
+            if refers {
+                pending.inserted(&spec.table, row);
+            }
             self.give(row, None, out, ctx)?;
         }
         Ok(())

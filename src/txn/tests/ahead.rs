@@ -346,6 +346,33 @@ fn others_wait_for_rows_whose_locks_have_moved() {
 }
 
 #[test]
+fn collecting_after_many_small_commits_takes_few_writes() {
+    let recorder = Recorder::of(&*memory());
+    let kv: Arc<dyn Kv> = Arc::clone(&recorder) as _;
+    let manager = open(&kv, 1 << 20);
+    let mut table = Table::new();
+    let commit = |rows: RangeInclusive<u32>, to: Option<u8>| {
+        let txn = begin(&manager, Isolation::ReadCommitted);
+        rows.for_each(|row| put(&txn, row, if to == Some(b'a') { None } else { Some(b'a') }, to));
+        txn.commit().unwrap();
+    };
+    commit(1..=400, Some(b'a'));
+    (1..=100).for_each(|row| commit(row..=row, Some(b'b')));
+    (101..=120).for_each(|row| commit(row..=row, None));
+    commit(121..=400, None);
+    table.extend((1..=100).map(|row| (row, b'b')));
+    let before = recorder.states.lock().len();
+    collect(&manager);
+    let states = recorder.states.lock().split_off(before);
+    assert!((3..=8).contains(&states.len()), "{} writes", states.len());
+    assert_eq!(manager.stats().garbage, 0);
+    kv.scan(Cf::Versions, &[], &[255; 20], &mut |key, _| panic!("{key:?} is left")).unwrap();
+    kv.scan(Cf::Default, b"G", b"H", &mut |key, _| panic!("{key:?} is left")).unwrap();
+    assert_eq!(found(&manager), table);
+    states.iter().for_each(|state| assert_eq!(found(&open(state, 1 << 20)), table));
+}
+
+#[test]
 fn a_rollback_lets_go_of_rows_as_it_takes_them_back() {
     let recorder = Recorder::of(&*base());
     let kv: Arc<dyn Kv> = Arc::clone(&recorder) as _;
