@@ -35,6 +35,8 @@ const COLD_SHARE: u64 = 8;
 /// A scan that reads the store leaves its columns in memory, if they fit. A statement that wants more than this part of the
 /// rows scans after all once such statements have read half of a table's rows by indexes.
 const WARMING_SHARE: u64 = 64;
+/// Entries that are held at most, some 64 MB.
+const HELD_MAX: u64 = 1 << 20;
 /// Wide stretches that are remembered.
 const WIDE_MAX: usize = 16;
 /// How often one is believed.
@@ -112,7 +114,7 @@ impl Table {
         let view = txn.view();
         let middle = (all.end - all.start) / 2 / CHUNK_ROWS;
         let warm = txn.keeps_chunk(&view, self.desc().storage, middle, &parts_of(self, whole));
-        let most = usize::try_from(rows / if warm { WARM_SHARE } else { COLD_SHARE }).unwrap_or(usize::MAX);
+        let most = (rows / if warm { WARM_SHARE } else { COLD_SHARE }).min(HELD_MAX) as usize;
         let (mut found, mut scans) = (0, Vec::with_capacity(specs.len()));
         for spec in specs {
             let index = self.index(spec.index)?.plan.desc.storage;

@@ -37,7 +37,8 @@ impl Planner<'_> {
     ) -> Option<Nearest> {
         let target = target(below, order)?;
         let scan = &target.scan;
-        if scan.system.contains(&SystemColumn::Xmin) || !is_steady(below.clone()) {
+        let once = scans(&mut below.clone(), scan.tag) == 1;
+        if scan.system.contains(&SystemColumn::Xmin) || !once || !is_steady(below.clone()) {
             return None;
         }
         let Expr::Call(call) = &target.order else { return None };
@@ -163,6 +164,21 @@ fn source(plan: &LogicalPlan, column: usize) -> Option<(&Scan, Vec<Expr>, usize)
         }
         _ => None,
     }
+}
+
+/// How often a scan stands in a plan, in subqueries too: rows are given to a scan by its tag.
+fn scans(plan: &mut LogicalPlan, tag: usize) -> usize {
+    let mut count = usize::from(matches!(plan, LogicalPlan::Scan(scan) if scan.tag == tag));
+    walk::for_each_expr_mut(plan, &mut |expr| {
+        walk::visit(expr, &mut |node| {
+            if let Expr::Subquery(subquery) = node {
+                count += scans(&mut (*subquery.plan).clone(), tag);
+            }
+            true
+        });
+    });
+    walk::for_each_input_mut(plan, &mut |input| count += scans(input, tag));
+    count
 }
 
 /// Whether a plan yields the same rows each time it is run by a statement, and writes nothing.
