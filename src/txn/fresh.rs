@@ -10,6 +10,9 @@ use crate::storage::{Cf, WriteBatch, keyspace};
 use crate::txn::record::{self, FIRST, HEADER};
 use crate::txn::row_store::{RowId, RowIdRange};
 
+/// Most bytes that are asked for before there are rows to fill them.
+const RESERVED_BYTES_MAX: usize = 2 << 20;
+
 /// Rows with consecutive numbers.
 pub struct FreshRows {
     storage: StorageId,
@@ -35,6 +38,10 @@ impl FreshRows {
         let key = keyspace::row_key(self.storage.0, self.rows().end);
         let at = self.batch.put_parts(Cf::Rows, &key, &[&record::row_header(FIRST, values), values]);
         self.places.push((at as u32, self.batch.size() as u32));
+        if self.places.len() == 1 {
+            // The others are about as long: vectors are just as long.
+            self.batch.reserve((self.batch.size() * (self.places.capacity() - 1)).min(RESERVED_BYTES_MAX));
+        }
         true
     }
 
