@@ -144,6 +144,16 @@ impl RowSet {
         self.parts.entry(high).or_insert_with(|| Part::List(Vec::new())).insert(low)
     }
 
+    /// Adds rows in any order; quickest when they ascend.
+    pub fn insert_all(&mut self, rows: &[u32]) {
+        let mut lows: Vec<u16> = Vec::new();
+        for stretch in rows.chunk_by(|a, b| a >> 16 == b >> 16) {
+            lows.clear();
+            lows.extend(stretch.iter().map(|row| *row as u16));
+            self.parts.entry(split(stretch[0]).0).or_insert_with(|| Part::List(Vec::new())).insert_all(&lows);
+        }
+    }
+
     /// Whether a row is in the set.
     #[must_use]
     pub fn contains(&self, row: u32) -> bool {
@@ -254,7 +264,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_set(steps in prop::collection::vec((0_u8..6, 0_u32..140_000, 1_u32..9000), 1..30)) {
+        fn it_is_a_set(steps in prop::collection::vec((0_u8..7, 0_u32..140_000, 1_u32..9000), 1..30)) {
             let (mut set, mut model) = (RowSet::default(), BTreeSet::new());
             for (kind, start, length) in steps {
                 let range = start..start + length;
@@ -274,6 +284,11 @@ mod tests {
                         model.extend(range.step_by(3));
                     }
                     3 => range.for_each(|row| { set.insert(row); model.insert(row); }),
+                    4 => {
+                        let rows: Vec<u32> = range.step_by(2).chain([start / 2, start]).collect();
+                        set.insert_all(&rows);
+                        model.extend(rows);
+                    }
                     _ => prop_assert_eq!(set.insert(start), model.insert(start)),
                 }
                 prop_assert_eq!(set.is_empty(), model.is_empty());

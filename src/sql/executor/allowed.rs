@@ -46,9 +46,7 @@ fn matching_rows(plan: &Node, ctx: &ExecContext) -> Result<RowSet> {
     let mut operator = build(plan, ctx)?;
     while let Some(batch) = operator.next(ctx)? {
         ctx.check()?;
-        for row in row_ids(&batch, batch.columns.len() - 1) {
-            rows.insert(row);
-        }
+        rows.insert_all(&row_ids(&batch, batch.columns.len() - 1));
     }
     Ok(rows)
 }
