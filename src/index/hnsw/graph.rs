@@ -1,8 +1,8 @@
 //! The links: a graph on every level, in arrays of fixed slots.
 //!
 //! Level 0 has up to `2 m` links a node, an upper level `m`. A diverse choice leaves most lists of level 0 less than half
-//! full, so a node has room for `m - 1` links there, which for the usual `m` is one cache line with the number of a
-//! second row that is taken when it is needed. A list ends at the first [`NONE`].
+//! full, so a node has one row of about `m` words there, for the usual `m` a cache line: 20 links ([`super::list`]) and the number of a
+//! second row that is taken when it is needed.
 //!
 //! Readers take no lock: lists are words of a [`Shelf32`], so a reader beside a writer sees links of the old and of the
 //! new list, each of which is a node; following one that is no longer there costs an evaluation. Writers of a list hold
@@ -10,8 +10,8 @@
 //!
 //! ```text
 //!   facts[slot]   rid | tag | state, level, first upper list
-//!   ground[slot]  spill | l l l l l l . .        m - 1 links of level 0 and where there are more
-//!   spilled[row]  l l . . . . . . .              m + 1 more links
+//!   ground[slot]  spill | l l l l l l . .        links of level 0 and where there are more
+//!   spilled[row]  l l . . . . . . .              the rest of 2 m links
 //!   upper[list]   l l l .                        m links; lists of levels 1..=level of a node follow each other
 //! ```
 
@@ -21,13 +21,16 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::codes::Slot;
 use super::contract::Tag;
+use super::list::{GROUP_WORDS, List, NONE, room, words};
 use super::shelf::Shelf32;
 use crate::index::Rid;
 
-/// Not a node: ends a list. Written as zero, so that fresh lists are empty; links are stored plus one.
-const NONE: u32 = 0;
 /// Highest level of a node.
 pub(super) const LEVEL_MAX: u32 = 15;
+/// Slots that packed links can tell apart. Tests are small and want both kinds.
+const PACKED_SLOTS: usize = if cfg!(test) { 900 } else { (1 << 24) - 2 };
+/// Slots that may be taken between looks at how many there are.
+const SLOTS_AT_ONCE: usize = if cfg!(test) { 200 } else { 1 << 14 };
 /// Locks that the lists share.
 const STRIPES: usize = 1024;
 
@@ -49,6 +52,10 @@ pub(super) enum State {
 /// See the module.
 pub(super) struct Graph {
     m: usize,
+    /// Whether links are packed.
+    packed: bool,
+    /// Slots ever placed.
+    placed: AtomicU32,
     ground: Shelf32,
     spilled: Shelf32,
     upper: Shelf32,
@@ -71,16 +78,49 @@ struct Lists {
 
 impl Graph {
     pub(super) fn new(m: usize, expected: usize) -> Self {
+        Self::made(m, expected, expected + SLOTS_AT_ONCE < PACKED_SLOTS)
+    }
+
+    fn made(m: usize, expected: usize, packed: bool) -> Self {
+        let near = if packed { ((m - 1) / GROUP_WORDS).max(1) * GROUP_WORDS } else { m - 1 };
+        let more = words((2 * m).saturating_sub(room(near, packed)), packed);
         Self {
             m,
-            ground: Shelf32::new(m, expected),
-            spilled: Shelf32::new(m + 1, expected / 2),
-            upper: Shelf32::new(m, expected / (m - 1).max(1) * 17 / 16),
+            packed,
+            placed: AtomicU32::new(0),
+            ground: Shelf32::new(1 + near, expected),
+            spilled: Shelf32::new(more, expected * if packed { 11 } else { 16 } / 32),
+            upper: Shelf32::new(words(m, packed), expected / (m - 1).max(1) * 33 / 32),
             facts: Shelf32::new(3, expected),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             entry: AtomicU64::new(0),
             lists: Mutex::default(),
         }
+    }
+
+    /// Whether more slots may come than its links can tell apart.
+    pub(super) fn is_full(&self, slots: usize) -> bool {
+        self.packed && slots + SLOTS_AT_ONCE >= PACKED_SLOTS
+    }
+
+    /// The same graph with room for any number of slots. Nobody else writes meanwhile.
+    pub(super) fn widened(&self) -> Self {
+        let slots = self.placed.load(Ordering::Relaxed);
+        let wide = Self::made(self.m, slots as usize, false);
+        for slot in 0..slots {
+            let ((rid, tag), level) = (self.name(slot), self.level(slot));
+            wide.place(slot, rid, tag, level);
+            for level in 0..=level {
+                wide.write(slot, level, &self.links(slot, level).collect::<Vec<_>>());
+            }
+            match self.state(slot) {
+                State::Live => {}
+                State::Dead => wide.kill(slot),
+                State::Free => wide.clear(slot),
+            }
+        }
+        wide.set_entry(self.entry());
+        wide
     }
 
     /// Most links of a node on a level.
@@ -98,6 +138,7 @@ impl Graph {
         facts[0].store(rid, Ordering::Relaxed);
         facts[1].store(tag, Ordering::Relaxed);
         facts[2].store(word(State::Live, level, first), Ordering::Release);
+        self.placed.fetch_max(slot + 1, Ordering::AcqRel);
     }
 
     fn take_lists(&self, level: u32) -> u32 {
@@ -172,17 +213,20 @@ impl Graph {
         self.upper_of(slot).0
     }
 
-    /// The two parts of a list; links after the first [`NONE`] do not count.
+    /// A node's list on a level.
     #[inline]
-    fn list(&self, slot: Slot, level: u32) -> (&[AtomicU32], &[AtomicU32]) {
+    fn list(&self, slot: Slot, level: u32) -> List<'_> {
+        let slots = self.placed.load(Ordering::Relaxed);
         if level == 0 {
-            let (spill, near) = self.ground.row(slot as usize).split_first().expect("m is at least 2");
+            let (spill, near) = self.ground.row(slot as usize).split_first().expect("a row has words");
             let more = spill.load(Ordering::Acquire).checked_sub(1);
-            return (near, more.map_or(&[], |row| self.spilled.row(row as usize)));
+            let more = more.map_or(&[][..], |row| self.spilled.row(row as usize));
+            return List { near, more, packed: self.packed, slots };
         }
         let (top, first) = self.upper_of(slot);
         // A link that a reader followed may lead to a place that was reused on a lower level since.
-        if level > top { (&[], &[]) } else { (self.upper.row((first + level - 1) as usize), &[]) }
+        let near = if level > top { &[][..] } else { self.upper.row((first + level - 1) as usize) };
+        List { near, more: &[], packed: self.packed, slots }
     }
 
     /// Gives a node its second row of level 0, unless it has one; the caller holds the node's lock.
@@ -206,9 +250,7 @@ impl Graph {
     /// The links of a node on a level.
     #[inline]
     pub(super) fn links(&self, slot: Slot, level: u32) -> impl Iterator<Item = Slot> {
-        let (near, more) = self.list(slot, level);
-        let links = near.iter().chain(more).map(|link| link.load(Ordering::Relaxed));
-        links.take_while(|link| *link != NONE).map(|link| link - 1)
+        self.list(slot, level).links()
     }
 
     /// Asks for a node's list of level 0 ahead of time.
@@ -224,32 +266,31 @@ impl Graph {
 
     /// Replaces a list; the caller holds the node's lock.
     pub(super) fn write(&self, slot: Slot, level: u32, links: &[Slot]) {
-        if level == 0 && links.len() > self.list(slot, level).0.len() {
+        if level == 0 && links.len() > self.list(slot, 0).room() {
             self.spill(slot);
         }
-        let (near, more) = self.list(slot, level);
-        let mut links = links.iter().map(|link| link + 1).chain(std::iter::repeat(NONE));
-        for place in near.iter().chain(more) {
-            place.store(links.next().expect("endless"), Ordering::Release);
-        }
+        let list = self.list(slot, level);
+        let numbers = links.iter().map(|link| link + 1).chain(std::iter::repeat(NONE));
+        numbers.take(list.room()).enumerate().for_each(|(at, number)| list.set(at, number));
     }
 
     /// Adds a link at the end if the list has room; the caller holds the node's lock. Where the node has no list there is
     /// nothing to do: a link led to a place that was reused on a lower level.
     pub(super) fn push(&self, slot: Slot, level: u32, link: Slot) -> bool {
-        if level > self.level(slot) {
+        let list = self.list(slot, level);
+        if list.room() == 0 {
             return true;
         }
-        let count = self.links(slot, level).count();
+        let count = list.links().count();
         if count >= self.capacity(level) {
             return false;
         }
-        if level == 0 && count >= self.list(slot, 0).0.len() {
+        if count < list.room() {
+            list.set(count, link + 1);
+        } else {
             self.spill(slot);
+            self.list(slot, level).set(count, link + 1);
         }
-        let (near, more) = self.list(slot, level);
-        let place = near.iter().chain(more).nth(count).expect("the list has room");
-        place.store(link + 1, Ordering::Release);
         true
     }
 

@@ -86,6 +86,14 @@ impl Hnsw {
         self.born.store(born, Ordering::Relaxed);
     }
 
+    /// Makes room for more slots than packed links can tell apart. Searches and writers wait meanwhile.
+    fn widen(&self) {
+        let mut body = self.body.write();
+        if body.graph.is_full(self.slots() as usize) {
+            body.graph = Arc::new(body.graph.widened());
+        }
+    }
+
     /// A slot and a level for a new entry of a row.
     pub(super) fn reserve(&self, rid: Rid) -> (Slot, u32) {
         let slot = self.names.lock().add(rid);
@@ -117,6 +125,9 @@ impl VectorIndex for Hnsw {
         vector.check(&self.options);
         if !indexable(self.options.metric, vector) {
             return false;
+        }
+        if self.body.read().graph.is_full(self.slots() as usize) {
+            self.widen();
         }
         let body = self.body.read();
         let (slot, level) = self.reserve(rid);

@@ -60,6 +60,9 @@ impl Hnsw {
             if waiting.names.len() >= enough {
                 let body = body.get_or_insert_with(|| self.coded_about(&waiting.vectors, job.expected));
                 self.place_all(body, &mut waiting, job.threads);
+                if body.graph.is_full(self.slots() as usize) {
+                    body.graph = Arc::new(body.graph.widened());
+                }
             }
             job.cancel.check()
         })?;

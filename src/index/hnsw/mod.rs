@@ -21,7 +21,7 @@
 //!
 //! * [`contract`]: what an index takes, promises and asks of its owner.
 //! * [`flat`]: the naive twin, exact; [`distance`]: exact distances.
-//! * `shelf`, `graph`, `names`: where things lie: growing rows of atomic words, links, slots of rows.
+//! * `shelf`, `list`, `graph`, `names`: where things lie: growing rows of atomic words, links in them, slots of rows.
 //! * `codes`: what a store of vectors offers; `floats`, `sparse`: in full; `rotation`, `packed`: as codes; `body`: the choice.
 //! * `walk`, `filter`, `select`: the algorithms; `link`, `remove`, `load`, `calibrate`: an index coming to be and changing.
 //! * `tail`: entries that are not linked yet. `scan`: a search under way; `image`: checkpoints.
@@ -40,6 +40,7 @@ mod graph_tests;
 mod image;
 mod index;
 mod link;
+mod list;
 mod load;
 mod names;
 mod packed;
