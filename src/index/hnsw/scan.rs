@@ -73,7 +73,7 @@ impl GraphSearch {
         codes.prepare(self.probe.vector.view(), &mut query);
         self.margin = DEVIATIONS * codes.deviation(&query);
         let eyes = (&*body.graph, codes, &query);
-        let ef = (self.probe.ef.max(1) as f64 * body.ef_factor).ceil() as usize;
+        let ef = body.pool(self.probe.ef);
         let known = self.probe.entries.clone().filter(|known| known.is_of(&body.graph));
         let listed = self.probe.among.is_some() || known.as_ref().is_some_and(|known| known.is_list());
         if listed {
