@@ -233,8 +233,10 @@ impl VectorState {
 
     /// Runs `save` on the graph with all writers out, if it is there; changes are counted anew.
     pub(in crate::table) fn checkpoint(&self, save: &mut dyn FnMut(&dyn VectorIndex) -> Result<()>) -> Result<bool> {
-        // Saving links what waits; better while writers go on.
-        while self.ready().is_some_and(|index| index.link(usize::MAX) > 0) {}
+        // Saving links what waits; better while writers go on, though they may bring as much again.
+        if let Some(index) = self.ready() {
+            index.link(index.waiting());
+        }
         let phase = self.phase.write();
         let Phase::Ready(index) = &*phase else { return Ok(false) };
         save(&**index)?;
