@@ -17,6 +17,7 @@ use crate::sql::expr::Expr;
 use crate::sql::physical::{NEAREST_ROWS_MIN, Node, TableAccess, VectorAccess};
 use crate::table::{AllowedRows, VectorScan, VectorScanSpec};
 use crate::types::column::Batch;
+use crate::types::{Datum, Oid};
 
 use super::allowed::allowed_rows;
 use super::recheck::{given_to, look_again};
@@ -205,8 +206,21 @@ impl Nearest {
             }
             ask = (wanted - count.min(wanted)).max(ask.min(512));
         }
-        let all = if batches.len() == 1 { batches.swap_remove(0) } else { Batch::concat(&batches) };
+        let all =
+            if batches.len() == 1 { batches.swap_remove(0) } else { self.in_order(&Batch::concat(&batches), ctx)? };
         Ok(Some(if all.rows > wanted { all.slice(0, wanted) } else { all }))
+    }
+
+    /// Rows of several calls by distance: a later call may find a nearer one.
+    fn in_order(&self, rows: &Batch, ctx: &ExecContext) -> Result<Batch> {
+        let distances = Batch::new(rows.rows, vec![eval_batch(&self.vector.order, rows, &ctx.eval)?]);
+        let distance = |at: &u32| match distances.datum(0, Oid::FLOAT8, *at as usize) {
+            Datum::Float8(distance) => distance,
+            _ => f64::INFINITY,
+        };
+        let mut order: Vec<u32> = (0..rows.rows as u32).collect();
+        order.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
+        Ok(rows.take(&order))
     }
 }
 
