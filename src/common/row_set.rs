@@ -62,9 +62,9 @@ impl Part {
         }
     }
 
-    fn insert_all(&mut self, lows: &[u16]) {
+    fn insert_all(&mut self, lows: impl IntoIterator<Item = u16>) {
         for low in lows {
-            self.insert(*low);
+            self.insert(low);
         }
     }
 
@@ -146,11 +146,9 @@ impl RowSet {
 
     /// Adds rows in any order; quickest when they ascend.
     pub fn insert_all(&mut self, rows: &[u32]) {
-        let mut lows: Vec<u16> = Vec::new();
         for stretch in rows.chunk_by(|a, b| a >> 16 == b >> 16) {
-            lows.clear();
-            lows.extend(stretch.iter().map(|row| *row as u16));
-            self.parts.entry(split(stretch[0]).0).or_insert_with(|| Part::List(Vec::new())).insert_all(&lows);
+            let part = self.parts.entry(split(stretch[0]).0).or_insert_with(|| Part::List(Vec::new()));
+            part.insert_all(stretch.iter().map(|row| *row as u16));
         }
     }
 
@@ -198,10 +196,10 @@ impl RowSet {
                 (Some(Part::Bits(bits)), Part::Bits(others)) => {
                     bits.iter_mut().zip(others.iter()).for_each(|(word, other)| *word |= other);
                 }
-                (Some(own), Part::List(list)) => own.insert_all(list),
+                (Some(own), Part::List(list)) => own.insert_all(list.iter().copied()),
                 (Some(own @ Part::List(_)), Part::Bits(_)) => {
                     let Part::List(list) = std::mem::replace(own, part.clone()) else { continue };
-                    own.insert_all(&list);
+                    own.insert_all(list);
                 }
             }
         }

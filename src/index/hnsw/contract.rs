@@ -196,7 +196,8 @@ pub struct SearchCounters {
 /// A search under way. It keeps its index alive and holds no lock between calls.
 pub trait Search: Send {
     /// The next hit. Distances ascend within a round as far as the index's codes are right about their error: a hit is
-    /// returned when nothing that waits is likely to be nearer. Rounds follow each other in roughly ascending order. When the probe resumes, every entry that is in the index from the search's beginning to its end and that the owner
+    /// returned when nothing that waits is likely to be nearer. Rounds follow each other in roughly ascending order. When
+    /// the probe resumes, every entry that is in the index from the search's beginning to its end and that the owner
     /// admits and sees is returned exactly once before `None`. A search that failed must not be asked again.
     ///
     /// # Errors
@@ -263,10 +264,15 @@ pub trait VectorIndex: Send + Sync {
     fn remove(&self, rid: Rid, tag: Tag) -> bool;
 
     /// Entries that are to be linked: every search compares each of them.
-    fn waiting(&self) -> usize;
+    fn waiting(&self) -> usize {
+        0
+    }
 
     /// Links up to `most` entries that wait, oldest first; how many there were.
-    fn link(&self, most: usize) -> usize;
+    fn link(&self, most: usize) -> usize {
+        let _ = most;
+        0
+    }
 
     /// Whether there is such an entry.
     fn contains(&self, rid: Rid, tag: Tag) -> bool;

@@ -47,14 +47,6 @@ impl VectorIndex for Flat {
         at.inspect(|at| drop(entries.swap_remove(*at))).is_some()
     }
 
-    fn waiting(&self) -> usize {
-        0
-    }
-
-    fn link(&self, _most: usize) -> usize {
-        0
-    }
-
     fn contains(&self, rid: Rid, tag: Tag) -> bool {
         self.entries.read().iter().any(|entry| (entry.0, entry.1) == (rid, tag))
     }

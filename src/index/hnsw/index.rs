@@ -150,13 +150,7 @@ impl VectorIndex for Hnsw {
         let slot = self.names.lock().take(rid, |slot| body.graph.name(slot) == (rid, tag));
         let Some(slot) = slot else { return false };
         self.live.fetch_sub(1, Ordering::Relaxed);
-        if self.tail.withdraw(slot) {
-            body.graph.kill(slot);
-            self.move_entry(&body.graph, slot);
-            body.graph.clear(slot);
-        } else {
-            self.take_out(&body, slot);
-        }
+        self.take_out(&body, slot);
         self.names.lock().release(slot);
         true
     }

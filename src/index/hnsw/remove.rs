@@ -18,19 +18,22 @@ use crate::common::CancelFlag;
 const ADOPTERS: usize = 2;
 
 impl Hnsw {
-    /// Unlinks a node, mends the lists that led to it and frees its place.
+    /// Unlinks a node if it is linked, mends the lists that led to it and frees its place.
     pub(super) fn take_out(&self, body: &Body, slot: Slot) {
+        let linked = !self.tail.withdraw(slot);
         body.graph.kill(slot);
         self.move_entry(&body.graph, slot);
-        let mut scratch = self.scratch();
-        let ef = self.options.ef_construction as usize;
-        with_linker!(body, linker => linker.unlink(slot, ef, &mut scratch));
-        self.recycle(scratch);
+        if linked {
+            let mut scratch = self.scratch();
+            let ef = self.options.ef_construction as usize;
+            with_linker!(body, linker => linker.unlink(slot, ef, &mut scratch));
+            self.recycle(scratch);
+        }
         body.graph.clear(slot);
     }
 
     /// Lets walks begin elsewhere if they begin at this node.
-    pub(super) fn move_entry(&self, graph: &Graph, slot: Slot) {
+    fn move_entry(&self, graph: &Graph, slot: Slot) {
         let _guard = self.entry.lock();
         if graph.entry().is_none_or(|(entry, _)| entry != slot) {
             return;

@@ -58,6 +58,17 @@ pub(super) struct GraphSearch {
     counters: SearchCounters,
 }
 
+/// Slots one after the other, their codes asked for ahead of time.
+fn prefetched<'a, C: Codes>(codes: &'a C, slots: &'a [Slot]) -> impl Iterator<Item = Slot> + 'a {
+    slots.iter().take(AHEAD).for_each(|slot| codes.prefetch(*slot));
+    slots.iter().enumerate().map(move |(at, slot)| {
+        if let Some(ahead) = slots.get(at + AHEAD) {
+            codes.prefetch(*ahead);
+        }
+        *slot
+    })
+}
+
 impl GraphSearch {
     pub(super) fn new(index: Arc<Hnsw>, probe: Probe) -> Self {
         let scratch = index.scratch();
@@ -134,17 +145,13 @@ impl GraphSearch {
         reach: Reach,
         admit: &mut dyn FnMut(Slot) -> bool,
     ) {
-        slots.iter().take(AHEAD).for_each(|slot| codes.prefetch(*slot));
-        for (at, slot) in slots.iter().enumerate() {
-            if let Some(ahead) = slots.get(at + AHEAD) {
-                codes.prefetch(*ahead);
-            }
-            if graph.state(*slot) != State::Live || self.scratch.visited.contains(*slot) || !admit(*slot) {
+        for slot in prefetched(codes, slots) {
+            if graph.state(slot) != State::Live || self.scratch.visited.contains(slot) || !admit(slot) {
                 continue;
             }
-            self.scratch.visited.insert(*slot);
+            self.scratch.visited.insert(slot);
             self.scratch.evaluated += 1;
-            self.scratch.offer(candidate(codes.distance(query, *slot), *slot), reach.ef, reach.keep);
+            self.scratch.offer(candidate(codes.distance(query, slot), slot), reach.ef, reach.keep);
         }
     }
 
@@ -170,15 +177,11 @@ impl GraphSearch {
                 &named
             }
         };
-        slots.iter().take(AHEAD).for_each(|slot| codes.prefetch(*slot));
-        for (at, slot) in slots.iter().enumerate() {
+        for (at, slot) in prefetched(codes, slots).enumerate() {
             if at % 4096 == 0 {
                 sight.cancel.check()?;
             }
-            if let Some(ahead) = slots.get(at + AHEAD) {
-                codes.prefetch(*ahead);
-            }
-            self.scratch.aside.push(candidate(codes.distance(query, *slot), *slot));
+            self.scratch.aside.push(candidate(codes.distance(query, slot), slot));
         }
         self.scratch.evaluated += slots.len() as u64;
         Ok(())
