@@ -1,7 +1,7 @@
 //! Vector indexes over restarts: loaded when the server starts, kept in checkpoints while it runs.
 //!
 //! Before the first client comes every vector index is told to line up its changes; then a thread loads one after the other, from its checkpoint or
-//! from its rows, and queries compare all rows until theirs is there. The same thread writes checkpoints of what
+//! from its rows. Queries wait for a checkpoint that is being read and compare all rows while an index is built. The same thread writes checkpoints of what
 //! has changed much, and another round when the server stops. Another thread links what writers have entered.
 
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use parking_lot::{Condvar, Mutex};
 use crate::catalog::descriptor::{IndexDesc, StorageId, TableDesc};
 use crate::catalog::{Names, vector_index};
 use crate::common::cancel::{CancelFlag, CancelReason};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sql::ddl::IndexExprs;
 use crate::sql::eval::EvalContext;
-use crate::table::{Filling, Tables};
-use crate::txn::{Isolation, TxnManager};
+use crate::table::{Filling, IndexEvaluator, Table, Tables};
+use crate::txn::{Isolation, RowStore, TxnManager};
 
 use super::engine::Engine;
 
@@ -71,11 +71,7 @@ impl VectorKeeper {
         let (signal, flag) = (Arc::clone(&stop), cancel.clone());
         let (tables, txns, threads) = (Arc::clone(&engine.tables), Arc::clone(&engine.txns), engine.scan_threads);
         let run = move || {
-            for item in &awaited {
-                if let Err(error) = load(&tables, &txns, item, threads, &flag) {
-                    tracing::warn!(%error, index = %item.index.name, "could not load a vector index; queries do without");
-                }
-            }
+            load_all(&tables, &txns, awaited, threads, &flag);
             let mut stopped = signal.0.lock();
             while !*stopped {
                 signal.1.wait_for(&mut stopped, LOOK_EVERY);
@@ -121,19 +117,62 @@ impl Drop for VectorKeeper {
     }
 }
 
-fn load(
+/// Loads all vector indexes: from their checkpoints first, those that statements wait for before others, and what is left
+/// from the rows. Then builds the primary indexes of their tables, so that the first writer need not.
+fn load_all(
     tables: &Arc<Tables>,
     txns: &Arc<TxnManager>,
-    item: &Awaited,
+    mut awaited: Vec<Awaited>,
     threads: usize,
     cancel: &CancelFlag,
-) -> Result<()> {
-    let txn = txns.begin(Isolation::ReadCommitted, true);
-    txn.begin_statement();
-    let mut eval = EvalContext::detached();
-    eval.lookup = Arc::clone(&item.names) as _;
-    let evaluator = IndexExprs::new(&item.table, &item.names, eval)?;
-    let table = tables.open(&*txn, &item.table)?;
+) {
+    let (mut left, mut done) = (Vec::new(), Vec::new());
+    while let Some(next) = awaited.len().checked_sub(1).filter(|_| !cancel.is_raised()) {
+        let wanted = awaited.iter().position(|item| tables.is_wanted(item.index.storage));
+        let item = awaited.swap_remove(wanted.unwrap_or(next));
+        let restored = item.with_table(tables, txns, |table, txn, evaluator| {
+            table.restore_vector_index(tables, txn, evaluator, item.index.oid, threads)
+        });
+        tables.give_up_checkpoint(item.index.storage);
+        match restored {
+            Ok(false) => left.push(item),
+            Ok(true) => done.push(item),
+            Err(error) => item.warn(&error),
+        }
+    }
     let filling = Filling { threads, progress: &|_, _| () };
-    table.load_vector_index(tables, &*txn, &evaluator, item.index.oid, &filling, cancel)
+    for item in left {
+        let loaded = item.with_table(tables, txns, |table, txn, evaluator| {
+            table.load_vector_index(txn, evaluator, item.index.oid, &filling, cancel)
+        });
+        loaded.unwrap_or_else(|error| item.warn(&error));
+        done.push(item);
+    }
+    for item in done.into_iter().take_while(|_| !cancel.is_raised()) {
+        let built = item.with_table(tables, txns, |table, txn, _| table.build_primary_indexes(txn));
+        if let Err(error) = built {
+            tracing::warn!(%error, table = %item.table.name, "could not build a primary index");
+        }
+    }
+}
+
+impl Awaited {
+    /// Runs something with the index's table, in a transaction of its own.
+    fn with_table<R>(
+        &self,
+        tables: &Arc<Tables>,
+        txns: &Arc<TxnManager>,
+        run: impl FnOnce(&Table, &dyn RowStore, &dyn IndexEvaluator) -> Result<R>,
+    ) -> Result<R> {
+        let txn = txns.begin(Isolation::ReadCommitted, true);
+        txn.begin_statement();
+        let mut eval = EvalContext::detached();
+        eval.lookup = Arc::clone(&self.names) as _;
+        let evaluator = IndexExprs::new(&self.table, &self.names, eval)?;
+        run(&tables.open(&*txn, &self.table)?, &*txn, &evaluator)
+    }
+
+    fn warn(&self, error: &Error) {
+        tracing::warn!(%error, index = %self.index.name, "could not load a vector index; queries do without");
+    }
 }

@@ -55,8 +55,8 @@ impl OpenIndex {
 }
 
 impl Tables {
-    /// Makes a table ready for use. The first use after start rebuilds its primary index from its rows; the last table made
-    /// of a descriptor is kept for the next statement.
+    /// Makes a table ready for use; the last table made of a descriptor is kept for the next statement. Its primary index is
+    /// rebuilt from its rows by the first one after start who needs it.
     ///
     /// # Errors
     /// Storage errors; `XX001` when a row does not decode.
@@ -75,9 +75,6 @@ impl Tables {
         let state = self.table_state(desc.storage);
         let vectors = self.open_vectors(txn, desc)?;
         let table = Table(Arc::new(Open { desc: Arc::clone(desc), state, plans, vectors, not_null }));
-        for index in table.indexes() {
-            table.ensure_built(txn, index)?;
-        }
         self.keep(&table);
         Ok(table)
     }
@@ -327,6 +324,7 @@ impl Table {
                 txn.put_entry(index.plan.desc.storage, bytes, id)?;
             }
             if let (Some(key), Some(bytes)) = (&before, &before_bytes) {
+                self.ensure_built(txn, index)?;
                 index.retire(txn, key, bytes, id)?;
             }
         }
@@ -341,6 +339,7 @@ impl Table {
         txn.delete(self.0.desc.storage, id)?;
         for index in self.indexes() {
             if let Some(key) = index.plan.key(old, write.evaluator)? {
+                self.ensure_built(txn, index)?;
                 index.retire(txn, &key, &index.plan.encoded(&key), id)?;
             }
         }
@@ -397,6 +396,7 @@ impl Table {
         tolerates: impl Fn(Oid) -> bool,
     ) -> Result<Option<Conflict>> {
         for index in self.unique_indexes(&[]) {
+            self.ensure_built(txn, index)?;
             if Self::claim_alone(txn, index, row, id) {
                 continue;
             }

@@ -55,7 +55,7 @@ impl Table {
             self.check_duplicates(txn, write, &view, index, group)?;
         }
         if let Some(state) = index.state.as_ref().filter(|_| index.plan.image.is_some()) {
-            *state.built.lock() = true;
+            state.note_built();
         }
         Ok(entries)
     }
@@ -129,6 +129,7 @@ impl Table {
         report: &mut dyn FnMut(Oid, RowId, String),
     ) -> Result<()> {
         let oid = index.plan.desc.oid;
+        self.ensure_built(txn, index)?;
         let stored = if index.plan.stored() { Some(self.matching_entries(txn, evaluator, view, index)?) } else { None };
         let mut unique = HashSet::new();
         txn.scan_at(view, self.desc().storage, 1..RowId::MAX, &mut |row, _, values| {

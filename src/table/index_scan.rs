@@ -269,6 +269,7 @@ impl Table {
 
     pub(super) fn index_scan_at(&self, txn: &Arc<Transaction>, spec: IndexScanSpec, view: View) -> Result<IndexScan> {
         let index = self.index(spec.index)?.clone();
+        self.ensure_built(&**txn, &index)?;
         let batch_rows = spec.batch_rows.max(1);
         let collector = Collector::new(self, &spec.positions, spec.row_ids, spec.commit_ts, batch_rows.min(1024));
         let range = index.plan.byte_range(&spec.prefix, &spec.lower, &spec.upper);
@@ -316,6 +317,7 @@ impl Table {
         positions: &[usize],
     ) -> Result<Option<Vec<Datum>>> {
         let index = self.index(index)?;
+        self.ensure_built(txn, index)?;
         let (Some(state), Some(kind), [column], false) =
             (&index.state, index.plan.image, index.plan.positions().unwrap_or_default(), txn.notes_reads())
         else {
@@ -360,6 +362,7 @@ impl Table {
         key: &[Datum],
     ) -> Result<Option<(RowId, Vec<Datum>)>> {
         let index = self.index(index)?;
+        self.ensure_built(txn, index)?;
         if key.iter().any(Datum::is_null) {
             return Ok(None);
         }

@@ -1,12 +1,12 @@
 //! Shared run-time state of tables and indexes, by storage.
 //!
 //! Everything here is derived: row id allocators continue after the highest row stored, primary indexes are rebuilt from
-//! the rows when a table is first used after start, claims live as long as the transactions that made them. Dropping
+//! the rows when they are first used after start, claims live as long as the transactions that made them. Dropping
 //! the whole registry loses nothing.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
 use lru::LruCache;
@@ -45,7 +45,7 @@ pub struct Tables {
     seed: u64,
     tables: RwLock<HashMap<StorageId, Arc<TableState>>>,
     indexes: RwLock<HashMap<StorageId, Arc<IndexState>>>,
-    /// Tables as they were last opened, their primary indexes built. Valid for one descriptor, and goes with the state.
+    /// Tables as they were last opened. Valid for one descriptor, and goes with the state.
     opened: RwLock<HashMap<StorageId, Table>>,
     pub(super) vectors: RwLock<HashMap<StorageId, Arc<VectorState>>>,
     /// Rings when there are entries of vector indexes to link.
@@ -78,7 +78,9 @@ pub(super) struct IndexState {
     /// For a primary key every entry, for another unique index those that transactions have claimed and not yet settled.
     pub(super) entries: Alex,
     /// Whether `entries` holds what was stored before this process started.
-    pub(super) built: Mutex<bool>,
+    built: AtomicBool,
+    /// Held by who fills it.
+    pub(super) building: Mutex<()>,
     stripes: [Mutex<()>; STRIPES],
 }
 
@@ -131,7 +133,8 @@ impl Tables {
                 plan: plan.clone(),
                 claims_max: AtomicUsize::new(CLAIMS_KEPT),
                 entries: Alex::new(),
-                built: Mutex::new(false),
+                built: AtomicBool::new(false),
+                building: Mutex::default(),
                 stripes,
             })
         };
@@ -182,7 +185,22 @@ impl Tables {
 
     /// Lines up the changes of a vector index from now on, until it is loaded; to be called before anyone writes.
     pub fn await_vectors(&self, index: StorageId, table: StorageId) {
-        self.vector_state(index, table).begin_loading();
+        let state = self.vector_state(index, table);
+        state.begin_loading();
+        if self.shelf.read().as_ref().is_some_and(|shelf| shelf.has(index)) {
+            state.promise();
+        }
+    }
+
+    /// Says that nothing will come of a vector index's checkpoint: who waits for it need not.
+    pub fn give_up_checkpoint(&self, index: StorageId) {
+        self.vectors.read().get(&index).into_iter().for_each(|state| state.give_up());
+    }
+
+    /// Whether a statement waits for a vector index's checkpoint to be read.
+    #[must_use]
+    pub fn is_wanted(&self, index: StorageId) -> bool {
+        self.vectors.read().get(&index).is_some_and(|state| state.is_wanted())
     }
 
     pub(super) fn vector_state(&self, storage: StorageId, table: StorageId) -> Arc<VectorState> {
@@ -327,7 +345,12 @@ impl IndexState {
 
     /// Whether `entries` holds what was stored before this process started.
     pub(super) fn is_built(&self) -> bool {
-        *self.built.lock()
+        self.built.load(Ordering::Acquire)
+    }
+
+    /// Says that it does.
+    pub(super) fn note_built(&self) {
+        self.built.store(true, Ordering::Release);
     }
 
     /// Whether there are so many claims that those of ended transactions are worth looking for.

@@ -48,6 +48,7 @@ impl Table {
         id: RowId,
     ) -> Result<Option<RowId>> {
         let Some(state) = index.state.as_deref() else { return Ok(None) };
+        self.ensure_built(txn, index)?;
         if !index.plan.constrains(key) {
             return Ok(None);
         }
@@ -83,7 +84,7 @@ impl Table {
     }
 
     /// Claims the key of a new row where that is a column by itself and nobody has an entry of it: then there is nobody to ask.
-    /// False when nothing was done.
+    /// The index is built. False when nothing was done.
     pub(super) fn claim_alone(txn: &dyn RowStore, index: &OpenIndex, row: &[Datum], id: RowId) -> bool {
         let plan = &index.plan;
         let (Some(state), Some(&[position]), true) = (&index.state, plan.positions(), plan.is_plain()) else {
@@ -134,6 +135,7 @@ impl Table {
         own: Option<RowId>,
     ) -> Result<Option<RowId>> {
         let state = index.state.as_deref().expect("a unique index has state");
+        self.ensure_built(txn, index)?;
         let probe = probe(index, state, key, own);
         loop {
             match self.obstacle(txn, write, &probe)? {
@@ -212,14 +214,24 @@ impl Table {
         }
     }
 
-    /// Fills a primary index from the rows in storage if that has not been done since start.
+    /// Builds all primary indexes that nobody has asked for yet.
+    ///
+    /// # Errors
+    /// Storage errors; `XX001` when a row does not decode.
+    pub fn build_primary_indexes(&self, txn: &dyn RowStore) -> Result<()> {
+        self.indexes().iter().try_for_each(|index| self.ensure_built(txn, index))
+    }
+
+    /// Fills a primary index from the rows in storage if that has not been done since start. Whoever reads or changes its
+    /// entries comes here first, and so does whoever deletes a row: what was there when a snapshot was taken must get its entry
+    /// while it is the newest version.
     pub(super) fn ensure_built(&self, txn: &dyn RowStore, index: &OpenIndex) -> Result<()> {
         let (Some(state), Some(_)) = (&index.state, index.plan.image) else { return Ok(()) };
         if state.is_built() {
             return Ok(());
         }
-        let mut built = state.built.lock();
-        if *built {
+        let _building = state.building.lock();
+        if state.is_built() {
             return Ok(());
         }
         let positions = index.plan.positions().expect("a primary key has no expressions");
@@ -232,7 +244,7 @@ impl Table {
         })?;
         entries.sort_unstable();
         state.entries.load(&mut entries.into_iter());
-        *built = true;
+        state.note_built();
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! What a walk compares: the form in which entries are kept for distances.
 
+use std::ops::Range;
+
 use super::contract::VectorRef;
 
 /// Number of an entry's place in the index, dense from 0; below 2^31.
@@ -40,11 +42,11 @@ pub(super) trait Codes: Send + Sync {
     /// Makes room for a row, so that a walk that comes by before it is written reads zeros.
     fn make_room(&self, slot: Slot);
 
-    /// Appends a row for a checkpoint.
-    fn save(&self, slot: Slot, out: &mut Vec<u8>);
+    /// Appends the rows of some slots for a checkpoint; those never written are empty or zeros.
+    fn save(&self, slots: Range<Slot>, out: &mut Vec<u8>);
 
-    /// Reads what [`Codes::save`] wrote off the front; nothing when it does not decode.
-    fn restore(&self, slot: Slot, from: &mut &[u8]) -> Option<()>;
+    /// Reads what [`Codes::save`] wrote of these slots off the front; nothing when it does not decode.
+    fn restore(&self, slots: Range<Slot>, from: &mut &[u8]) -> Option<()>;
 
     /// A distance in the metric's unit.
     fn in_units(&self, distance: f32) -> f64;

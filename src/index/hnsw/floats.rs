@@ -1,5 +1,7 @@
 //! Full vectors as codes: for small indexes, for L1, for `quantization = none`. Bit strings likewise.
 
+use std::ops::Range;
+
 use super::codes::{Codes, Slot};
 use super::contract::{Metric, VectorRef};
 use super::shelf::Shelf64;
@@ -91,13 +93,12 @@ impl Codes for Floats {
         self.rows.grow(slot as usize);
     }
 
-    fn save(&self, slot: Slot, out: &mut Vec<u8>) {
-        out.extend_from_slice(memory::bytes(self.rows.row(slot as usize)));
+    fn save(&self, slots: Range<Slot>, out: &mut Vec<u8>) {
+        self.rows.save(slots, out);
     }
 
-    fn restore(&self, slot: Slot, from: &mut &[u8]) -> Option<()> {
-        memory::store(self.rows.grow(slot as usize), from.split_off(..8 * self.rows.width())?);
-        Some(())
+    fn restore(&self, slots: Range<Slot>, from: &mut &[u8]) -> Option<()> {
+        self.rows.restore(slots, from)
     }
 
     fn in_units(&self, distance: f32) -> f64 {
@@ -173,13 +174,12 @@ impl Codes for BitRows {
         self.rows.grow(slot as usize);
     }
 
-    fn save(&self, slot: Slot, out: &mut Vec<u8>) {
-        out.extend_from_slice(memory::bytes(self.rows.row(slot as usize)));
+    fn save(&self, slots: Range<Slot>, out: &mut Vec<u8>) {
+        self.rows.save(slots, out);
     }
 
-    fn restore(&self, slot: Slot, from: &mut &[u8]) -> Option<()> {
-        memory::store(self.rows.grow(slot as usize), from.split_off(..8 * self.rows.width())?);
-        Some(())
+    fn restore(&self, slots: Range<Slot>, from: &mut &[u8]) -> Option<()> {
+        self.rows.restore(slots, from)
     }
 
     fn in_units(&self, distance: f32) -> f64 {

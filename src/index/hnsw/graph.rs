@@ -66,6 +66,14 @@ pub(super) struct Graph {
     lists: Mutex<Lists>,
 }
 
+/// Words of a list: of level 0 in a node's own row and in its second one, and of an upper level.
+#[derive(Clone, Copy)]
+pub(super) struct Widths {
+    pub(super) near: usize,
+    pub(super) more: usize,
+    pub(super) upper: usize,
+}
+
 /// Rows handed out so far, and those given back.
 #[derive(Default)]
 struct Lists {
@@ -81,7 +89,8 @@ impl Graph {
         Self::made(m, expected, expected + SLOTS_AT_ONCE < PACKED_SLOTS)
     }
 
-    fn made(m: usize, expected: usize, packed: bool) -> Self {
+    /// A graph of a given kind of links.
+    pub(super) fn made(m: usize, expected: usize, packed: bool) -> Self {
         let near = if packed { ((m - 1) / GROUP_WORDS).max(1) * GROUP_WORDS } else { m - 1 };
         let more = words((2 * m).saturating_sub(room(near, packed)), packed);
         Self {
@@ -311,6 +320,72 @@ impl Graph {
     pub(super) fn set_entry(&self, entry: Option<(Slot, u32)>) {
         let word = entry.map_or(0, |(slot, level)| u64::from(level) << 32 | u64::from(slot + 1));
         self.entry.store(word, Ordering::Release);
+    }
+
+    /// Whether links are packed.
+    pub(super) fn is_packed(&self) -> bool {
+        self.packed
+    }
+
+    /// Whether so many slots can have packed links.
+    pub(super) fn can_pack(slots: Slot) -> bool {
+        (slots as usize) < PACKED_SLOTS
+    }
+
+    /// Words of lists.
+    pub(super) fn widths(&self) -> Widths {
+        Widths { near: self.ground.width() - 1, more: self.spilled.width(), upper: self.upper.width() }
+    }
+
+    /// The words of a node's list of level 0: in its own row, and in its second one.
+    pub(super) fn ground_rows(&self, slot: Slot) -> (&[AtomicU32], &[AtomicU32]) {
+        let List { near, more, .. } = self.list(slot, 0);
+        (near, more)
+    }
+
+    /// The words of a node's list of an upper level.
+    pub(super) fn upper_row(&self, slot: Slot, level: u32) -> &[AtomicU32] {
+        self.list(slot, level).near
+    }
+
+    /// Takes rows for lists of upper levels and second rows of level 0, which follow each other; nothing when there are no more.
+    pub(super) fn take_rows(&self, uppers: u32, seconds: u32) -> Option<(u32, u32)> {
+        let mut lists = self.lists.lock();
+        let first = (lists.upper, lists.spilled);
+        lists.upper = first.0.checked_add(uppers).filter(|end| *end < UPPER_MASK)?;
+        lists.spilled += seconds;
+        Some(first)
+    }
+
+    /// Writes a place's facts: its name, its level and first upper list, or that it is free.
+    pub(super) fn put_facts(&self, slot: Slot, (rid, tag): (Rid, Tag), live: Option<(u32, u32)>) {
+        let facts = self.facts.grow(slot as usize);
+        facts[0].store(rid, Ordering::Relaxed);
+        facts[1].store(tag, Ordering::Relaxed);
+        let word = live.map_or(word(State::Free, 0, 0), |(level, first)| word(State::Live, level, first));
+        facts[2].store(word, Ordering::Release);
+    }
+
+    /// Gives a place its second row, if any, and returns the words of the first.
+    pub(super) fn put_ground(&self, slot: Slot, second: Option<u32>) -> &[AtomicU32] {
+        let (spill, near) = self.ground.grow(slot as usize).split_first().expect("a row has words");
+        spill.store(second.map_or(NONE, |row| row + 1), Ordering::Relaxed);
+        near
+    }
+
+    /// The words of a second row that was taken.
+    pub(super) fn second_row(&self, row: u32) -> &[AtomicU32] {
+        self.spilled.grow(row as usize)
+    }
+
+    /// The words of an upper list that was taken.
+    pub(super) fn upper_list(&self, row: u32) -> &[AtomicU32] {
+        self.upper.grow(row as usize)
+    }
+
+    /// Says how many places there are, once they are written.
+    pub(super) fn put_placed(&self, slots: Slot) {
+        self.placed.store(slots, Ordering::Release);
     }
 
     /// Resident bytes of the links, and of the facts.

@@ -28,7 +28,7 @@ proptest! {
         let model = churn(&index, seed, 400);
         holds(&index, &model, seed);
         let bytes = checkpoint(&*index);
-        let back = restore(&mut &bytes[..]).expect("it is whole");
+        let back = restore(&mut &bytes[..], 1 + (seed % 4) as usize).expect("it is whole");
         assert_eq!(back.options(), index.options());
         assert_eq!(checkpoint(&back), bytes, "a checkpoint of what was restored is the same");
         let back: Arc<dyn VectorIndex> = Arc::new(back);
@@ -45,10 +45,49 @@ proptest! {
             let mut hurt = bytes.clone();
             let at = dice.below(bytes.len());
             hurt[at] ^= 1 << dice.below(8);
-            assert!(restore(&mut &hurt[..]).is_err(), "byte {at} of {}", bytes.len());
-            assert!(restore(&mut &bytes[..at]).is_err(), "{at} bytes of {}", bytes.len());
+            assert!(restore(&mut &hurt[..], 2).is_err(), "byte {at} of {}", bytes.len());
+            assert!(restore(&mut &bytes[..at], 2).is_err(), "{at} bytes of {}", bytes.len());
         }
     }
+}
+
+#[test]
+fn blocks_belong_where_they_were() {
+    let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(Options::new(Metric::L2, Kind::Dense, 40)));
+    churn(&index, 5, 300);
+    let bytes = checkpoint(&*index);
+    let (mut blocks, mut rest) = (Vec::new(), &bytes[..]);
+    while !rest.is_empty() {
+        let length = u32::from_ne_bytes(rest[..4].try_into().expect("four bytes")) as usize;
+        blocks.push(rest.split_off(..8 + length).expect("it is whole"));
+    }
+    assert!(blocks.len() > 5, "there are several blocks of places");
+    for threads in [1, 3] {
+        assert!(restore(&mut &blocks.concat()[..], threads).is_ok());
+        for (one, other) in [(1, 2), (0, 1), (3, 3), (blocks.len() - 1, 2)] {
+            let mut mixed = blocks.clone();
+            mixed.swap(one, other);
+            if one == other {
+                mixed.remove(one);
+            }
+            assert!(restore(&mut &mixed.concat()[..], threads).is_err(), "{one} and {other}");
+        }
+    }
+}
+
+#[test]
+fn a_roll_call_finds_what_is_too_much_and_what_lacks() {
+    let index = Hnsw::new(Options::new(Metric::L2, Kind::Dense, 3));
+    for rid in 0..200 {
+        assert!(index.insert(rid, 7, VectorRef::Dense(&[rid as f32, 1.0, 2.0])));
+    }
+    assert!(index.insert(5, 8, VectorRef::Dense(&[0.5; 3])) && index.remove(9, 7));
+    let roll = index.roll_call();
+    assert!(roll.call(5, 7) && roll.call(5, 7) && !roll.call(9, 7) && !roll.call(6, 8) && !roll.call(1000, 7));
+    (10..200).for_each(|rid| assert!(roll.call(rid, 7)));
+    let mut uncalled = roll.uncalled();
+    uncalled.sort_unstable();
+    assert_eq!(uncalled, [(0, 7), (1, 7), (2, 7), (3, 7), (4, 7), (5, 8), (6, 7), (7, 7), (8, 7)]);
 }
 
 /// Vectors around some centres, as real ones are.
@@ -302,7 +341,7 @@ fn what_waits_to_be_linked_is_found_and_then_linked() {
         assert!(index.stats().mean_links > 5.0);
         let found = recall(&index, &vectors, &queries, 1);
         assert!(found >= 0.9, "linked: {found}");
-        let back: Arc<dyn VectorIndex> = Arc::new(restore(&mut &bytes[..]).expect("it is whole"));
+        let back: Arc<dyn VectorIndex> = Arc::new(restore(&mut &bytes[..], 3).expect("it is whole"));
         assert!((recall(&back, &vectors, &queries, 1) - found).abs() < 1e-9, "and keeps it linked");
     }
 }

@@ -5,23 +5,33 @@
 //! in the machine's own order, which the magic number tells; a foreign order is an error too.
 //!
 //! ```text
-//!   block   length u32 | crc32c u32 | bytes          at most 256 KiB
-//!   content magic | options | codes: bits, factor, centre, spread | counts, entry point | slots
-//!   slot    state and level u8 | rid | tag | links of each level: count u8.. | row of the walk's codes | fine row
+//!   block    length u32 | crc32c u32 | bytes          about a megabyte
+//!   first    magic | options | codes: bits, factor, centre, spread | places, entries ever, entry point | packed links | places of a block
+//!   others   places of a range, see [`block`]
+//!   last     nothing
 //! ```
+//!
+//! Reading takes turns, and who has read a block checks and decodes it while another reads the next.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use super::body::{Body, Store, code_bits, fit, with_store};
-use super::codes::{Codes, Slot};
+use parking_lot::Mutex;
+
+use super::block;
+use super::body::{Body, Store, code_bits, fit};
+use super::codes::Slot;
 use super::contract::{Kind, Memory, Metric, Options, Quantization};
-use super::graph::{Graph, LEVEL_MAX, State};
+use super::graph::{Graph, State};
 use super::index::Hnsw;
+use super::names::Names;
 use crate::error::{Error, Result};
 
-const MAGIC: u64 = 0x6f6d_656e_7665_6302;
-const BLOCK: usize = 1 << 18;
+const MAGIC: u64 = 0x6f6d_656e_7665_6303;
+/// Bytes of a block, about; tests are small and want several.
+const BLOCK: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
+/// No block is longer.
+const BLOCK_MAX: usize = 1 << 28;
 const METRICS: [Metric; 6] =
     [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1, Metric::Hamming, Metric::Jaccard];
 const KINDS: [Kind; 3] = [Kind::Dense, Kind::Sparse, Kind::Bits];
@@ -35,74 +45,51 @@ const QUANTIZATIONS: [Quantization; 6] = [
 ];
 const MEMORIES: [Memory; 2] = [Memory::Fast, Memory::Budget];
 
-/// Writes blocks.
-pub(super) struct Sealer<'a> {
-    out: &'a mut dyn Write,
-    block: Vec<u8>,
+/// Appends a block to a file.
+fn seal(block: &[u8], out: &mut dyn Write) -> Result<()> {
+    let length = u32::try_from(block.len()).expect("blocks are short");
+    let head = [length.to_ne_bytes(), crc32c::crc32c(block).to_ne_bytes()].concat();
+    let written = out.write_all(&head).and_then(|()| out.write_all(block));
+    written.map_err(|error| crate::error!(IO_ERROR, "could not write a vector index checkpoint: {error}"))
 }
 
-impl Sealer<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.block.extend_from_slice(bytes);
-        if self.block.len() >= BLOCK { self.seal() } else { Ok(()) }
+/// The next block of a file and its checksum, which is not compared yet.
+fn open(input: &mut dyn Read, block: &mut Vec<u8>) -> Result<u32> {
+    let mut head = [0; 8];
+    input.read_exact(&mut head).map_err(|_| damaged("it ends early"))?;
+    let word = |at: usize| u32::from_ne_bytes(head[at..at + 4].try_into().expect("four bytes"));
+    let length = word(0) as usize;
+    if length > BLOCK_MAX {
+        return Err(damaged("a block is too long"));
     }
-
-    fn number(&mut self, number: u32) -> Result<()> {
-        self.put(&number.to_ne_bytes())
-    }
-
-    fn seal(&mut self) -> Result<()> {
-        let length = u32::try_from(self.block.len()).expect("rows are short");
-        let head = [length.to_ne_bytes(), crc32c::crc32c(&self.block).to_ne_bytes()].concat();
-        let written = self.out.write_all(&head).and_then(|()| self.out.write_all(&self.block));
-        self.block.clear();
-        written.map_err(|error| crate::error!(IO_ERROR, "could not write a vector index checkpoint: {error}"))
-    }
+    block.resize(length, 0);
+    input.read_exact(block).map_err(|_| damaged("it ends early"))?;
+    Ok(word(4))
 }
 
-/// Reads blocks back.
-struct Opener<'a> {
-    input: &'a mut dyn Read,
-    block: Vec<u8>,
-    at: usize,
+fn check(block: &[u8], checksum: u32) -> Result<()> {
+    if crc32c::crc32c(block) == checksum { Ok(()) } else { Err(damaged("a checksum is wrong")) }
 }
 
 fn damaged(what: &str) -> Error {
     crate::error!(INDEX_CORRUPTED, "vector index checkpoint is damaged: {what}")
 }
 
-impl Opener<'_> {
-    fn open(&mut self) -> Result<()> {
-        let mut head = [0; 8];
-        self.input.read_exact(&mut head).map_err(|_| damaged("it ends early"))?;
-        let word = |at: usize| u32::from_ne_bytes(head[at..at + 4].try_into().expect("four bytes"));
-        let length = word(0) as usize;
-        if length > 64 * BLOCK {
-            return Err(damaged("a block is too long"));
-        }
-        self.block.resize(length, 0);
-        self.input.read_exact(&mut self.block).map_err(|_| damaged("it ends early"))?;
-        self.at = 0;
-        if crc32c::crc32c(&self.block) == word(4) { Ok(()) } else { Err(damaged("a checksum is wrong")) }
-    }
+/// Reads the numbers of a block.
+struct Numbers<'a>(&'a [u8]);
 
-    /// The next bytes; what was put at once lies in one block.
-    fn take(&mut self, count: usize) -> Result<&[u8]> {
-        if self.at == self.block.len() {
-            self.open()?;
-        }
-        let end = self.at + count;
-        let taken = self.block.get(self.at..end).ok_or_else(|| damaged("a block is too short"))?;
-        self.at = end;
-        Ok(taken)
+impl Numbers<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let bytes = self.0.split_off(..N).and_then(|bytes| bytes.as_array().copied());
+        bytes.ok_or_else(|| damaged("a block is too short"))
     }
 
     fn number(&mut self) -> Result<u32> {
-        self.take(4).map(|bytes| u32::from_ne_bytes(bytes.try_into().expect("four bytes")))
+        self.take().map(u32::from_ne_bytes)
     }
 
     fn long(&mut self) -> Result<u64> {
-        self.take(8).map(|bytes| u64::from_ne_bytes(bytes.try_into().expect("eight bytes")))
+        self.take().map(u64::from_ne_bytes)
     }
 
     fn choice<T: Copy>(&mut self, of: &[T]) -> Result<T> {
@@ -115,12 +102,23 @@ fn nth<T: PartialEq>(of: &[T], one: &T) -> u32 {
     of.iter().position(|other| other == one).expect("the table is complete") as u32
 }
 
+/// Places of one block, so that it is about [`BLOCK`] long.
+fn places_of_block(options: &Options) -> Slot {
+    let vector = match options.kind {
+        // Not known; a vector that can be indexed has at most so many elements.
+        Kind::Sparse => 8 * 1000,
+        Kind::Dense => 5 * options.dims as usize,
+        Kind::Bits => options.dims.div_ceil(8) as usize,
+    };
+    (BLOCK / (vector + 8 * options.m as usize)).clamp(16, 4096) as Slot
+}
+
 /// Writes an index.
 pub(super) fn save(index: &Hnsw, out: &mut dyn Write) -> Result<()> {
     let body = index.body.read();
-    let mut to = Sealer { out, block: Vec::with_capacity(BLOCK + (1 << 17)) };
     let options = &index.options;
-    to.put(&MAGIC.to_ne_bytes())?;
+    let mut block = Vec::with_capacity(2 * BLOCK);
+    block.extend(MAGIC.to_ne_bytes());
     let choices = [
         nth(&METRICS, &options.metric),
         nth(&KINDS, &options.kind),
@@ -128,65 +126,44 @@ pub(super) fn save(index: &Hnsw, out: &mut dyn Write) -> Result<()> {
         nth(&MEMORIES, &options.memory),
     ];
     for number in choices.into_iter().chain([options.dims, options.m, options.ef_construction]) {
-        to.number(number)?;
+        block.extend(number.to_ne_bytes());
     }
-    to.put(&options.seed.to_ne_bytes())?;
-    to.number(body.bits)?;
-    to.number(u32::from(body.fine.is_some()))?;
-    to.put(&body.ef_factor.to_ne_bytes())?;
+    block.extend(options.seed.to_ne_bytes());
+    block.extend(body.bits.to_ne_bytes());
+    block.extend(u32::from(body.fine.is_some()).to_ne_bytes());
+    block.extend(body.ef_factor.to_ne_bytes());
     if let Store::Packed(codes) = &*body.near {
-        for element in &codes.frame().center {
-            to.put(&element.to_ne_bytes())?;
-        }
-        to.put(&codes.frame().spread.to_ne_bytes())?;
+        block.extend(codes.frame().center.iter().flat_map(|element| element.to_ne_bytes()));
+        block.extend(codes.frame().spread.to_ne_bytes());
     }
-    let slots = index.slots();
-    to.number(slots)?;
-    to.put(&index.born().to_ne_bytes())?;
-    let entry = body.graph.entry();
-    to.number(entry.map_or(0, |(slot, _)| slot + 1))?;
-    let mut row = Vec::new();
-    for slot in 0..slots {
-        row.clear();
-        slot_bytes(&body, slot, &mut row);
-        to.number(u32::try_from(row.len()).expect("rows are short"))?;
-        to.put(&row)?;
+    let (slots, places) = (index.slots(), places_of_block(options));
+    block.extend(slots.to_ne_bytes());
+    block.extend(index.born().to_ne_bytes());
+    block.extend(body.graph.entry().map_or(0, |(slot, _)| slot + 1).to_ne_bytes());
+    block.extend(u32::from(body.graph.is_packed()).to_ne_bytes());
+    block.extend(places.to_ne_bytes());
+    seal(&block, out)?;
+    for first in (0..slots).step_by(places as usize) {
+        block.clear();
+        block::save(&body, first..slots.min(first.saturating_add(places)), &mut block);
+        seal(&block, out)?;
     }
-    if !to.block.is_empty() {
-        to.seal()?;
-    }
-    to.seal()
+    seal(&[], out)
 }
 
-/// One slot's state, name, links and codes; nothing but the state when it is free.
-fn slot_bytes(body: &Body, slot: Slot, row: &mut Vec<u8>) {
-    let graph = &body.graph;
-    if !graph.placed(slot) || graph.state(slot) != State::Live {
-        row.push(u8::MAX);
-        return;
-    }
-    let (rid, tag) = graph.name(slot);
-    let top = graph.level(slot);
-    row.push(top as u8);
-    row.extend(rid.to_ne_bytes());
-    row.extend(tag.to_ne_bytes());
-    for level in 0..=top {
-        let links: Vec<Slot> = graph.links(slot, level).collect();
-        row.extend((links.len() as u32).to_ne_bytes());
-        row.extend(links.iter().flat_map(|link| link.to_ne_bytes()));
-    }
-    with_store!(&*body.near, codes => codes.save(slot, row));
-    if let Some(fine) = &body.fine {
-        with_store!(&**fine, codes => codes.save(slot, row));
-    }
+/// What the first block says.
+struct Head {
+    options: Options,
+    body: Body,
+    slots: Slot,
+    /// Places of one block.
+    places: Slot,
+    born: u64,
+    entry: Option<Slot>,
 }
 
-/// Reads an index that [`super::VectorIndex::checkpoint`] wrote.
-///
-/// # Errors
-/// `XX002` when it is damaged: drop it and build the index anew.
-pub fn restore(input: &mut dyn Read) -> Result<Hnsw> {
-    let mut from = Opener { input, block: Vec::new(), at: 0 };
+fn head(block: &[u8]) -> Result<Head> {
+    let mut from = Numbers(block);
     if from.long()? != MAGIC {
         return Err(damaged("it is none, or another machine's"));
     }
@@ -209,77 +186,89 @@ pub fn restore(input: &mut dyn Read) -> Result<Hnsw> {
     }
     let spread = if coded { f32::from_bits(from.number()?) } else { 0.0 };
     let (slots, born, entry) = (from.number()?, from.long()?, from.number()?.checked_sub(1));
+    let (packed, places) = (from.number()? != 0, from.number()?);
+    if !from.0.is_empty() || places == 0 || (packed && !Graph::can_pack(slots)) {
+        return Err(damaged("its beginning does not decode"));
+    }
+    let graph = Arc::new(Graph::made(m as usize, slots as usize, packed));
     let mut body = if coded {
-        let graph = Arc::new(Graph::new(m as usize, slots as usize));
         Body::coded(&options, graph, bits, (center, spread), slots as usize)
     } else {
-        Body::plain(&options, slots as usize)
+        Body { graph, ..Body::plain(&options, slots as usize) }
     };
     body.ef_factor = ef_factor;
     if !fine {
         body.fine = None;
     }
-    let index = Hnsw::new(options);
-    let mut free = Vec::new();
-    for slot in 0..slots {
-        let length = from.number()? as usize;
-        let row = from.take(length)?;
-        match restore_slot(&body, slot, slots, row) {
-            Some(Some(rid)) => index.names.lock().restore(rid, slot),
-            Some(None) => free.push(slot),
-            None => return Err(damaged("a slot does not decode")),
-        }
-    }
-    if from.at != from.block.len() || from.open().is_err() || !from.block.is_empty() {
+    Ok(Head { options, body, slots, places, born, entry })
+}
+
+/// Reads an index that [`super::VectorIndex::checkpoint`] wrote, on so many threads.
+///
+/// # Errors
+/// `XX002` when it is damaged: drop it and build the index anew.
+pub fn restore(input: &mut (dyn Read + Send), threads: usize) -> Result<Hnsw> {
+    let mut block = Vec::new();
+    let checksum = open(input, &mut block)?;
+    check(&block, checksum)?;
+    let Head { options, body, slots, places, born, entry } = head(&block)?;
+    let threads = threads.clamp(1, slots.div_ceil(places).max(1) as usize);
+    let input = Mutex::new(Unread { input, next: 0 });
+    let work = || restore_blocks(&body, slots, places, &input);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        others.into_iter().map(|other| other.join().expect("no panic")).fold(own, Result::and)
+    })?;
+    let checksum = open(input.into_inner().input, &mut block)?;
+    check(&block, checksum)?;
+    if !block.is_empty() {
         return Err(damaged("its end is missing"));
     }
-    let live = slots as usize - free.len();
-    let begins = entry.filter(|entry| *entry < slots && !free.contains(entry));
+    body.graph.put_placed(slots);
+    let names = Names::restored(slots, |slot| (body.graph.state(slot) == State::Live).then(|| body.graph.name(slot).0));
+    let live = slots as usize - names.free();
+    let begins = entry.filter(|entry| *entry < slots && body.graph.state(*entry) == State::Live);
     if begins.is_none() && live > 0 {
         return Err(damaged("its entry point is no entry"));
     }
     body.graph.set_entry(begins.map(|entry| (entry, body.graph.level(entry))));
-    index.names.lock().restore_slots(slots, free.into_iter());
+    let index = Hnsw::new(options);
+    *index.names.lock() = names;
     index.adopt(body, live, born);
     Ok(index)
 }
 
-/// Puts one slot in its place: its row, or that it is free; nothing when it does not decode.
-fn restore_slot(body: &Body, slot: Slot, slots: Slot, row: &[u8]) -> Option<Option<u32>> {
-    let mut at = 0;
-    let mut number = || {
-        let bytes = row.get(1 + at..5 + at)?;
-        at += 4;
-        Some(u32::from_ne_bytes(bytes.try_into().expect("four bytes")))
-    };
-    let top = u32::from(*row.first()?);
-    if top == u32::from(u8::MAX) {
-        body.graph.place(slot, 0, 0, 0);
-        body.graph.clear(slot);
-        body.make_room(slot);
-        return Some(None);
-    }
-    if top > LEVEL_MAX {
-        return None;
-    }
-    let (rid, tag) = (number()?, number()?);
-    body.graph.place(slot, rid, tag, top);
-    let mut links = Vec::new();
-    for level in 0..=top {
-        let count = number()? as usize;
-        if count > body.graph.capacity(level) {
-            return None;
+/// Blocks that nobody has read yet.
+struct Unread<'a> {
+    input: &'a mut (dyn Read + Send),
+    /// First place of the next one.
+    next: Slot,
+}
+
+/// Reads blocks, whoever's turn it is the next one, and puts their places in order until there are no more.
+fn restore_blocks(body: &Body, slots: Slot, places: Slot, input: &Mutex<Unread<'_>>) -> Result<()> {
+    let mut block = Vec::new();
+    loop {
+        let (range, checksum) = {
+            let mut turn = input.lock();
+            let Unread { input, next } = &mut *turn;
+            let range = *next..next.saturating_add(places).min(slots);
+            if range.is_empty() {
+                return Ok(());
+            }
+            // Where one finds damage the others need not go on.
+            *next = slots;
+            let checksum = open(*input, &mut block)?;
+            *next = range.end;
+            (range, checksum)
+        };
+        let decoded = check(&block, checksum).and_then(|()| {
+            block::restore(body, range, slots, &block).ok_or_else(|| damaged("a block does not decode"))
+        });
+        if decoded.is_err() {
+            input.lock().next = slots;
+            return decoded;
         }
-        links.clear();
-        for _ in 0..count {
-            links.push(number().filter(|link| *link < slots)?);
-        }
-        body.graph.write(slot, level, &links);
     }
-    let mut codes = row.get(1 + at..)?;
-    with_store!(&*body.near, store => store.restore(slot, &mut codes))?;
-    if let Some(fine) = &body.fine {
-        with_store!(&**fine, store => store.restore(slot, &mut codes))?;
-    }
-    codes.is_empty().then_some(Some(rid))
 }

@@ -45,6 +45,23 @@ pub(super) fn words(links: usize, packed: bool) -> usize {
     if packed { links.div_ceil(GROUP) * GROUP_WORDS } else { links }
 }
 
+/// Whether all numbers of some lists, as bytes of their words, are at most `slots`.
+pub(super) fn all_below(bytes: &[u8], packed: bool, slots: u32) -> bool {
+    let words = bytes.as_chunks().0;
+    let word = |bytes: &[u8; 4]| u32::from_ne_bytes(*bytes);
+    if !packed {
+        return words.iter().all(|bytes| word(bytes) <= slots);
+    }
+    let within = |group: &[[u8; 4]; GROUP_WORDS]| unpacked(group.each_ref().map(word)).iter().all(|one| *one <= slots);
+    words.as_chunks().0.iter().all(within)
+}
+
+/// The numbers of a group of words.
+#[inline]
+fn unpacked([first, second, third]: [u32; GROUP_WORDS]) -> [u32; GROUP] {
+    [first & MASK, (first >> 24 | second << 8) & MASK, (second >> 16 | third << 16) & MASK, third >> 8]
+}
+
 impl<'a> List<'a> {
     /// Links that it has room for.
     pub(super) fn room(self) -> usize {
@@ -102,9 +119,7 @@ impl Links<'_> {
         let load = |word: &AtomicU32| word.load(Ordering::Relaxed);
         if list.packed {
             let Some((words, rest)) = list.near.split_first_chunk::<GROUP_WORDS>() else { return false };
-            let [first, second, third] = words.each_ref().map(load);
-            self.group =
-                [first & MASK, (first >> 24 | second << 8) & MASK, (second >> 16 | third << 16) & MASK, third >> 8];
+            self.group = unpacked(words.each_ref().map(load));
             self.at = 0;
             list.near = rest;
         } else {

@@ -24,8 +24,10 @@
 //! * `shelf`, `list`, `graph`, `names`: where things lie: growing rows of atomic words, links in them, slots of rows.
 //! * `codes`: what a store of vectors offers; `floats`, `sparse`: in full; `rotation`, `packed`: as codes; `body`: the choice.
 //! * `walk`, `filter`, `select`: the algorithms; `link`, `remove`, `load`, `calibrate`: an index coming to be and changing.
-//! * `tail`: entries that are not linked yet. `scan`: a search under way; `image`: checkpoints.
+//! * `tail`: entries that are not linked yet. `scan`: a search under way; `image`, `block`: checkpoints; `roll`: comparing one with
+//!   what belongs in it.
 
+mod block;
 mod body;
 mod calibrate;
 mod codes;
@@ -45,6 +47,7 @@ mod load;
 mod names;
 mod packed;
 mod remove;
+mod roll;
 mod rotation;
 mod scan;
 mod select;
@@ -63,3 +66,4 @@ pub use filter::Entries;
 pub use flat::Flat;
 pub use image::restore;
 pub use index::Hnsw;
+pub use roll::RollCall;

@@ -32,12 +32,12 @@ impl Names {
             self.used += 1;
             self.used - 1
         });
-        self.restore(rid, slot);
+        self.note(rid, slot);
         slot
     }
 
     /// Notes that a slot is the row's.
-    pub(super) fn restore(&mut self, rid: Rid, slot: Slot) {
+    fn note(&mut self, rid: Rid, slot: Slot) {
         let at = rid as usize;
         if at >= self.heads.len() {
             self.heads.resize(at + 1, 0);
@@ -67,11 +67,13 @@ impl Names {
 
     /// Appends the slots of a row.
     pub(super) fn slots_of(&self, rid: Rid, out: &mut Vec<Slot>) {
-        let mut at = self.heads.get(rid as usize).and_then(|head| head.checked_sub(1));
-        while let Some(slot) = at {
-            out.push(slot);
-            at = if self.next.is_empty() { None } else { self.next.get(&slot).copied() };
-        }
+        out.extend(self.slots(rid));
+    }
+
+    /// The slots of a row.
+    pub(super) fn slots(&self, rid: Rid) -> impl Iterator<Item = Slot> {
+        let first = self.heads.get(rid as usize).and_then(|head| head.checked_sub(1));
+        std::iter::successors(first, |slot| if self.next.is_empty() { None } else { self.next.get(slot).copied() })
     }
 
     /// Lets a slot be used again.
@@ -84,10 +86,22 @@ impl Names {
         self.used
     }
 
-    /// Sets how many slots were used and which of them are free.
-    pub(super) fn restore_slots(&mut self, used: Slot, free: impl Iterator<Item = Slot>) {
-        self.used = used;
-        self.free = free.collect();
+    /// Names of so many slots, by the row of each; one without a row is free.
+    pub(super) fn restored(used: Slot, row_of: impl Fn(Slot) -> Option<Rid>) -> Self {
+        let mut names = Self::with_room(used as usize);
+        for slot in 0..used {
+            match row_of(slot) {
+                Some(rid) => names.note(rid, slot),
+                None => names.free.push_back(slot),
+            }
+        }
+        names.used = used;
+        names
+    }
+
+    /// Number of free slots.
+    pub(super) fn free(&self) -> usize {
+        self.free.len()
     }
 
     pub(super) fn bytes(&self) -> u64 {

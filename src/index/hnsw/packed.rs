@@ -19,6 +19,7 @@
 //! to 8-bit integers, `s ~ delta t`; the kernel sums integers. Codes of 8 bits are on the grid of integers
 //! instead and are as good as full vectors for ordering: `r ~ f u` with an error of about 0.3 %.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::codes::{Codes, Slot};
@@ -292,13 +293,12 @@ impl Codes for Packed {
         self.rows.grow(slot as usize);
     }
 
-    fn save(&self, slot: Slot, out: &mut Vec<u8>) {
-        out.extend_from_slice(memory::bytes(self.rows.row(slot as usize)));
+    fn save(&self, slots: Range<Slot>, out: &mut Vec<u8>) {
+        self.rows.save(slots, out);
     }
 
-    fn restore(&self, slot: Slot, from: &mut &[u8]) -> Option<()> {
-        memory::store(self.rows.grow(slot as usize), from.split_off(..8 * self.rows.width())?);
-        Some(())
+    fn restore(&self, slots: Range<Slot>, from: &mut &[u8]) -> Option<()> {
+        self.rows.restore(slots, from)
     }
 
     fn in_units(&self, distance: f32) -> f64 {

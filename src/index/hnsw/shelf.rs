@@ -10,8 +10,9 @@
 //!   segment 0           | 1        | 2        | 3            | 4
 //! ```
 
+use std::ops::Range;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::simd::memory::{self, Word};
 
@@ -83,6 +84,22 @@ impl<T: Word> Shelf<T> {
         &words[at * self.width..(at + 1) * self.width]
     }
 
+    /// Makes room for rows and returns their words, in as few pieces as they lie in.
+    pub(super) fn pieces(&self, rows: Range<usize>) -> impl Iterator<Item = &[T]> {
+        let mut next = rows.start;
+        std::iter::from_fn(move || {
+            if next >= rows.end {
+                return None;
+            }
+            let (segment, at) = self.place(next);
+            let count = (self.rows_of(segment) - at).min(rows.end - next);
+            self.grow(next);
+            next += count;
+            let words = self.segments[segment].get().expect("it has grown");
+            Some(&words[at * self.width..(at + count) * self.width])
+        })
+    }
+
     /// Whether there is room for the row.
     #[inline]
     pub(super) fn has(&self, row: usize) -> bool {
@@ -98,5 +115,25 @@ impl<T: Word> Shelf<T> {
     /// Words of a row.
     pub(super) fn width(&self) -> usize {
         self.width
+    }
+}
+
+impl Shelf64 {
+    /// Appends the bytes of some rows.
+    pub(super) fn save(&self, rows: Range<u32>, out: &mut Vec<u8>) {
+        for words in self.pieces(rows.start as usize..rows.end as usize) {
+            out.extend_from_slice(memory::bytes(words));
+        }
+    }
+
+    /// Reads what [`Shelf64::save`] wrote of as many rows off the front; nothing when there is less.
+    pub(super) fn restore(&self, rows: Range<u32>, from: &mut &[u8]) -> Option<()> {
+        for words in self.pieces(rows.start as usize..rows.end as usize) {
+            let bytes = from.split_off(..size_of_val(words))?;
+            for (word, bytes) in words.iter().zip(bytes.as_chunks().0) {
+                word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+            }
+        }
+        Some(())
     }
 }

@@ -1,5 +1,6 @@
 //! Sparse vectors in full, with exact distances.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -73,20 +74,24 @@ impl Codes for SparseRows {
         }
     }
 
-    fn save(&self, slot: Slot, out: &mut Vec<u8>) {
-        let row = self.get(slot).expect("the row was written");
-        out.extend((row.0.len() as u32).to_ne_bytes());
-        out.extend(row.0.iter().flat_map(|index| index.to_ne_bytes()));
-        out.extend(row.1.iter().flat_map(|value| value.to_ne_bytes()));
+    fn save(&self, slots: Range<Slot>, out: &mut Vec<u8>) {
+        for slot in slots {
+            let row = self.get(slot).unwrap_or_default();
+            out.extend((row.0.len() as u32).to_ne_bytes());
+            out.extend(row.0.iter().flat_map(|index| index.to_ne_bytes()));
+            out.extend(row.1.iter().flat_map(|value| value.to_ne_bytes()));
+        }
     }
 
-    fn restore(&self, slot: Slot, from: &mut &[u8]) -> Option<()> {
-        let count = u32::from_ne_bytes(from.split_off(..4)?.try_into().expect("four bytes")) as usize;
+    fn restore(&self, slots: Range<Slot>, from: &mut &[u8]) -> Option<()> {
         let words =
             |bytes: &[u8]| -> Vec<u32> { bytes.as_chunks::<4>().0.iter().map(|w| u32::from_ne_bytes(*w)).collect() };
-        let indices = words(from.split_off(..4 * count)?);
-        let values: Vec<f32> = words(from.split_off(..4 * count)?).into_iter().map(f32::from_bits).collect();
-        self.write(slot, VectorRef::Sparse(&indices, &values));
+        for slot in slots {
+            let count = u32::from_ne_bytes(from.split_off(..4)?.try_into().expect("four bytes")) as usize;
+            let indices = words(from.split_off(..4 * count)?);
+            let values: Vec<f32> = words(from.split_off(..4 * count)?).into_iter().map(f32::from_bits).collect();
+            self.write(slot, VectorRef::Sparse(&indices, &values));
+        }
         Some(())
     }
 

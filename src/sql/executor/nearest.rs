@@ -2,7 +2,7 @@
 //!
 //! The rows that conditions allow are found first, as a set of row ids; then the index is searched within it, and what
 //! it finds is asked the conditions that look at vectors. All rows are compared instead, by the plan that is kept for it, when the index
-//! cannot answer (it is being loaded, it is younger than the snapshot, the query is NULL or of other dimensions), when
+//! cannot answer (it is being built, it is younger than the snapshot, the query is NULL or of other dimensions), when
 //! comparing is cheaper, and when the search comes to its end with fewer rows than wanted: what the index leaves out, NULL
 //! and under cosine zero vectors, comes last and may be wanted then.
 
@@ -76,6 +76,8 @@ enum Stage {
 struct Wanted {
     rows: u64,
     ef: usize,
+    /// About how many rows the table has.
+    of: f64,
 }
 
 impl Nearest {
@@ -128,7 +130,7 @@ impl Nearest {
         } else {
             settings.ef_search
         };
-        Ok(Some(Wanted { rows, ef }))
+        Ok(Some(Wanted { rows, ef, of: held }))
     }
 
     /// The rows by the index; `None` when all rows are to be compared.
@@ -160,6 +162,7 @@ impl Nearest {
             positions: self.scan.columns.clone(),
             system: !self.scan.system.is_empty(),
         };
+        table.await_vector_index(spec.index, wanted.of, &ctx.eval.cancel)?;
         let Some(mut scan) = table.vector_scan(&ctx.shared.txn, spec)? else { return Ok(None) };
         let found = self.collect(&mut scan, rows, ctx)?;
         self.counters = Some(scan.counters());

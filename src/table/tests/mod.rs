@@ -4,6 +4,7 @@ mod chunks;
 mod indexes;
 mod model;
 mod narrow;
+mod restarts;
 mod snapshots;
 mod uniqueness;
 mod vectors;

@@ -1,19 +1,22 @@
 //! Checkpoints of vector indexes: files beside the store that save building a graph anew.
 //!
 //! A checkpoint is never the truth. What belongs in an index is what storage has entries for, so after reading a checkpoint the two are compared:
-//! what storage has not goes, what the checkpoint has not is linked from its row. It does not matter when the checkpoint
+//! what storage has not goes, what the checkpoint has not is entered from its row, to be linked later. No other row is read. It does not matter when the checkpoint
 //! was written, nor what happened since. A damaged or foreign one is dropped and the graph is built from the rows.
 //!
 //! A file is written under another name, synced, and moved to its place, so that what is there is whole.
 
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
 
 use crate::catalog::descriptor::StorageId;
 use crate::error::{Error, Result};
-use crate::index::hnsw::{Hnsw, VectorIndex, restore};
+use crate::index::hnsw::{Hnsw, Tag, VectorIndex, restore};
 use crate::table::access::Table;
 use crate::table::registry::Tables;
 use crate::table::spec::{IndexEvaluator, RowId};
@@ -24,6 +27,8 @@ use crate::txn::RowStore;
 const CHANGES_MIN: u64 = 1000;
 /// The part of the entries that must have changed too.
 const CHANGES_SHARE: f64 = 0.02;
+/// Entries that a thread enters before it looks for more.
+const ENTER_AT_ONCE: usize = 64;
 
 /// A graph, and how many of its entries its last checkpoint does not agree about.
 pub(super) type Loaded = (Arc<dyn VectorIndex>, u64);
@@ -63,6 +68,11 @@ impl Shelf {
         drop(fs::remove_file(self.path(index)));
     }
 
+    /// Whether an index has a checkpoint, good or not.
+    pub(in crate::table) fn has(&self, index: StorageId) -> bool {
+        self.path(index).exists()
+    }
+
     fn write(&self, index: StorageId, graph: &dyn VectorIndex) -> Result<File> {
         let path = self.0.join(format!("{}.new", index.0));
         let file = File::create(&path).map_err(|error| failed("create file", &path, &error))?;
@@ -80,10 +90,10 @@ impl Shelf {
         dir.sync_all().map_err(|error| failed("fsync directory", &self.0, &error))
     }
 
-    fn read(&self, index: StorageId) -> Result<Option<Hnsw>> {
+    fn read(&self, index: StorageId, threads: usize) -> Result<Option<Hnsw>> {
         let path = self.path(index);
         match File::open(&path) {
-            Ok(file) => restore(&mut BufReader::with_capacity(1 << 20, file)).map(Some),
+            Ok(mut file) => restore(&mut file, threads).map(Some),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("open file", &path, &error)),
         }
@@ -140,9 +150,10 @@ impl Table {
         evaluator: &dyn IndexEvaluator,
         index: &OpenVector,
         shelf: &Shelf,
+        threads: usize,
     ) -> Result<Option<Loaded>> {
         let storage = index.plan.desc.storage;
-        let graph = match shelf.read(storage) {
+        let graph = match shelf.read(storage, threads) {
             Ok(Some(graph)) if *graph.options() == *index.options => graph,
             Ok(_) => return Ok(None),
             Err(error) => {
@@ -150,34 +161,76 @@ impl Table {
                 return Ok(None);
             }
         };
-        let mut held: Vec<(RowId, u32)> = Vec::with_capacity(graph.len());
-        graph.for_each(&mut |row, tag| held.push((row, tag)));
-        let mut stored: Vec<(RowId, u32)> = Vec::with_capacity(graph.len());
-        txn.scan_entries(storage, &[], None, false, &mut |key, row| {
-            stored.extend(key.try_into().ok().map(|tag| (row, u32::from_be_bytes(tag))));
-            Ok(true)
-        })?;
-        held.sort_unstable();
-        stored.sort_unstable();
-        stored.dedup();
-        let missing = |from: &[(RowId, u32)], entry: &(RowId, u32)| from.binary_search(entry).is_err();
-        let mut changes = 0;
-        for (row, tag) in held.iter().filter(|entry| missing(&stored, entry)) {
+        let Difference { surplus, missing } = compare(&graph, txn, storage, threads)?;
+        for (row, tag) in &surplus {
             graph.remove(*row, *tag);
-            changes += 1;
         }
         let view = txn.latest_view();
-        for (row, tag) in stored.iter().filter(|entry| missing(&held, entry)) {
-            txn.get_at(&view, self.desc().storage, *row, &mut |_, values| {
-                if let Some((now, vector)) = index.stored_entry(self, values, evaluator)?
-                    && now == *tag
-                {
-                    with_vector(&vector, |vector| graph.insert(*row, *tag, vector));
-                    changes += 1;
-                }
-                Ok(())
-            })?;
-        }
+        let entered = AtomicU64::new(0);
+        side_by_side(threads, missing.len().div_ceil(ENTER_AT_ONCE), &|part| {
+            for (row, tag) in missing.chunks(ENTER_AT_ONCE).nth(part).expect("there are so many parts") {
+                txn.get_at(&view, self.desc().storage, *row, &mut |_, values| {
+                    if let Some((now, vector)) = index.stored_entry(self, values, evaluator)?
+                        && now == *tag
+                    {
+                        with_vector(&vector, |vector| graph.insert(*row, *tag, vector));
+                        entered.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Ok(())
+                })?;
+            }
+            Ok(())
+        })?;
+        let changes = surplus.len() as u64 + entered.into_inner();
         Ok(Some((Arc::new(graph), changes)))
     }
+}
+
+/// What a graph has and storage has not, and the other way round.
+struct Difference {
+    surplus: Vec<(RowId, Tag)>,
+    /// By row.
+    missing: Vec<(RowId, Tag)>,
+}
+
+/// Compares a graph with storage.
+fn compare(graph: &Hnsw, txn: &dyn RowStore, storage: StorageId, threads: usize) -> Result<Difference> {
+    let roll = graph.roll_call();
+    let missing = Mutex::new(Vec::new());
+    // Tags are checksums, so stretches of equal length hold about as many entries each.
+    let parts = if threads > 1 { 8 * threads } else { 1 };
+    let begin = |part: usize| u32::try_from((part << 32) / parts).ok().map(u32::to_be_bytes);
+    side_by_side(threads, parts, &|part| {
+        let (from, to) = (begin(part).unwrap_or_default(), begin(part + 1));
+        let mut unknown = Vec::new();
+        txn.scan_entries(storage, &from, to.as_ref().map(|tag| &tag[..]), false, &mut |key, row| {
+            let entry = key.try_into().map(|tag| (row, u32::from_be_bytes(tag))).ok();
+            unknown.extend(entry.filter(|(row, tag)| !roll.call(*row, *tag)));
+            Ok(true)
+        })?;
+        missing.lock().append(&mut unknown);
+        Ok(())
+    })?;
+    let mut missing = missing.into_inner();
+    missing.sort_unstable();
+    Ok(Difference { surplus: roll.uncalled(), missing })
+}
+
+/// Does parts of work on several threads, each the next one that is left, until one fails.
+fn side_by_side(threads: usize, parts: usize, work: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<()> {
+        loop {
+            let part = next.fetch_add(1, Ordering::Relaxed);
+            if part >= parts {
+                return Ok(());
+            }
+            work(part).inspect_err(|_| next.store(parts, Ordering::Relaxed))?;
+        }
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(parts)).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        others.into_iter().map(|other| other.join().expect("no panic")).fold(own, Result::and)
+    })
 }

@@ -42,13 +42,38 @@ impl Table {
         index.state.settle(loaded)
     }
 
-    /// Fills a vector index that awaits it ([`Tables::await_vectors`]) from its checkpoint, or from the rows.
+    /// Fills a vector index that awaits it ([`Tables::await_vectors`]) from its checkpoint; false when there is none that
+    /// can be used.
+    ///
+    /// # Errors
+    /// Storage errors; those of the evaluator. The index is away then.
+    pub fn restore_vector_index(
+        &self,
+        tables: &Tables,
+        txn: &dyn RowStore,
+        evaluator: &dyn IndexEvaluator,
+        index: Oid,
+        threads: usize,
+    ) -> Result<bool> {
+        let index = self.vector(index)?;
+        let Some(shelf) = tables.shelf.read().clone() else { return Ok(false) };
+        index.state.note_reading();
+        match self.restore_graph(txn, evaluator, index, &shelf, threads) {
+            Ok(Some(loaded)) => index.state.settle(Ok(loaded)).map(|_| true),
+            Ok(None) => {
+                index.state.give_up();
+                Ok(false)
+            }
+            Err(error) => index.state.settle(Err(error)).map(|_| false),
+        }
+    }
+
+    /// Fills a vector index that awaits it from the rows.
     ///
     /// # Errors
     /// As [`Table::build_vector_index`].
     pub fn load_vector_index(
         &self,
-        tables: &Tables,
         txn: &dyn RowStore,
         evaluator: &dyn IndexEvaluator,
         index: Oid,
@@ -56,15 +81,7 @@ impl Table {
         cancel: &CancelFlag,
     ) -> Result<()> {
         let index = self.vector(index)?;
-        let restored = match tables.shelf.read().clone() {
-            Some(shelf) => self.restore_graph(txn, evaluator, index, &shelf),
-            None => Ok(None),
-        };
-        let loaded = match restored {
-            Ok(Some(loaded)) => Ok(loaded),
-            Ok(None) => self.load_rows(txn, evaluator, index, filling, cancel, false),
-            Err(error) => Err(error),
-        };
+        let loaded = self.load_rows(txn, evaluator, index, filling, cancel, false);
         index.state.settle(loaded).map(drop)
     }
 

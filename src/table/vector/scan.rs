@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
 
@@ -24,6 +25,8 @@ use crate::types::{Datum, Oid};
 /// Rows are compared one by one when their number squared is at most this times `ef` times all entries. One costs 27 ns, as its code
 /// lies ahead; a walk takes 75 us for `ef` 40, and so much longer as it passes by entries of other rows.
 const ONE_BY_ONE: f64 = 75.0;
+/// What comparing one row takes whose table is not in memory.
+const COMPARING: Duration = Duration::from_nanos(2500);
 
 /// What a search is to find.
 pub struct VectorScanSpec {
@@ -124,6 +127,15 @@ impl VectorScan {
 }
 
 impl Table {
+    /// Waits for a vector index whose checkpoint is being read, or is about to be before so many rows would be compared.
+    ///
+    /// # Errors
+    /// `57014`; `XX000` when the table has no such vector index.
+    pub fn await_vector_index(&self, index: Oid, rows: f64, cancel: &CancelFlag) -> Result<()> {
+        let most = COMPARING.mul_f64(rows.max(0.0));
+        self.vector(index)?.state.await_checkpoint(most, cancel)
+    }
+
     /// Opens a search; `None` when the index cannot answer it: it is not loaded, or the query has other dimensions.
     ///
     /// # Errors

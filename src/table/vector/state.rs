@@ -5,11 +5,13 @@
 //! or to write a checkpoint, has all writers out; searches hold nothing but the graph itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
 use crate::catalog::descriptor::StorageId;
+use crate::common::{CancelFlag, clock};
 use crate::error::Result;
 use crate::index::hnsw::{Tag, Vector, VectorIndex, VectorRef};
 use crate::table::spec::RowId;
@@ -19,6 +21,9 @@ use crate::txn::TxnManager;
 const STRIPES: usize = 64;
 /// Entries that may wait to be linked before writers link too: comparing them is a small part of a search.
 pub(super) const WAITING_MAX: usize = 1000;
+
+/// Time between looks at whether a statement that waits is cancelled.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// State of one incarnation of a vector index.
 pub(in crate::table) struct VectorState {
@@ -34,6 +39,23 @@ pub(in crate::table) struct VectorState {
     changes: AtomicU64,
     /// Wakes whoever links what waits.
     bell: Arc<Bell>,
+    /// What who waits for the graph may hope for.
+    hope: Mutex<Hope>,
+    /// Told when that has changed.
+    told: Condvar,
+    /// Whether somebody waits.
+    wanted: AtomicBool,
+}
+
+/// What becomes of a graph that is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hope {
+    /// Nothing, or nothing soon: it is built from the rows.
+    Nothing,
+    /// Its checkpoint is there to be read, after others.
+    Checkpoint,
+    /// Its checkpoint is being read.
+    Reading,
 }
 
 /// Tells one thread that there is something to link.
@@ -85,7 +107,51 @@ impl VectorState {
             put_off: Mutex::default(),
             changes: AtomicU64::new(0),
             bell,
+            hope: Mutex::new(Hope::Nothing),
+            told: Condvar::new(),
+            wanted: AtomicBool::new(false),
         }
+    }
+
+    fn set_hope(&self, hope: Hope) {
+        *self.hope.lock() = hope;
+        self.told.notify_all();
+    }
+
+    /// Says that there is a checkpoint, which somebody will read.
+    pub(in crate::table) fn promise(&self) {
+        self.set_hope(Hope::Checkpoint);
+    }
+
+    /// Says that the checkpoint is being read.
+    pub(in crate::table) fn note_reading(&self) {
+        self.set_hope(Hope::Reading);
+    }
+
+    /// Says that nothing will come of the checkpoint any more.
+    pub(in crate::table) fn give_up(&self) {
+        self.set_hope(Hope::Nothing);
+    }
+
+    /// Whether somebody waits for the checkpoint to be read.
+    pub(in crate::table) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a graph that comes from a checkpoint, for `most` while that of another index is read. Reading
+    /// it takes a small part of what comparing all rows does.
+    ///
+    /// # Errors
+    /// `57014`.
+    pub(in crate::table) fn await_checkpoint(&self, most: Duration, cancel: &CancelFlag) -> Result<()> {
+        let begun = clock::monotonic();
+        let mut hope = self.hope.lock();
+        while *hope == Hope::Reading || (*hope == Hope::Checkpoint && begun.elapsed() < most) {
+            self.wanted.store(true, Ordering::Relaxed);
+            self.told.wait_for(&mut hope, LOOK_EVERY);
+            cancel.check()?;
+        }
+        Ok(())
     }
 
     fn stripe(&self, row: RowId) -> MutexGuard<'_, ()> {
@@ -131,6 +197,8 @@ impl VectorState {
         }
         self.changes.store(changes + waited, Ordering::Relaxed);
         *phase = Phase::Ready(index);
+        drop(phase);
+        self.give_up();
         self.bell.ring();
     }
 
@@ -144,6 +212,7 @@ impl VectorState {
             }
             Err(error) => {
                 *self.phase.write() = Phase::Away;
+                self.give_up();
                 Err(error)
             }
         }
