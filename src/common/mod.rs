@@ -6,12 +6,14 @@
 //! * [`clock`], [`rng`]: the only sources of time and randomness.
 //! * [`ident`]: quoting names and literals.
 //! * [`number`]: numbers in settings and options.
+//! * [`parallel`]: work in parts on several threads.
 //! * [`RowSet`]: many row ids in little memory.
 
 pub mod cancel;
 pub mod clock;
 pub mod ident;
 pub mod number;
+pub mod parallel;
 pub mod rng;
 pub mod row_set;
 pub mod verifier;

@@ -145,7 +145,10 @@ fn load_all(
         let loaded = item.with_table(tables, txns, |table, txn, evaluator| {
             table.load_vector_index(txn, evaluator, item.index.oid, &filling, cancel)
         });
-        loaded.unwrap_or_else(|error| item.warn(&error));
+        match loaded {
+            Ok(()) => tables.checkpoint_filled(item.index.storage),
+            Err(error) => item.warn(&error),
+        }
         done.push(item);
     }
     for item in done.into_iter().take_while(|_| !cancel.is_raised()) {

@@ -6,6 +6,9 @@
 //! looked at again. Claims of a stored index are swept when their transaction is found settled: the order is look at the
 //! row's state first, at the stored entries second, so that a commit in between is seen in one or the other.
 
+use parking_lot::Mutex;
+
+use crate::common::parallel::side_by_side;
 use crate::error::Result;
 use crate::index::image::ImageKind;
 use crate::index::{Entry, OrderedIndex, Rid, Span};
@@ -18,6 +21,10 @@ use crate::types::{Datum, keycode};
 
 /// Claims examined at a time.
 const CLAIMS_CHUNK: usize = 1024;
+/// Row ids that a thread reads at a time to build a primary index; tests are small and want several parts.
+const PART_ROWS: RowId = if cfg!(test) { 50 } else { 1 << 14 };
+/// Parts that a table is read in at most: row ids may be far apart.
+const PARTS_MAX: RowId = 1 << 10;
 
 /// What stands in the way of a key.
 enum Obstacle {
@@ -235,13 +242,26 @@ impl Table {
             return Ok(());
         }
         let positions = index.plan.positions().expect("a primary key has no expressions");
-        let mut entries = Vec::new();
-        txn.scan_newest(self.desc().storage, 1..RowId::MAX, &mut |row, _, values| {
-            let key = RowReader::open(values)?.datums(self.desc(), positions)?;
-            // A NULL in a primary key can only be damage; the check reports it.
-            entries.extend(state.image(&index.plan, &key).map(|image| (image, row)));
-            Ok(true)
+        // Nobody changes keys of the table meanwhile: they would have to come here first. So it does not matter that parts are read at
+        // different times.
+        let (entries, end) = (Mutex::new(Vec::new()), txn.highest_row(self.desc().storage)?);
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let part_rows = PART_ROWS.max(end / PARTS_MAX);
+        let parts = end.div_ceil(part_rows).max(1);
+        side_by_side(threads, parts as usize, &|part| {
+            let begin = 1 + part as RowId * part_rows;
+            let to = if part as u32 + 1 == parts { RowId::MAX } else { begin + part_rows };
+            let mut found = Vec::new();
+            txn.scan_newest(self.desc().storage, begin..to, &mut |row, _, values| {
+                let key = RowReader::open(values)?.datums(self.desc(), positions)?;
+                // A NULL in a primary key can only be damage; the check reports it.
+                found.extend(state.image(&index.plan, &key).map(|image| (image, row)));
+                Ok(true)
+            })?;
+            entries.lock().append(&mut found);
+            Ok(())
         })?;
+        let mut entries = entries.into_inner();
         entries.sort_unstable();
         state.entries.load(&mut entries.into_iter());
         state.note_built();

@@ -10,16 +10,18 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::catalog::descriptor::StorageId;
+use crate::common::parallel::side_by_side;
 use crate::error::{Error, Result};
 use crate::index::hnsw::{Hnsw, Tag, VectorIndex, restore};
 use crate::table::access::Table;
 use crate::table::registry::Tables;
 use crate::table::spec::{IndexEvaluator, RowId};
+use crate::table::vector::state::VectorState;
 use crate::table::vector::{OpenVector, with_vector};
 use crate::txn::RowStore;
 
@@ -34,7 +36,11 @@ const ENTER_AT_ONCE: usize = 64;
 pub(super) type Loaded = (Arc<dyn VectorIndex>, u64);
 
 /// Where checkpoints are.
-pub(in crate::table) struct Shelf(PathBuf);
+pub(in crate::table) struct Shelf {
+    dir: PathBuf,
+    /// Held by who writes a file.
+    writing: Mutex<()>,
+}
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> Error {
     crate::error!(IO_ERROR, "could not {what} \"{}\": {error}", path.display())
@@ -43,18 +49,18 @@ fn failed(what: &str, path: &Path, error: &std::io::Error) -> Error {
 impl Shelf {
     pub(in crate::table) fn new(dir: PathBuf) -> Result<Self> {
         fs::create_dir_all(&dir).map_err(|error| failed("create directory", &dir, &error))?;
-        Ok(Self(dir))
+        Ok(Self { dir, writing: Mutex::default() })
     }
 
     fn path(&self, index: StorageId) -> PathBuf {
-        self.0.join(format!("{}.graph", index.0))
+        self.dir.join(format!("{}.graph", index.0))
     }
 
     /// Removes the checkpoints of indexes that are no more.
     fn keep_only(&self, wanted: &dyn Fn(StorageId) -> bool) -> Result<()> {
-        let listed = fs::read_dir(&self.0).map_err(|error| failed("read directory", &self.0, &error))?;
+        let listed = fs::read_dir(&self.dir).map_err(|error| failed("read directory", &self.dir, &error))?;
         for file in listed {
-            let path = file.map_err(|error| failed("read directory", &self.0, &error))?.path();
+            let path = file.map_err(|error| failed("read directory", &self.dir, &error))?.path();
             let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".graph")?.parse().ok());
             if !number.is_some_and(|number| wanted(StorageId(number))) {
                 fs::remove_file(&path).map_err(|error| failed("remove file", &path, &error))?;
@@ -74,7 +80,7 @@ impl Shelf {
     }
 
     fn write(&self, index: StorageId, graph: &dyn VectorIndex) -> Result<File> {
-        let path = self.0.join(format!("{}.new", index.0));
+        let path = self.dir.join(format!("{}.new", index.0));
         let file = File::create(&path).map_err(|error| failed("create file", &path, &error))?;
         let mut out = BufWriter::with_capacity(1 << 20, file);
         graph.checkpoint(&mut out)?;
@@ -83,11 +89,24 @@ impl Shelf {
     }
 
     fn publish(&self, index: StorageId, file: &File) -> Result<()> {
-        let (from, to) = (self.0.join(format!("{}.new", index.0)), self.path(index));
+        let (from, to) = (self.dir.join(format!("{}.new", index.0)), self.path(index));
         file.sync_all().map_err(|error| failed("fsync file", &from, &error))?;
         fs::rename(&from, &to).map_err(|error| failed("rename file", &from, &error))?;
-        let dir = File::open(&self.0).map_err(|error| failed("open directory", &self.0, &error))?;
-        dir.sync_all().map_err(|error| failed("fsync directory", &self.0, &error))
+        let dir = File::open(&self.dir).map_err(|error| failed("open directory", &self.dir, &error))?;
+        dir.sync_all().map_err(|error| failed("fsync directory", &self.dir, &error))
+    }
+
+    /// Writes a checkpoint of an index if it is there; whether it is.
+    fn keep(&self, index: StorageId, state: &VectorState) -> Result<bool> {
+        let _writing = self.writing.lock();
+        let mut file = None;
+        state.checkpoint(&mut |graph| {
+            file = Some(self.write(index, graph)?);
+            Ok(())
+        })?;
+        let Some(file) = file else { return Ok(false) };
+        self.publish(index, &file)?;
+        Ok(true)
     }
 
     fn read(&self, index: StorageId, threads: usize) -> Result<Option<Hnsw>> {
@@ -125,20 +144,22 @@ impl Tables {
             let Some(graph) = state.ready() else { continue };
             let due = CHANGES_MIN.max((graph.len() as f64 * CHANGES_SHARE) as u64);
             drop(graph);
-            if state.changes() < if all { 1 } else { due } {
-                continue;
-            }
-            let mut file = None;
-            state.checkpoint(&mut |graph| {
-                file = Some(shelf.write(index, graph)?);
-                Ok(())
-            })?;
-            if let Some(file) = file {
-                shelf.publish(index, &file)?;
-                written += 1;
+            if state.changes() >= if all { 1 } else { due } {
+                written += usize::from(shelf.keep(index, &state)?);
             }
         }
         Ok(written)
+    }
+
+    /// Writes a checkpoint of a vector index that has just been filled, unless it is small: so that a crash from here on does not
+    /// cost filling it again. It does not matter whether the transaction that filled it has committed.
+    pub fn checkpoint_filled(&self, index: StorageId) {
+        let state = self.vectors.read().get(&index).cloned().filter(|state| state.changes() >= CHANGES_MIN);
+        if let (Some(state), Some(shelf)) = (state, self.shelf.read().clone())
+            && let Err(error) = shelf.keep(index, &state)
+        {
+            tracing::warn!(%error, "could not write a checkpoint of a vector index");
+        }
     }
 }
 
@@ -214,23 +235,4 @@ fn compare(graph: &Hnsw, txn: &dyn RowStore, storage: StorageId, threads: usize)
     let mut missing = missing.into_inner();
     missing.sort_unstable();
     Ok(Difference { surplus: roll.uncalled(), missing })
-}
-
-/// Does parts of work on several threads, each the next one that is left, until one fails.
-fn side_by_side(threads: usize, parts: usize, work: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<()> {
-        loop {
-            let part = next.fetch_add(1, Ordering::Relaxed);
-            if part >= parts {
-                return Ok(());
-            }
-            work(part).inspect_err(|_| next.store(parts, Ordering::Relaxed))?;
-        }
-    };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(parts)).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        others.into_iter().map(|other| other.join().expect("no panic")).fold(own, Result::and)
-    })
 }
