@@ -17,7 +17,7 @@ use crate::common::cancel::{CancelFlag, CancelReason};
 use crate::error::{Error, Result};
 use crate::sql::ddl::IndexExprs;
 use crate::sql::eval::EvalContext;
-use crate::table::{Filling, IndexEvaluator, Table, Tables};
+use crate::table::{Filling, IndexEvaluator, Manners, Table, Tables};
 use crate::txn::{Isolation, RowStore, TxnManager};
 
 use super::engine::Engine;
@@ -140,8 +140,9 @@ fn load_all(
             Err(error) => item.warn(&error),
         }
     }
-    let filling = Filling { threads, progress: &|_, _| () };
     for item in left {
+        let manners = Manners::new(threads);
+        let filling = Filling { threads, progress: &|_, _| (), pause: &|| tables.make_way(&manners) };
         let loaded = item.with_table(tables, txns, |table, txn, evaluator| {
             table.load_vector_index(txn, evaluator, item.index.oid, &filling, cancel)
         });

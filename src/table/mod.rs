@@ -40,4 +40,5 @@ pub use spec::{
 };
 pub use vector::allowed::AllowedRows;
 pub use vector::load::Filling;
+pub use vector::manners::{Comparing, Manners};
 pub use vector::scan::{VectorScan, VectorScanSpec};

@@ -54,6 +54,8 @@ pub struct Tables {
     pub(super) shelf: RwLock<Option<Arc<Shelf>>>,
     /// Rows that satisfy conditions, as of a table's last change.
     allowed: Mutex<Allowed>,
+    /// Queries that compare all rows because their index is being built.
+    pub(super) comparing: Arc<AtomicUsize>,
     /// When indexes were made, those made since the start: they hold nothing of older versions.
     made: RwLock<HashMap<StorageId, u64>>,
 }
@@ -97,6 +99,7 @@ impl Tables {
             bell: Arc::default(),
             shelf: RwLock::default(),
             allowed: Mutex::new(LruCache::new(ALLOWED_KEPT)),
+            comparing: Arc::default(),
             made: RwLock::default(),
         }
     }

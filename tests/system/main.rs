@@ -17,6 +17,7 @@ mod streaming;
 mod strings;
 #[path = "../support/mod.rs"]
 mod support;
+mod vectors;
 
 use support::Server;
 
@@ -53,6 +54,7 @@ impl Target {
 const ALONE: &[(&str, fn())] = &[
     ("crash::survives_kill", crash::survives_kill),
     ("crash::survives_kill_in_a_huge_commit", huge::survives_kill_in_a_huge_commit),
+    ("crash::vectors_survive_kill", vectors::survive_kill),
     ("crash::stops_on_sigterm", crash::stops_on_sigterm),
     ("crash::refuses_a_second_server", crash::refuses_a_second_server),
     ("crash::check_finds_damage", crash::check_finds_damage),

@@ -73,7 +73,12 @@ pub(super) fn build_index(ctx: &mut DdlContext<'_>, table: Oid, index: Oid, comm
         build.enter("building index: loading tuples");
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let progress = |done, total| build.tuples(done, total);
-        let built = open.build_vector_index(ctx.txn.as_ref(), &write, index, &Filling { threads, progress: &progress });
+        let built = open.build_vector_index(
+            ctx.txn.as_ref(),
+            &write,
+            index,
+            &Filling { threads, progress: &progress, pause: &|| () },
+        );
         found.filter(|_| built.is_ok()).into_iter().for_each(|index| ctx.tables.checkpoint_filled(index.storage));
         built
     } else {

@@ -15,7 +15,7 @@ use crate::sql::eval::eval_batch;
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::expr::Expr;
 use crate::sql::physical::{NEAREST_ROWS_MIN, Node, TableAccess, VectorAccess};
-use crate::table::{AllowedRows, VectorScan, VectorScanSpec};
+use crate::table::{AllowedRows, Comparing, VectorScan, VectorScanSpec};
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid};
 
@@ -64,6 +64,8 @@ pub(super) struct Nearest {
     /// The rows allowed were so few that they were taken without a search.
     all_taken: bool,
     counters: Option<SearchCounters>,
+    /// While all rows are compared for want of the index.
+    comparing: Option<Comparing>,
 }
 
 enum Stage {
@@ -98,6 +100,7 @@ impl Nearest {
             allowed: None,
             all_taken: false,
             counters: None,
+            comparing: None,
         };
         if given_to(scan, ctx).is_some() {
             // A second look is about one row, which may not be the one that the index has.
@@ -163,7 +166,10 @@ impl Nearest {
             system: !self.scan.system.is_empty(),
         };
         table.await_vector_index(spec.index, wanted.of, &ctx.eval.cancel)?;
-        let Some(mut scan) = table.vector_scan(&ctx.shared.txn, spec)? else { return Ok(None) };
+        let Some(mut scan) = table.vector_scan(&ctx.shared.txn, spec)? else {
+            self.comparing = Some(ctx.shared.tables.compare_all());
+            return Ok(None);
+        };
         let found = self.collect(&mut scan, rows, ctx)?;
         self.counters = Some(scan.counters());
         match (found, known) {
@@ -245,7 +251,12 @@ impl Operator for Nearest {
             self.stage = Stage::Exact(build(&self.exact, ctx)?);
         }
         match &mut self.stage {
-            Stage::Exact(operator) => operator.next(ctx),
+            Stage::Exact(operator) => {
+                let batch = operator.next(ctx);
+                // The first one takes all the time.
+                self.comparing = None;
+                batch
+            }
             Stage::Begin | Stage::End => Ok(None),
         }
     }

@@ -15,12 +15,17 @@ use crate::table::vector::{OpenVector, with_vector};
 use crate::txn::{RowStore, View};
 use crate::types::{Datum, Oid};
 
+/// Row ids between pauses while rows are read.
+const ROWS_AT_ONCE: RowId = 256;
+
 /// How an index is filled.
 pub struct Filling<'a> {
     /// Threads that link.
     pub threads: usize,
     /// Told from time to time how many entries are linked, of how many.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
+    /// Called by each thread from time to time: what may hold it up for a while.
+    pub pause: &'a (dyn Fn() + Sync),
 }
 
 impl Table {
@@ -98,10 +103,17 @@ impl Table {
         let graph = Arc::new(Hnsw::new((*index.options).clone()));
         let view = txn.latest_view();
         let expected = self.row_ids(txn)?.len();
-        let job = Job { threads: filling.threads, expected, progress: filling.progress, cancel };
+        let progress = |done, of| {
+            (filling.progress)(done, of);
+            (filling.pause)();
+        };
+        let job = Job { threads: filling.threads, expected, progress: &progress, cancel };
         graph.load(
             &mut |sink| {
                 self.entries_at(txn, evaluator, index, &view, &mut |row, tag, vector| {
+                    if row % ROWS_AT_ONCE == 0 {
+                        (filling.pause)();
+                    }
                     if store {
                         txn.put_entry(index.plan.desc.storage, &tag.to_be_bytes(), row)?;
                     }

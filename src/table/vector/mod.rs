@@ -17,13 +17,14 @@
 //! A row whose vector went from A to B and back has one entry for A. While the graph is being loaded, changes wait in
 //! line; until it is there, and for views older than the index, queries compare every row instead.
 //!
-//! * `state`: what is in memory. [`load`]: filling it. `link`: linking what was entered. `checkpoint`: keeping it over restarts.
+//! * `state`: what is in memory. [`load`]: filling it, with [`manners`]. `link`: linking what was entered. `checkpoint`: keeping it over restarts.
 //!   [`scan`]: searching it.
 
 pub mod allowed;
 pub(super) mod checkpoint;
 mod link;
 pub mod load;
+pub mod manners;
 pub mod scan;
 pub(super) mod state;
 

@@ -1,0 +1,149 @@
+//! Kills the server while a vector index is built, written to and kept in checkpoints: the first query after the restart is right.
+//!
+//! One client changes vectors until the connection breaks, or makes a second index. After each restart the very first query is one for
+//! nearest rows, which must be those that comparing all rows finds; and `omendb_check` finds the graph and the rows in step. In some rounds the checkpoint is damaged while the server is down: that
+//! is told in the log and costs building anew, nothing else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use postgres::Client;
+
+use crate::support::Server;
+use crate::support::random::Random;
+
+/// Rows to begin with: many enough that the index is used and has a checkpoint.
+const ROWS: i32 = 4000;
+const ROUNDS: u64 = 6;
+/// An index that is not there by then will not come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Elements by number, everywhere in a cube and no two alike.
+fn place(number: i32) -> String {
+    let turn = |factor: f64| (f64::from(number) * factor).fract();
+    format!("[{},{},{}]", turn(0.754_877_666), turn(0.569_840_291), turn(0.332_645_371))
+}
+
+/// Acknowledged rows with the numbers of their vectors.
+type Model = BTreeMap<i32, i32>;
+
+/// Changes rows until the connection breaks; nothing that was in doubt is kept.
+fn write(db: &mut Client, model: &mut Model, random: &mut Random, next: &mut i32) {
+    loop {
+        *next += 100;
+        let (first, known) = (*next, model.keys().nth(random.below(model.len() as u64) as usize).copied());
+        let known = known.expect("there are rows");
+        let place = place(first);
+        let (sql, change): (String, Vec<(i32, Option<i32>)>) = match random.below(10) {
+            0..4 => (format!("INSERT INTO v VALUES ({first}, '{place}')"), vec![(first, Some(first))]),
+            4..7 => (format!("UPDATE v SET e = '{place}' WHERE id = {known}"), vec![(known, Some(first))]),
+            7..9 => (format!("DELETE FROM v WHERE id = {known}"), vec![(known, None)]),
+            _ => {
+                let rows: Vec<String> =
+                    (first..first + 90).map(|id| format!("({id}, '{}')", self::place(id))).collect();
+                (
+                    format!("INSERT INTO v VALUES {}", rows.join(", ")),
+                    (first..first + 90).map(|id| (id, Some(id))).collect(),
+                )
+            }
+        };
+        if db.batch_execute(&sql).is_err() {
+            // In doubt: taken out of both, after the restart.
+            model.retain(|id, _| !change.iter().any(|(doubtful, _)| doubtful == id));
+            return;
+        }
+        for (id, number) in change {
+            match number {
+                Some(number) => model.insert(id, number),
+                None => model.remove(&id),
+            };
+        }
+    }
+}
+
+/// Rows by one order, with their distances.
+fn nearest(db: &mut Client, order: &str, place: &str) -> Vec<(i32, f64)> {
+    let sql =
+        format!("SELECT id, e <-> '{place}' FROM v ORDER BY {order} LIMIT 5").replace("$1", &format!("'{place}'"));
+    db.query(&sql, &[]).expect("nearest rows").iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// The checkpoint of the index, there being one.
+fn checkpoint(data: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(data.join("vectors")).expect("the directory of checkpoints");
+    let paths = files.map(|file| file.expect("a file").path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "graph")).min()
+}
+
+fn damage(path: &Path, random: &mut Random) {
+    let mut bytes = std::fs::read(path).expect("the checkpoint");
+    let at = random.below(bytes.len() as u64) as usize;
+    bytes[at] ^= 1 << random.below(8);
+    std::fs::write(path, bytes).expect("the checkpoint");
+}
+
+fn verify(db: &mut Client, model: &Model, random: &mut Random) {
+    // What is asked is whether all rows are there, not how many a short search finds.
+    db.batch_execute("SET hnsw.ef_search = 400").expect("a setting");
+    let query = place(random.below(1 << 20) as i32);
+    let first = nearest(db, "e <-> $1", &query);
+    assert_eq!(first, nearest(db, "(e <-> $1) + 0", &query), "the first query is answered rightly");
+    let doubtful = "DELETE FROM v WHERE NOT id = ANY($1)";
+    db.execute(doubtful, &[&model.keys().copied().collect::<Vec<i32>>()]).expect("what was in doubt goes");
+    let begun = Instant::now();
+    let explain = format!("EXPLAIN ANALYZE SELECT id FROM v ORDER BY e <-> '{query}' LIMIT 5");
+    let by_index = |db: &mut Client| {
+        let plan = db.query(&explain, &[]).expect("the plan");
+        plan.iter().any(|row| row.get::<_, String>(0).contains("Vector Search: rounds"))
+    };
+    while !by_index(db) {
+        assert!(begun.elapsed() < PATIENCE, "the index does not come back");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let findings = db.query("SELECT relation, row_id, problem FROM omendb_check()", &[]).expect("check");
+    let told: Vec<(String, i64, String)> = findings.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    assert!(told.is_empty(), "{told:?}");
+}
+
+/// See the module.
+pub fn survive_kill() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let mut random = Random::new();
+    println!("seed {}", random.0);
+    let mut server = Server::start(data.path());
+    let mut db = server.connect("postgres");
+    let rows: Vec<String> = (1..=ROWS).map(|id| format!("({id}, '{}')", place(id))).collect();
+    db.batch_execute(&format!(
+        "CREATE EXTENSION IF NOT EXISTS vector; CREATE TABLE v (id int PRIMARY KEY, e vector(3));
+         INSERT INTO v VALUES {}; CREATE INDEX v_e ON v USING hnsw (e vector_l2_ops)",
+        rows.join(", ")
+    ))
+    .expect("rows and their index");
+    assert!(checkpoint(data.path()).is_some(), "an index has its checkpoint from the beginning");
+    let (mut model, mut next): (Model, i32) = ((1..=ROWS).map(|id| (id, id)).collect(), 100_000);
+    for round in 0..ROUNDS {
+        std::thread::scope(|scope| {
+            let (random, next, model) = (&mut random, &mut next, &mut model);
+            let wait = Duration::from_millis(10 + random.below(600));
+            let mut other = server.connect("postgres");
+            scope.spawn(move || match round {
+                // In the middle of building.
+                2 | 4 => drop(other.batch_execute("CREATE INDEX v_other ON v USING hnsw (e vector_cosine_ops)")),
+                _ => write(&mut other, model, random, next),
+            });
+            std::thread::sleep(wait);
+            server.kill();
+        });
+        let hurt = round == 3 || round == 4;
+        if hurt {
+            damage(&checkpoint(data.path()).expect("there is one"), &mut random);
+        }
+        server = Server::start(data.path());
+        db = server.connect("postgres");
+        verify(&mut db, &model, &mut random);
+        let told = server.log().contains("a vector index is built anew");
+        assert_eq!(told, hurt, "{}", server.log());
+        db.batch_execute("DROP INDEX IF EXISTS v_other").expect("the other index goes");
+    }
+}
