@@ -7,6 +7,7 @@
 mod batch;
 pub mod keyspace;
 mod kv;
+mod log_space;
 mod memory;
 mod rocksdb;
 

@@ -13,6 +13,7 @@ use rocksdb::{
 
 use super::batch::{Op, WriteBatch};
 use super::kv::{Cf, Kv, Visit};
+use super::log_space::LogSpace;
 use crate::error;
 use crate::error::{Error, Result};
 
@@ -46,6 +47,7 @@ pub struct RocksKv {
     db: Database,
     /// Whether the database numbers its families as [`Cf`] does, so that a batch is taken as it is.
     numbered: bool,
+    log_space: LogSpace,
 }
 
 fn family_options(cf: Cf, options: &RocksOptions, cache: &Cache) -> Options {
@@ -101,7 +103,7 @@ impl RocksKv {
             Error::corrupt(format!("could not open data directory \"{}\": {text}", path.display()))
         })?;
         let numbered = Cf::ALL.iter().all(|cf| numbered(&db, *cf));
-        Ok(Self { db, numbered })
+        Ok(Self { db, numbered, log_space: LogSpace::new(path) })
     }
 
     fn family(&self, cf: Cf) -> &ColumnFamily {
@@ -194,13 +196,19 @@ impl Kv for RocksKv {
             true if !batch.is_empty() => rocksdb::WriteBatch::from_data(batch.encoded()),
             _ => self.translated(&batch),
         };
+        let bytes = batch.size();
         drop(batch);
         let mut options = rocksdb::WriteOptions::default();
         options.set_sync(sync);
-        if let Err(error) = self.db.write_opt(native, &options) {
+        let outcome = {
+            let _writing = self.log_space.writing();
+            self.db.write_opt(native, &options)
+        };
+        if let Err(error) = outcome {
             tracing::error!(%error, "a durable write failed; stopping so that nothing unwritten is acknowledged");
             std::process::abort();
         }
+        self.log_space.wrote(bytes, sync);
     }
 
     fn approximate_size(&self, cf: Cf, start: &[u8], end: &[u8]) -> u64 {
@@ -208,6 +216,7 @@ impl Kv for RocksKv {
     }
 
     fn flush(&self) {
+        let _writing = self.log_space.writing();
         for cf in Cf::ALL {
             if let Err(error) = self.db.flush_cf(self.family(cf)) {
                 tracing::warn!(%error, "could not flush memtables; the write-ahead log still has them");
