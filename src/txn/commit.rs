@@ -164,17 +164,25 @@ impl Prepared {
     /// Moves the version that is to be replaced; nobody else changes the row meanwhile, for this transaction has it locked.
     fn supersede(&mut self, manager: &TxnManager, storage: StorageId, row: RowId, key: &[u8]) -> Result<()> {
         let mut older = None;
-        manager.kv.get_with(Cf::Rows, key, &mut |value| {
-            let (head, body) = record::open_row(value)?;
-            if !head.is(DELETED)
-                && let Some(begin) = manager.commit_of(head)
-            {
-                let key = keyspace::version_key(storage.0, row, begin);
-                self.put_stamped(Cf::Versions, &key, &[&record::version_header(0, 0), body], 0);
-                older = Some(begin);
-            }
-            Ok(())
-        })?;
+        let mut keep = |begin: u64, body: &[u8]| {
+            let key = keyspace::version_key(storage.0, row, begin);
+            self.put_stamped(Cf::Versions, &key, &[&record::version_header(0, 0), body], 0);
+            older = Some(begin);
+        };
+        // Whoever reads a row to change it leaves it in the cache.
+        if let Ok((begin, body)) = manager.cache.get((storage.0, row)) {
+            keep(begin, &body);
+        } else {
+            manager.kv.get_with(Cf::Rows, key, &mut |value| {
+                let (head, body) = record::open_row(value)?;
+                if !head.is(DELETED)
+                    && let Some(begin) = manager.commit_of(head)
+                {
+                    keep(begin, body);
+                }
+                Ok(())
+            })?;
+        }
         if let Some(begin) = older {
             self.garbage.push(Garbage::Version { storage, row, begin });
         }
