@@ -3,7 +3,7 @@
 //! * [`cancel`]: the flag that long work polls.
 //! * [`verifier`]: what is stored of a password.
 //! * [`watchdog`]: raises cancel flags when their time is up.
-//! * [`clock`], [`rng`]: the only sources of time and randomness.
+//! * [`clock`], [`rng`]: the only sources of time and randomness; [`splitmix`]: what only looks random.
 //! * [`ident`]: quoting names and literals.
 //! * [`number`]: numbers in settings and options.
 //! * [`parallel`]: work in parts on several threads.
@@ -16,6 +16,7 @@ pub mod number;
 pub mod parallel;
 pub mod rng;
 pub mod row_set;
+pub mod splitmix;
 pub mod verifier;
 pub mod watchdog;
 

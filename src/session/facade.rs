@@ -8,7 +8,7 @@ use crate::catalog::descriptor::SequenceDesc;
 use crate::catalog::descriptor::StorageId;
 use crate::catalog::privileges::Securable;
 use crate::catalog::{Relation, Snapshot, acl};
-use crate::common::{CancelReason, rng};
+use crate::common::{CancelReason, rng, splitmix};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::eval::EvalContext;
 use crate::sql::eval::context::{AdvisoryKey, CatalogQuestion, CheckFinding, Privileged, SessionFacade};
@@ -365,13 +365,10 @@ impl SessionFacade for Core {
     fn random(&self) -> f64 {
         let mut seed = self.seed.lock();
         match &mut *seed {
-            // A seeded session repeats itself: SplitMix64 (Steele, Lea, Flood 2014).
+            // A seeded session repeats itself.
             Some(state) => {
-                *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                let mut z = *state;
-                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+                *state = state.wrapping_add(splitmix::STEP);
+                (splitmix::mix(*state) >> 11) as f64 / (1_u64 << 53) as f64
             }
             None => rng::random_unit(),
         }

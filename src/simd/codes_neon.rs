@@ -11,8 +11,17 @@ use super::codes::{CodeKernels, check, hadamard};
 const CHUNK: usize = 64;
 const LANES: usize = 16;
 
-static NEON: CodeKernels =
-    CodeKernels { name: "neon", dots: [dot::<1>, dot::<2>, dot::<4>, dot::<8>], hadamard: |values| hadamard(values) };
+static NEON: CodeKernels = CodeKernels {
+    name: "neon",
+    dots: [dot::<1>, dot::<2>, dot::<4>, dot::<8>],
+    fours: [
+        |query, rows| rows.map(|row| dot::<1>(query, row)),
+        |query, rows| rows.map(|row| dot::<2>(query, row)),
+        |query, rows| rows.map(|row| dot::<4>(query, row)),
+        |query, rows| rows.map(|row| dot::<8>(query, row)),
+    ],
+    hadamard: |values| hadamard(values),
+};
 
 /// The table, when the CPU has what it needs.
 pub(super) fn neon() -> Option<&'static CodeKernels> {

@@ -34,6 +34,10 @@ fn check(kernels: &CodeKernels, dims: usize, seed: u64) {
         let (query, row, sum) = sample(dims, bits, &mut dice);
         assert_eq!((SCALAR.dot(bits))(&query, &row), sum, "the twin itself, {bits} bits of {dims}");
         assert_eq!((kernels.dot(bits))(&query, &row), sum, "{}: {bits} bits of {dims}", kernels.name);
+        let others: Vec<Vec<u8>> = (0..3).map(|_| row.iter().map(|_| dice.byte()).collect()).collect();
+        let rows = [&others[0][..], &row, &others[1], &others[2]];
+        let single = rows.map(|row| (SCALAR.dot(bits))(&query, row));
+        assert_eq!((kernels.four(bits))(&query, rows), single, "{}: four of {bits} bits of {dims}", kernels.name);
     }
 }
 
@@ -76,7 +80,9 @@ fn extreme_numbers_do_not_saturate() {
             for own in [-127_i8, 127] {
                 let query = vec![own; query_bytes(row.len(), bits)];
                 let most = i32::from(u8::MAX >> (8 - bits));
-                assert_eq!((kernels.dot(bits))(&query, &row), 3072 * most * i32::from(own), "{}", kernels.name);
+                let sum = 3072 * most * i32::from(own);
+                assert_eq!((kernels.dot(bits))(&query, &row), sum, "{}", kernels.name);
+                assert_eq!((kernels.four(bits))(&query, [&row; 4].map(|row| &row[..])), [sum; 4], "{}", kernels.name);
             }
         }
     }

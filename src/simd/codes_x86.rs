@@ -1,11 +1,12 @@
 //! Code kernels for x86-64: AVX-512 with VNNI, and AVX2.
 
 use std::arch::x86_64::{
-    __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_castsi256_si128, _mm256_cvtepi8_epi16,
-    _mm256_cvtepu8_epi16, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
-    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_setzero_si256, _mm256_srl_epi16, _mm256_storeu_si256, _mm512_add_epi32,
-    _mm512_and_si512, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32,
-    _mm512_set1_epi8, _mm512_setzero_si512, _mm512_srl_epi16,
+    __m128i, __m256i, __m512i, _mm_add_epi32, _mm_cvtsi32_si128, _mm_hadd_epi32, _mm_storeu_si128, _mm256_add_epi32,
+    _mm256_and_si256, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16, _mm256_extracti128_si256,
+    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_epi16,
+    _mm256_setzero_si256, _mm256_srl_epi16, _mm256_storeu_si256, _mm512_add_epi32, _mm512_and_si512,
+    _mm512_castsi512_si256, _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
+    _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_srl_epi16,
 };
 
 use super::codes::{CodeKernels, check, hadamard};
@@ -15,12 +16,19 @@ const CHUNK: usize = 64;
 static AVX512: CodeKernels = CodeKernels {
     name: "avx512",
     dots: [dot_512::<1>, dot_512::<2>, dot_512::<4>, dot_512::<8>],
+    fours: [four_512::<1>, four_512::<2>, four_512::<4>, four_512::<8>],
     hadamard: hadamard_512,
 };
 
 static AVX2: CodeKernels = CodeKernels {
     name: "avx2",
     dots: [dot_256::<1>, dot_256::<2>, dot_256::<4>, dot_256::<8>],
+    fours: [
+        |query, rows| rows.map(|row| dot_256::<1>(query, row)),
+        |query, rows| rows.map(|row| dot_256::<2>(query, row)),
+        |query, rows| rows.map(|row| dot_256::<4>(query, row)),
+        |query, rows| rows.map(|row| dot_256::<8>(query, row)),
+    ],
     hadamard: hadamard_256,
 };
 
@@ -70,6 +78,59 @@ fn dot_512<const BITS: u32>(query: &[i8], row: &[u8]) -> i32 {
     check::<BITS>(query, row);
     // SAFETY: the table is only handed out when the CPU has the features, and the query has the row's length.
     unsafe { dot::<BITS>(query.as_ptr(), row.as_ptr(), row.len()) }
+}
+
+fn four_512<const BITS: u32>(query: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
+    /// The sum of a register's lanes, in four.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    fn quarters(sums: __m512i) -> __m128i {
+        let halves = _mm256_add_epi32(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums));
+        _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves))
+    }
+    /// # Safety
+    /// `count` bytes can be read at each of the rows, and the query that belongs to them.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn four<const BITS: u32>(mut query: *const i8, rows: [*const u8; 4], count: usize) -> [i32; 4] {
+        let mask = _mm512_set1_epi8((u8::MAX >> (8 - BITS)) as i8);
+        let mut sums = [_mm512_setzero_si512(); 4];
+        let mut packed = sums;
+        let mut at = 0;
+        while at < count {
+            let width = (count - at).min(CHUNK);
+            let load = u64::MAX >> (CHUNK - width);
+            // Loops and no closures: a closure would not be compiled with these features.
+            for of in 0..4 {
+                // SAFETY: `width` bytes are left of every row; the mask keeps the load to them.
+                packed[of] = unsafe { _mm512_maskz_loadu_epi8(load, rows[of].add(at).cast()) };
+            }
+            for shift in 0..8 / BITS {
+                // SAFETY: the query has 64 numbers for every shift of every chunk.
+                let numbers = unsafe { _mm512_loadu_si512(query.cast()) };
+                for of in 0..4 {
+                    let moved = _mm512_srl_epi16(packed[of], _mm_cvtsi32_si128((shift * BITS) as i32));
+                    let unpacked = if BITS == 8 { moved } else { _mm512_and_si512(moved, mask) };
+                    sums[of] = _mm512_dpbusd_epi32(sums[of], unpacked, numbers);
+                }
+                query = query.wrapping_add(CHUNK);
+            }
+            at += width;
+        }
+        let [a, b, c, d] = sums;
+        let (ab, cd) = (_mm_hadd_epi32(quarters(a), quarters(b)), _mm_hadd_epi32(quarters(c), quarters(d)));
+        let mut four = [0_i32; 4];
+        // SAFETY: the array has the size of the register; the store is unaligned.
+        unsafe { _mm_storeu_si128(four.as_mut_ptr().cast(), _mm_hadd_epi32(ab, cd)) };
+        four
+    }
+    check::<BITS>(query, rows[0]);
+    for row in &rows[1..] {
+        assert_eq!(row.len(), rows[0].len(), "rows have one length");
+    }
+    // SAFETY: the table is only handed out when the CPU has the features, and the query has the length of the rows.
+    unsafe {
+        let [a, b, c, d] = rows;
+        four::<BITS>(query.as_ptr(), [a.as_ptr(), b.as_ptr(), c.as_ptr(), d.as_ptr()], a.len())
+    }
 }
 
 fn dot_256<const BITS: u32>(query: &[i8], row: &[u8]) -> i32 {

@@ -72,14 +72,17 @@ pub fn store(words: &[AtomicU64], from: &[u8]) {
 pub fn prefetch<T: Word>(row: &[T]) {
     let bytes = size_of_val(row);
     let place: *const i8 = row.as_ptr().cast();
-    let mut at = 0;
-    while at < bytes {
+    let ask = |at: usize| {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a prefetch reads nothing that the program could see and never faults; the address is inside the row.
         unsafe {
             std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(place.add(at));
         }
-        at += 64;
+        let _ = (place, at);
+    };
+    (0..bytes).step_by(64).for_each(ask);
+    // A row that does not begin with a line ends in one more.
+    if bytes > 64 {
+        ask(bytes - 1);
     }
-    let _ = place;
 }

@@ -28,6 +28,7 @@ pub mod memory;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
 mod scalar;
+pub mod search;
 #[cfg(test)]
 mod tests;
 

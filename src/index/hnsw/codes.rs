@@ -27,6 +27,13 @@ pub(super) trait Codes: Send + Sync {
     /// The distance between a query and a row.
     fn distance(&self, query: &Self::Query, slot: Slot) -> f32;
 
+    /// The distances between a query and several rows, in their order; asks for the rows ahead of time.
+    fn distances(&self, query: &Self::Query, slots: &[Slot], distances: &mut Vec<f32>) {
+        distances.clear();
+        slots.iter().for_each(|slot| self.prefetch(*slot));
+        distances.extend(slots.iter().map(|slot| self.distance(query, *slot)));
+    }
+
     /// Standard deviation of what distances from a query that was made ready from a vector are off; 0 where they are exact.
     fn deviation(&self, _query: &Self::Query) -> f32 {
         0.0

@@ -152,33 +152,41 @@ pub(super) fn expand_admitted<C: Codes>(
         if let Some(Reverse(following)) = scratch.frontier.peek() {
             graph.prefetch(slot_of(*following));
         }
-        let mut batch = std::mem::take(&mut scratch.batch);
+        let (mut batch, mut passing) = (std::mem::take(&mut scratch.batch), std::mem::take(&mut scratch.passing));
         batch.clear();
-        gather((graph, codes, query), slot_of(current), scratch, filter, &mut batch);
+        passing.clear();
+        gather((graph, codes, query), slot_of(current), scratch, filter, &mut |link, passes| {
+            batch.push(link);
+            passing.push(passes);
+            batch.len() < BREADTH
+        });
         scratch.evaluated += batch.len() as u64;
-        for (link, passes) in &batch {
-            let found = candidate(codes.distance(query, *link), *link);
+        let mut distances = std::mem::take(&mut scratch.distances);
+        codes.distances(query, &batch, &mut distances);
+        for ((link, distance), passes) in batch.iter().zip(&distances).zip(&passing) {
+            let found = candidate(*distance, *link);
             scratch.frontier.push(Reverse(found));
             if *passes {
                 scratch.offer(found, ef, true);
             }
         }
-        scratch.batch = batch;
+        (scratch.batch, scratch.passing, scratch.distances) = (batch, passing, distances);
     }
     Ok(())
 }
 
-/// The neighbours to compare, and whether they pass.
+/// Hands out the neighbours to compare, and whether they pass. Beyond the first circle, `take` says when there are enough.
 fn gather<C: Codes>(
     (graph, codes, _): Eyes<'_, C>,
     slot: Slot,
     scratch: &mut Scratch,
     filter: &mut Filter<'_>,
-    batch: &mut Vec<(Slot, bool)>,
+    take: &mut dyn FnMut(Slot, bool) -> bool,
 ) {
     let two_hops = filter.two_hops();
     let Scratch { visited, rejected, between, .. } = scratch;
     between.clear();
+    let mut enough = false;
     for link in graph.links(slot, 0) {
         if !visited.insert(link) {
             continue;
@@ -186,7 +194,7 @@ fn gather<C: Codes>(
         let passes = !rejected.contains(link) && filter.test(link);
         if passes || !two_hops {
             codes.prefetch(link);
-            batch.push((link, passes));
+            enough = !take(link, passes);
             continue;
         }
         rejected.insert(link);
@@ -196,7 +204,7 @@ fn gather<C: Codes>(
     }
     for link in &*between {
         for second in graph.links(*link, 0) {
-            if batch.len() >= BREADTH {
+            if enough {
                 return;
             }
             if visited.contains(second) || rejected.contains(second) {
@@ -205,7 +213,7 @@ fn gather<C: Codes>(
             if filter.test(second) {
                 visited.insert(second);
                 codes.prefetch(second);
-                batch.push((second, true));
+                enough = !take(second, true);
             } else {
                 rejected.insert(second);
             }

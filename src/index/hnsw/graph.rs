@@ -23,6 +23,7 @@ use super::codes::Slot;
 use super::contract::Tag;
 use super::list::{GROUP_WORDS, List, NONE, room, words};
 use super::shelf::Shelf32;
+use crate::common::splitmix;
 use crate::index::Rid;
 
 /// Highest level of a node.
@@ -262,6 +263,12 @@ impl Graph {
         self.list(slot, level).links()
     }
 
+    /// Puts the links of a node on a level, plus one, into an empty array.
+    #[inline]
+    pub(super) fn copy_links(&self, slot: Slot, level: u32, numbers: &mut Vec<u32>) {
+        self.list(slot, level).copy(numbers);
+    }
+
     /// Asks for a node's list of level 0 ahead of time.
     #[inline]
     pub(super) fn prefetch(&self, slot: Slot) {
@@ -400,10 +407,8 @@ fn word(state: State, level: u32, first: u32) -> u32 {
 
 /// The level of the `nth` entry: geometric with ratio `1 / m`, from a hash, so that a seed decides it.
 pub(super) fn level_of(seed: u64, nth: u64, m: usize) -> u32 {
-    let mut hash = seed ^ nth.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    let unit = ((hash ^ hash >> 31) >> 11) as f64 + 1.0;
+    let hash = splitmix::mix(seed ^ nth.wrapping_mul(splitmix::STEP));
+    let unit = (hash >> 11) as f64 + 1.0;
     let level = -(unit / (1_u64 << 53) as f64).ln() / (m as f64).ln();
     (level as u32).min(LEVEL_MAX)
 }

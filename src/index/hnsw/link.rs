@@ -24,6 +24,8 @@ pub(super) struct Linker<'a, C: Codes> {
     candidates: Vec<Candidate>,
     chosen: Vec<Slot>,
     kept: Vec<Slot>,
+    slots: Vec<Slot>,
+    distances: Vec<f32>,
 }
 
 impl<'a, C: Codes> Linker<'a, C> {
@@ -37,6 +39,8 @@ impl<'a, C: Codes> Linker<'a, C> {
             candidates: Vec::new(),
             chosen: Vec::new(),
             kept: Vec::new(),
+            slots: Vec::new(),
+            distances: Vec::new(),
         }
     }
 
@@ -86,10 +90,12 @@ impl<'a, C: Codes> Linker<'a, C> {
         if std::ptr::eq(self.near, self.codes) {
             return;
         }
-        pool.iter().for_each(|near| self.codes.prefetch(slot_of(*near)));
         self.codes.prepare_slot(slot, &mut self.other);
-        for near in pool.iter_mut() {
-            *near = candidate(self.codes.distance(&self.other, slot_of(*near)), slot_of(*near));
+        self.slots.clear();
+        self.slots.extend(pool.iter().map(|near| slot_of(*near)));
+        self.codes.distances(&self.other, &self.slots, &mut self.distances);
+        for (near, (slot, distance)) in pool.iter_mut().zip(self.slots.iter().zip(&self.distances)) {
+            *near = candidate(*distance, *slot);
         }
         pool.sort_unstable();
     }
@@ -138,8 +144,11 @@ impl<'a, C: Codes> Linker<'a, C> {
         let (graph, codes) = (self.graph, self.codes);
         codes.prepare_slot(from, &mut self.other);
         self.candidates.clear();
-        let known = graph.links(from, level).chain([to]);
-        self.candidates.extend(known.map(|link| candidate(codes.distance(&self.other, link), link)));
+        self.slots.clear();
+        self.slots.extend(graph.links(from, level).chain([to]));
+        codes.distances(&self.other, &self.slots, &mut self.distances);
+        self.candidates
+            .extend(self.distances.iter().zip(&self.slots).map(|(distance, link)| candidate(*distance, *link)));
         self.candidates.sort_unstable();
         select(codes, &self.candidates, graph.capacity(level), &mut self.other, &mut self.kept);
         graph.write(from, level, &self.kept);

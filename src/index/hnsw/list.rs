@@ -62,6 +62,14 @@ fn unpacked([first, second, third]: [u32; GROUP_WORDS]) -> [u32; GROUP] {
     [first & MASK, (first >> 24 | second << 8) & MASK, (second >> 16 | third << 16) & MASK, third >> 8]
 }
 
+/// The numbers of a group as they are now.
+#[inline]
+fn loaded(words: &[AtomicU32; GROUP_WORDS]) -> [u32; GROUP] {
+    let load = |word: &AtomicU32| word.load(Ordering::Relaxed);
+    let [first, second, third] = words;
+    unpacked([load(first), load(second), load(third)])
+}
+
 impl<'a> List<'a> {
     /// Links that it has room for.
     pub(super) fn room(self) -> usize {
@@ -72,6 +80,34 @@ impl<'a> List<'a> {
     #[inline]
     pub(super) fn links(self) -> Links<'a> {
         Links { list: self, group: [NONE; GROUP], at: GROUP }
+    }
+
+    /// Puts the links, plus one, into an empty array; faster than one by one.
+    #[inline]
+    pub(super) fn copy(self, numbers: &mut Vec<u32>) {
+        for words in [self.near, self.more] {
+            if self.packed {
+                for words in words.as_chunks::<GROUP_WORDS>().0 {
+                    let group = loaded(words);
+                    numbers.extend_from_slice(&group);
+                    if group[GROUP - 1] == NONE {
+                        break;
+                    }
+                }
+            } else {
+                numbers.extend(words.iter().map(|word| word.load(Ordering::Relaxed)));
+            }
+            // Room may be left in the first row only when there is nothing in the second.
+            if numbers.last().is_none_or(|last| *last == NONE) {
+                break;
+            }
+        }
+        // What follows the end of the list, and half-written numbers.
+        let end = numbers.iter().position(|number| *number == NONE).unwrap_or(numbers.len());
+        numbers.truncate(end);
+        if numbers.iter().any(|number| *number > self.slots) {
+            numbers.retain(|number| *number <= self.slots);
+        }
     }
 
     /// Writes one number; the caller keeps other writers out.
@@ -116,15 +152,14 @@ impl Links<'_> {
         if list.near.is_empty() {
             list.near = std::mem::take(&mut list.more);
         }
-        let load = |word: &AtomicU32| word.load(Ordering::Relaxed);
         if list.packed {
             let Some((words, rest)) = list.near.split_first_chunk::<GROUP_WORDS>() else { return false };
-            self.group = unpacked(words.each_ref().map(load));
+            self.group = loaded(words);
             self.at = 0;
             list.near = rest;
         } else {
             let Some((word, rest)) = list.near.split_first() else { return false };
-            self.group[GROUP - 1] = load(word);
+            self.group[GROUP - 1] = word.load(Ordering::Relaxed);
             self.at = GROUP - 1;
             list.near = rest;
         }
@@ -180,7 +215,11 @@ mod tests {
                 model[at % places] = number;
             }
             let expected = model.iter().take_while(|number| **number != NONE).filter(|number| **number <= 1 << 20);
-            prop_assert_eq!(list.links().collect::<Vec<_>>(), expected.map(|number| number - 1).collect::<Vec<_>>());
+            let expected: Vec<u32> = expected.copied().collect();
+            let mut numbers = Vec::new();
+            list.copy(&mut numbers);
+            prop_assert_eq!(&numbers, &expected);
+            prop_assert_eq!(list.links().collect::<Vec<_>>(), expected.iter().map(|number| number - 1).collect::<Vec<_>>());
         }
     }
 }

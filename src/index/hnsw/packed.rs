@@ -21,13 +21,14 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::codes::{Codes, Slot};
 use super::contract::{Metric, VectorRef};
 use super::floats::{in_units, normalized};
 use super::rotation::Rotation;
 use super::shelf::Shelf64;
-use crate::simd::codes::{CodeDot, code_kernels, for_each_place, query_bytes};
+use crate::simd::codes::{CodeDot, CodeDots, code_kernels, for_each_place, query_bytes};
 use crate::simd::{kernels, memory};
 
 /// Best steps of a uniform quantiser of normal numbers, by bits, in standard deviations (1 bit: any).
@@ -39,6 +40,8 @@ const DEVIATIONS: [(u32, f32); 4] = [(1, 0.755), (2, 0.367), (4, 0.108), (8, 0.0
 const TRIALS: [f32; 5] = [0.84, 0.92, 1.0, 1.09, 1.19];
 /// Largest number of a rounded query, and of an 8-bit code without its sign.
 const LARGEST: f32 = 127.0;
+/// Rows that are asked for before the first of them is compared.
+const AHEAD: usize = 32;
 
 /// The frame in which vectors are coded: centre and rotation, shared by the stores of an index.
 pub(super) struct Frame {
@@ -73,6 +76,7 @@ pub(super) struct Packed {
     half: f32,
     row_bytes: usize,
     dot: CodeDot,
+    four: CodeDots,
     rows: Shelf64,
 }
 
@@ -89,12 +93,21 @@ pub(super) struct PackedQuery {
     shift: f32,
 }
 
+impl PackedQuery {
+    /// The distance to a row of these factors whose code has this dot product.
+    #[inline]
+    fn estimate(&self, dot: i32, scale: f32, add: f32) -> f32 {
+        self.base + add + scale * (self.delta * dot as f32 - self.shift)
+    }
+}
+
 impl Packed {
     pub(super) fn new(frame: Arc<Frame>, bits: u32, expected: usize) -> Self {
         let row_bytes = frame.rotation.padded() * bits as usize / 8;
         let half = if bits == 8 { 128.0 } else { ((1 << bits) - 1) as f32 / 2.0 };
         let rows = Shelf64::new(row_bytes / 8 + 1, expected);
-        Self { frame, bits, half, row_bytes, dot: code_kernels().dot(bits), rows }
+        let kernels = code_kernels();
+        Self { frame, bits, half, row_bytes, dot: kernels.dot(bits), four: kernels.four(bits), rows }
     }
 
     pub(super) fn bits(&self) -> u32 {
@@ -108,10 +121,27 @@ impl Packed {
     /// Code, scale and addend of a row.
     #[inline]
     fn row(&self, slot: Slot) -> (&[u8], f32, f32) {
-        let bytes = memory::bytes(self.rows.row(slot as usize));
+        self.parts(self.rows.row(slot as usize))
+    }
+
+    #[inline]
+    fn parts<'a>(&self, row: &'a [AtomicU64]) -> (&'a [u8], f32, f32) {
+        let bytes = memory::bytes(row);
         let (code, factors) = bytes.split_at(self.row_bytes);
         let factor = |at: usize| f32::from_ne_bytes(factors[at..at + 4].try_into().expect("four bytes"));
         (code, factor(0), factor(4))
+    }
+
+    /// The rows of some slots, at most [`AHEAD`], on their way into the cache; and how many they are.
+    #[inline]
+    fn asked_for(&self, slots: Option<&[Slot]>) -> ([&[AtomicU64]; AHEAD], usize) {
+        let mut rows = [&[][..]; AHEAD];
+        let slots = slots.unwrap_or_default();
+        for (row, slot) in rows.iter_mut().zip(slots) {
+            *row = self.rows.row(*slot as usize);
+            memory::prefetch(row);
+        }
+        (rows, slots.len())
     }
 
     /// Writes a row from a rotated residual; `along` is the vector's inner product with the centre.
@@ -268,8 +298,26 @@ impl Codes for Packed {
     #[inline]
     fn distance(&self, query: &PackedQuery, slot: Slot) -> f32 {
         let (code, scale, add) = self.row(slot);
-        let dot = (self.dot)(&query.numbers, code) as f32;
-        query.base + add + scale * (query.delta * dot - query.shift)
+        query.estimate((self.dot)(&query.numbers, code), scale, add)
+    }
+
+    fn distances(&self, query: &PackedQuery, slots: &[Slot], distances: &mut Vec<f32>) {
+        distances.clear();
+        let mut chunks = slots.chunks(AHEAD);
+        let mut coming = self.asked_for(chunks.next());
+        while let (rows, count @ 1..) = coming {
+            coming = self.asked_for(chunks.next());
+            for rows in rows[..count].chunks(4) {
+                // Fewer than four are filled up: computing a row once more costs less than computing two by themselves.
+                let last = rows.len() - 1;
+                let [a, b] = [self.parts(rows[0]), self.parts(rows[last.min(1)])];
+                let [c, d] = [self.parts(rows[last.min(2)]), self.parts(rows[last])];
+                let dots = (self.four)(&query.numbers, [a.0, b.0, c.0, d.0]);
+                let all = [(dots[0], a), (dots[1], b), (dots[2], c)];
+                distances.extend(all[..last].iter().map(|(dot, (_, scale, add))| query.estimate(*dot, *scale, *add)));
+                distances.push(query.estimate(dots[3], d.1, d.2));
+            }
+        }
     }
 
     fn deviation(&self, query: &PackedQuery) -> f32 {

@@ -10,6 +10,7 @@
 //!                       round 2, 4:         [ 256 .............. ]
 //! ```
 
+use crate::common::splitmix;
 use crate::simd::codes::code_kernels;
 
 /// Rounds of signs and transform.
@@ -37,11 +38,8 @@ impl Rotation {
         for round in 0..ROUNDS {
             let span = span(round, padded, power);
             for at in 0..padded {
-                // SplitMix64: every bit of its output is usable.
-                state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                let mut hash = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-                let sign = if hash >> 63 == 0 { 1.0 } else { -1.0 };
+                state = state.wrapping_add(splitmix::STEP);
+                let sign = if splitmix::mix(state) >> 63 == 0 { 1.0 } else { -1.0 };
                 factors.push(if span.contains(&at) { sign * norm } else { sign });
             }
         }

@@ -28,8 +28,6 @@ use crate::error::Result;
 
 /// By how many standard deviations of its estimate an entry may be nearer than it looks, and still be asked about in time.
 const DEVIATIONS: f32 = 2.0;
-/// Entries whose codes are asked for ahead of the one compared.
-const AHEAD: usize = 8;
 
 /// Where a search stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,17 +54,6 @@ pub(super) struct GraphSearch {
     margin: f32,
     margin_fine: f32,
     counters: SearchCounters,
-}
-
-/// Slots one after the other, their codes asked for ahead of time.
-fn prefetched<'a, C: Codes>(codes: &'a C, slots: &'a [Slot]) -> impl Iterator<Item = Slot> + 'a {
-    slots.iter().take(AHEAD).for_each(|slot| codes.prefetch(*slot));
-    slots.iter().enumerate().map(move |(at, slot)| {
-        if let Some(ahead) = slots.get(at + AHEAD) {
-            codes.prefetch(*ahead);
-        }
-        *slot
-    })
 }
 
 impl GraphSearch {
@@ -145,14 +132,22 @@ impl GraphSearch {
         reach: Reach,
         admit: &mut dyn FnMut(Slot) -> bool,
     ) {
-        for slot in prefetched(codes, slots) {
-            if graph.state(slot) != State::Live || self.scratch.visited.contains(slot) || !admit(slot) {
-                continue;
+        let mut batch = std::mem::take(&mut self.scratch.batch);
+        batch.clear();
+        for slot in slots {
+            let live = graph.state(*slot) == State::Live;
+            if live && !self.scratch.visited.contains(*slot) && admit(*slot) {
+                self.scratch.visited.insert(*slot);
+                batch.push(*slot);
             }
-            self.scratch.visited.insert(slot);
-            self.scratch.evaluated += 1;
-            self.scratch.offer(candidate(codes.distance(query, slot), slot), reach.ef, reach.keep);
         }
+        self.scratch.evaluated += batch.len() as u64;
+        let mut distances = std::mem::take(&mut self.scratch.distances);
+        codes.distances(query, &batch, &mut distances);
+        for (slot, distance) in batch.iter().zip(&distances) {
+            self.scratch.offer(candidate(*distance, *slot), reach.ef, reach.keep);
+        }
+        (self.scratch.batch, self.scratch.distances) = (batch, distances);
     }
 
     /// Takes the best of what was put aside into the pool.
@@ -177,11 +172,11 @@ impl GraphSearch {
                 &named
             }
         };
-        for (at, slot) in prefetched(codes, slots).enumerate() {
-            if at % 4096 == 0 {
-                sight.cancel.check()?;
-            }
-            self.scratch.aside.push(candidate(codes.distance(query, slot), slot));
+        for slots in slots.chunks(4096) {
+            sight.cancel.check()?;
+            codes.distances(query, slots, &mut self.scratch.distances);
+            let found = self.scratch.distances.iter().zip(slots);
+            self.scratch.aside.extend(found.map(|(distance, slot)| candidate(*distance, *slot)));
         }
         self.scratch.evaluated += slots.len() as u64;
         Ok(())
@@ -237,11 +232,12 @@ impl GraphSearch {
     /// Orders candidates by finer codes.
     fn refine<C: Codes>(&mut self, codes: &C, found: &mut [Candidate]) {
         let mut query = C::Query::default();
-        found.iter().for_each(|found| codes.prefetch(slot_of(*found)));
         codes.prepare(self.probe.vector.view(), &mut query);
         self.margin_fine = DEVIATIONS * codes.deviation(&query);
-        for found in found.iter_mut() {
-            *found = candidate(codes.distance(&query, slot_of(*found)), slot_of(*found));
+        let slots: Vec<Slot> = found.iter().map(|found| slot_of(*found)).collect();
+        codes.distances(&query, &slots, &mut self.scratch.distances);
+        for (found, distance) in found.iter_mut().zip(&self.scratch.distances) {
+            *found = candidate(*distance, slot_of(*found));
         }
         self.counters.reranked += found.len() as u64;
     }

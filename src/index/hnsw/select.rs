@@ -22,6 +22,7 @@ pub(super) fn select<C: Codes>(
     kept: &mut Vec<Slot>,
 ) {
     kept.clear();
+    let mut distances = Vec::new();
     for candidate in candidates {
         if kept.len() >= most {
             break;
@@ -30,7 +31,11 @@ pub(super) fn select<C: Codes>(
         if !kept.is_empty() {
             codes.prepare_slot(slot, query);
         }
-        if kept.iter().all(|kept| codes.distance(query, *kept) >= own) {
+        let mut far = |kept: &[Slot]| {
+            codes.distances(query, kept, &mut distances);
+            distances.iter().all(|distance| *distance >= own)
+        };
+        if kept.chunks(4).all(&mut far) {
             kept.push(slot);
         }
     }

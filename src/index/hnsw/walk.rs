@@ -12,6 +12,7 @@ use super::codes::{Codes, Slot};
 use super::graph::Graph;
 use crate::common::CancelFlag;
 use crate::error::Result;
+use crate::simd::search::below;
 
 /// A node with its distance, as one number that sorts by distance, then slot: the distance's bits, the slot, and in the
 /// lowest bit whether its neighbours were looked at.
@@ -46,7 +47,7 @@ pub(super) fn expanded(candidate: Candidate) -> bool {
 #[derive(Default)]
 pub(super) struct Visited {
     words: Vec<u64>,
-    touched: Vec<u32>,
+    members: Vec<Slot>,
 }
 
 impl Visited {
@@ -54,18 +55,39 @@ impl Visited {
     #[inline]
     pub(super) fn insert(&mut self, slot: Slot) -> bool {
         let (at, bit) = (slot as usize / 64, 1 << (slot % 64));
-        if at >= self.words.len() {
-            self.words.resize((at + 1).next_power_of_two(), 0);
+        self.make_room(at);
+        let fresh = self.words[at] & bit == 0;
+        self.words[at] |= bit;
+        if fresh {
+            self.members.push(slot);
         }
-        let word = self.words[at];
-        if word & bit != 0 {
-            return false;
+        fresh
+    }
+
+    /// Adds the slots whose numbers plus one these are, and leaves those that were not in, as slots. Whether a neighbour was
+    /// seen is as good as random, so there is no branch on it.
+    #[inline]
+    pub(super) fn insert_all(&mut self, numbers: &mut Vec<u32>) {
+        let Some(highest) = numbers.iter().max() else { return };
+        self.make_room(*highest as usize / 64);
+        let mut fresh = 0;
+        for at in 0..numbers.len() {
+            let slot = numbers[at] - 1;
+            let word = &mut self.words[slot as usize / 64];
+            let new = *word >> (slot % 64) & 1 ^ 1;
+            *word |= 1 << (slot % 64);
+            numbers[fresh] = slot;
+            fresh += new as usize;
         }
-        if word == 0 {
-            self.touched.push(at as u32);
+        numbers.truncate(fresh);
+        self.members.extend_from_slice(numbers);
+    }
+
+    #[inline]
+    fn make_room(&mut self, word: usize) {
+        if word >= self.words.len() {
+            self.words.resize((word + 1).next_power_of_two(), 0);
         }
-        self.words[at] = word | bit;
-        true
     }
 
     pub(super) fn contains(&self, slot: Slot) -> bool {
@@ -73,13 +95,13 @@ impl Visited {
     }
 
     pub(super) fn clear(&mut self) {
-        for at in self.touched.drain(..) {
-            self.words[at as usize] = 0;
+        for slot in self.members.drain(..) {
+            self.words[slot as usize / 64] = 0;
         }
     }
 
     fn bytes(&self) -> usize {
-        8 * self.words.capacity() + 4 * self.touched.capacity()
+        8 * self.words.capacity() + 4 * self.members.capacity()
     }
 }
 
@@ -97,8 +119,10 @@ pub(super) struct Scratch {
     pub(super) rejected: Visited,
     /// Of a filtered walk: neighbours that do not pass, whose neighbours are next.
     pub(super) between: Vec<Slot>,
-    /// What an expansion compares, and whether the filter lets it through.
-    pub(super) batch: Vec<(Slot, bool)>,
+    /// What an expansion compares, whether the filter lets it through, and its distances.
+    pub(super) batch: Vec<Slot>,
+    pub(super) passing: Vec<bool>,
+    pub(super) distances: Vec<f32>,
     /// Distances taken.
     pub(super) evaluated: u64,
 }
@@ -135,7 +159,7 @@ impl Scratch {
                 self.aside.push(last);
             }
         }
-        let at = self.pool.partition_point(|other| *other < candidate);
+        let at = below(&self.pool, candidate);
         self.pool.insert(at, candidate);
         Some(at)
     }
@@ -201,29 +225,26 @@ pub(super) fn expand<C: Codes>(
         scratch.pool[next] |= 1;
         let mut batch = std::mem::take(&mut scratch.batch);
         batch.clear();
-        for link in graph.links(slot_of(current), level) {
-            if scratch.visited.insert(link) {
-                codes.prefetch(link);
-                batch.push((link, true));
-            }
-        }
+        graph.copy_links(slot_of(current), level, &mut batch);
+        scratch.visited.insert_all(&mut batch);
         if level == 0
             && let Some(following) = scratch.pool.get(next + 1)
         {
             graph.prefetch(slot_of(*following));
         }
         scratch.evaluated += batch.len() as u64;
+        let mut distances = std::mem::take(&mut scratch.distances);
+        codes.distances(query, &batch, &mut distances);
         let mut lowest = next + 1;
-        for (link, _) in &batch {
-            let found = candidate(codes.distance(query, *link), *link);
-            if let Some(at) = scratch.offer(found, ef, keep) {
+        for (link, distance) in batch.iter().zip(&distances) {
+            if let Some(at) = scratch.offer(candidate(*distance, *link), ef, keep) {
                 lowest = lowest.min(at);
                 if level == 0 && at <= next + 1 {
                     graph.prefetch(*link);
                 }
             }
         }
-        scratch.batch = batch;
+        (scratch.batch, scratch.distances) = (batch, distances);
         next = lowest;
     }
     Ok(())
