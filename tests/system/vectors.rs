@@ -1,8 +1,8 @@
 //! Kills the server while a vector index is built, written to and kept in checkpoints: the first query after the restart is right.
 //!
-//! One client changes vectors until the connection breaks, or makes a second index. After each restart the very first query is one for
-//! nearest rows, which must be those that comparing all rows finds; and `omendb_check` finds the graph and the rows in step. In some rounds the checkpoint is damaged while the server is down: that
-//! is told in the log and costs building anew, nothing else.
+//! One client changes vectors until the connection breaks, or makes a second index. After each restart the very first query is
+//! one for nearest rows, which must be those that comparing all rows finds; and `omendb_check` finds the graph and the rows in step.
+//! In some rounds the checkpoint is damaged while the server is down: that is told in the log and costs building anew, nothing else.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
