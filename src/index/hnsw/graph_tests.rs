@@ -376,3 +376,17 @@ fn odd_queries_find_what_there_is() {
     let nearest = ten(&index, &[1.0, 1.0, 0.0], 40, 1);
     assert!(nearest.iter().all(|rid| rid % 3 == 1), "{nearest:?}");
 }
+
+#[test]
+fn no_walk_ends_at_a_place_that_was_left() {
+    let vectors: Vec<Vec<f32>> = {
+        let mut dice = Dice::new(3);
+        (0..5000).map(|_| (0..3).map(|_| dice.unit()).collect()).collect()
+    };
+    let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(Options { m: 4, ..Options::new(Metric::L2, Kind::Dense, 3) }));
+    load(&*index, &vectors, 1);
+    for (rid, vector) in vectors.iter().enumerate().filter(|(rid, _)| rid % 10 > 2) {
+        assert!(index.remove(rid as Rid, 0));
+        assert_eq!(ten(&index, vector, 40, 1).len(), 10, "where {rid} was");
+    }
+}

@@ -189,7 +189,12 @@ pub(super) fn descend<C: Codes>(
             let from = best;
             let next: Vec<Slot> = graph.links(slot_of(from), level).inspect(|link| codes.prefetch(*link)).collect();
             for link in next {
-                best = best.min(candidate(codes.distance(query, link), link));
+                let found = candidate(codes.distance(query, link), link);
+                // A link that was missed when a node was removed leads to an empty place, or to one whose new entry waits to be
+                // linked: the walk would end there.
+                if found < best && graph.links(link, level - 1).next().is_some() {
+                    best = found;
+                }
             }
             if best == from {
                 break;
