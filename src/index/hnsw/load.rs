@@ -2,8 +2,7 @@
 //!
 //! The first entries are kept in full until their mean is known, which becomes the centre of the codes; from then on each
 //! batch is coded by all threads as it comes, so that memory is bounded by the codes. Then all threads link, each
-//! taking the next stride of entries in an order that keeps walks in the cache ([`linking_order`]); with one thread the graph
-//! depends on the seed and the entries' order only.
+//! taking the next stride of entries; with one thread the graph depends on the seed and the order only.
 //!
 //! An index that grows from nothing by single inserts begins with full vectors, which need no centre, and is coded when
 //! it has [`CODED_ENTRIES_MIN`] of them; the links stay.
@@ -11,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::body::{Body, Store, code_bits, with_linker, with_store};
+use super::body::{Body, Store, code_bits, with_linker};
 use super::codes::{Codes, Slot};
 use super::contract::{Job, Memory, Sink, Tag, Vector};
 use super::distance::indexable;
@@ -20,7 +19,6 @@ use super::graph::State;
 use super::index::Hnsw;
 use super::link::Linker;
 use super::names::Names;
-use super::order::linking_order;
 use super::walk::Scratch;
 use crate::error::Result;
 use crate::index::Rid;
@@ -34,10 +32,8 @@ const CENTER_ENTRIES: usize = if cfg!(test) { 500 } else { 8192 };
 const BATCH: usize = if cfg!(test) { 150 } else { 4096 };
 /// Entries that a bulk load links one after the other before threads join in, so that they have a graph to walk.
 const SEED_ENTRIES: usize = 512;
-/// Entries that a thread takes at once: many regions of them, so that threads seldom meet.
-const STRIDE: usize = 2048;
 /// Entries that a thread links before it looks for cancellation and tells the progress.
-const TOLD: usize = 256;
+const STRIDE: usize = 256;
 
 /// Entries that wait to be coded.
 #[derive(Default)]
@@ -148,24 +144,22 @@ impl Hnsw {
 
     /// Links the placed entries `0..count` on several threads.
     fn link_all(&self, body: &Body, count: usize, job: &Job<'_>) -> Result<()> {
-        let order = with_store!(&*body.near, codes => linking_order(codes, count, self.options.seed, job.threads));
         let next = AtomicUsize::new(0);
         let done = AtomicUsize::new(0);
         let seed = count.min(SEED_ENTRIES);
-        let stride = (count / (4 * job.threads.max(1))).clamp(1, STRIDE);
-        let work = |order: &[Slot], stride: usize| -> Result<()> {
+        let work = |most: usize, stride: usize| -> Result<()> {
             let mut scratch = self.scratch();
             let linked = with_linker!(body, linker => {
-                self.link_some(body, &mut linker, &mut scratch, (&next, &done), (order, stride, count), job)
+                self.link_some(body, &mut linker, &mut scratch, (&next, &done), (most, stride, count), job)
             });
             self.recycle(scratch);
             linked
         };
-        work(&order[..seed], seed.max(1))?;
+        work(seed, seed.max(1))?;
         next.store(seed, Ordering::Relaxed);
         std::thread::scope(|scope| {
-            let others: Vec<_> = (1..job.threads.max(1)).map(|_| scope.spawn(|| work(&order, stride))).collect();
-            let own = work(&order, stride);
+            let others: Vec<_> = (1..job.threads.max(1)).map(|_| scope.spawn(|| work(count, STRIDE))).collect();
+            let own = work(count, STRIDE);
             let others: Result<Vec<()>> = others.into_iter().map(|other| other.join().expect("no panic")).collect();
             own.and(others.map(drop))
         })
@@ -177,25 +171,23 @@ impl Hnsw {
         linker: &mut Linker<'_, C>,
         scratch: &mut Scratch,
         (next, done): (&AtomicUsize, &AtomicUsize),
-        (order, stride, total): (&[Slot], usize, usize),
+        (most, stride, total): (usize, usize, usize),
         job: &Job<'_>,
     ) -> Result<()> {
         loop {
-            let from = next.fetch_add(stride, Ordering::Relaxed).min(order.len());
-            let to = (from + stride).min(order.len());
+            let from = next.fetch_add(stride, Ordering::Relaxed);
+            let to = (from + stride).min(most);
             if from >= to {
                 return Ok(());
             }
-            for part in order[from..to].chunks(TOLD) {
-                for slot in part {
-                    if !self.enter_first(body, *slot) {
-                        linker.link(*slot, self.options.linking_ef(), scratch, job.cancel)?;
-                    }
+            for slot in from..to {
+                if !self.enter_first(body, slot as Slot) {
+                    linker.link(slot as Slot, self.options.linking_ef(), scratch, job.cancel)?;
                 }
-                job.cancel.check()?;
-                let done = done.fetch_add(part.len(), Ordering::Relaxed) + part.len();
-                (job.progress)(done as u64, total as u64);
             }
+            job.cancel.check()?;
+            let done = done.fetch_add(to - from, Ordering::Relaxed) + to - from;
+            (job.progress)(done as u64, total as u64);
         }
     }
 }

@@ -23,8 +23,7 @@
 //! * [`flat`]: the naive twin, exact; [`distance`]: exact distances.
 //! * `shelf`, `list`, `graph`, `names`: where things lie: growing rows of atomic words, links in them, slots of rows.
 //! * `codes`: what a store of vectors offers; `floats`, `sparse`: in full; `rotation`, `packed`: as codes; `body`: the choice.
-//! * `walk`, `filter`, `select`: the algorithms; `link`, `remove`, `load`, `order`, `calibrate`: an index coming to be and
-//!   changing.
+//! * `walk`, `filter`, `select`: the algorithms; `link`, `remove`, `load`, `calibrate`: an index coming to be and changing.
 //! * `tail`: entries that are not linked yet. `scan`: a search under way; `image`, `block`: checkpoints; `roll`: comparing one with
 //!   what belongs in it.
 
@@ -46,7 +45,6 @@ mod link;
 mod list;
 mod load;
 mod names;
-mod order;
 mod packed;
 mod remove;
 mod roll;
