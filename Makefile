@@ -16,6 +16,7 @@ build: setup
 test: setup
 	cargo build --bin omendb
 	cargo test --lib --tests
+	cargo test --bench main
 
 # Installs what RocksDB's bindings and the linker need, once.
 setup:

@@ -21,7 +21,7 @@ const PLANNED: [(&str, &str); 4] = [
     ("insert", "insert into items (id, name, price) values ($1, $2, $3) on conflict (id) do nothing"),
     (
         "join",
-        "select a.name, count(*), sum(b.price) from items a join items b on b.id = a.id + 1 left join items c using (id) \
+        "select a.name, count(*), sum(b.price) from items a join items b on b.id = a.id + 1 left join items c on c.id = a.id \
          where a.price > 10 and a.name like 'item 1%' group by a.name having count(*) > 0 order by 2 desc, 1 limit 10",
     ),
 ];
