@@ -1,8 +1,8 @@
 //! Work in parts on several threads.
 //!
 //! Parts are taken one after the other by whoever is free, so that they need not be equally long; the first failure ends it
-//! all. Not for queries, whose operators have their own way (`executor`), but for what is made ready at once: an index that is
-//! loaded, an index that is built.
+//! all. Not for queries, whose operators have their own way (`executor`), but for what is done at once: loading an index,
+//! building one, counting a table.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -102,16 +102,24 @@ pub fn for_each_place(row_bytes: usize, bits: u32, mut place: impl FnMut(usize, 
     }
 }
 
+/// [`CodeKernels::fours`] of a table that has nothing better than its own dot product of one row.
+macro_rules! one_by_one {
+    ($dot:ident) => {
+        [
+            |query, rows| rows.map(|row| $dot::<1>(query, row)),
+            |query, rows| rows.map(|row| $dot::<2>(query, row)),
+            |query, rows| rows.map(|row| $dot::<4>(query, row)),
+            |query, rows| rows.map(|row| $dot::<8>(query, row)),
+        ]
+    };
+}
+pub(super) use one_by_one;
+
 /// Plain Rust: the reference.
 pub(super) static SCALAR: CodeKernels = CodeKernels {
     name: "scalar",
     dots: [scalar_dot::<1>, scalar_dot::<2>, scalar_dot::<4>, scalar_dot::<8>],
-    fours: [
-        |query, rows| rows.map(|row| scalar_dot::<1>(query, row)),
-        |query, rows| rows.map(|row| scalar_dot::<2>(query, row)),
-        |query, rows| rows.map(|row| scalar_dot::<4>(query, row)),
-        |query, rows| rows.map(|row| scalar_dot::<8>(query, row)),
-    ],
+    fours: one_by_one!(scalar_dot),
     hadamard,
 };
 

@@ -6,7 +6,7 @@ use std::arch::aarch64::{
     vmovl_s8, vmovl_u8, vmull_s8, vpaddlq_s16, vreinterpretq_s8_u8, vreinterpretq_s16_u16, vshlq_u8,
 };
 
-use super::codes::{CodeKernels, check, hadamard};
+use super::codes::{CodeKernels, check, hadamard, one_by_one};
 
 const CHUNK: usize = 64;
 const LANES: usize = 16;
@@ -14,12 +14,7 @@ const LANES: usize = 16;
 static NEON: CodeKernels = CodeKernels {
     name: "neon",
     dots: [dot::<1>, dot::<2>, dot::<4>, dot::<8>],
-    fours: [
-        |query, rows| rows.map(|row| dot::<1>(query, row)),
-        |query, rows| rows.map(|row| dot::<2>(query, row)),
-        |query, rows| rows.map(|row| dot::<4>(query, row)),
-        |query, rows| rows.map(|row| dot::<8>(query, row)),
-    ],
+    fours: one_by_one!(dot),
     hadamard: |values| hadamard(values),
 };
 

@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_srl_epi16,
 };
 
-use super::codes::{CodeKernels, check, hadamard};
+use super::codes::{CodeKernels, check, hadamard, one_by_one};
 
 const CHUNK: usize = 64;
 
@@ -23,12 +23,7 @@ static AVX512: CodeKernels = CodeKernels {
 static AVX2: CodeKernels = CodeKernels {
     name: "avx2",
     dots: [dot_256::<1>, dot_256::<2>, dot_256::<4>, dot_256::<8>],
-    fours: [
-        |query, rows| rows.map(|row| dot_256::<1>(query, row)),
-        |query, rows| rows.map(|row| dot_256::<2>(query, row)),
-        |query, rows| rows.map(|row| dot_256::<4>(query, row)),
-        |query, rows| rows.map(|row| dot_256::<8>(query, row)),
-    ],
+    fours: one_by_one!(dot_256),
     hadamard: hadamard_256,
 };
 

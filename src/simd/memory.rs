@@ -60,10 +60,14 @@ pub fn bytes(words: &[AtomicU64]) -> &[u8] {
 /// When there are more bytes than the words hold.
 pub fn store(words: &[AtomicU64], from: &[u8]) {
     assert!(from.len() <= size_of_val(words), "the row holds the bytes");
-    for (word, chunk) in words.iter().zip(from.chunks(8)) {
-        let mut whole = [0; 8];
-        whole[..chunk.len()].copy_from_slice(chunk);
-        word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
+    let (whole, rest) = from.as_chunks::<8>();
+    for (word, bytes) in words.iter().zip(whole) {
+        word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+    }
+    if !rest.is_empty() {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        words[whole.len()].store(u64::from_ne_bytes(last), Ordering::Relaxed);
     }
 }
 

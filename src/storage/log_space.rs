@@ -79,8 +79,9 @@ impl LogSpace {
 
     /// Told of a batch that was written, without [`LogSpace::writing`] held; now and then makes the log longer.
     pub(super) fn wrote(&self, bytes: usize, sync: bool) {
-        let bytes = self.bytes.fetch_add(bytes as u64 + RECORD_BYTES, Ordering::Relaxed) + bytes as u64 + RECORD_BYTES;
-        let syncs = self.syncs.fetch_add(u64::from(sync), Ordering::Relaxed) + u64::from(sync);
+        let since = |counter: &AtomicU64, more: u64| counter.fetch_add(more, Ordering::Relaxed) + more;
+        let bytes = since(&self.bytes, bytes as u64 + RECORD_BYTES);
+        let syncs = since(&self.syncs, u64::from(sync));
         if bytes < LOOK_BYTES || !sync {
             return;
         }

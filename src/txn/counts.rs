@@ -11,9 +11,10 @@ use parking_lot::Mutex;
 
 use crate::catalog::descriptor::StorageId;
 use crate::common::CancelFlag;
+use crate::common::parallel::side_by_side;
 use crate::error::Result;
 use crate::txn::manager::TxnManager;
-use crate::txn::row_store::{RowId, RowIdRange};
+use crate::txn::row_store::RowId;
 use crate::txn::snapshot::View;
 use crate::txn::transaction::Transaction;
 
@@ -101,36 +102,24 @@ impl TxnManager {
     /// The number of committed rows that a snapshot sees, by reading them on several threads.
     fn count_committed(&self, snapshot: u64, storage: StorageId, threads: usize, cancel: &CancelFlag) -> Result<u64> {
         let end = self.highest_row(storage)?.saturating_add(1);
-        let next = AtomicU64::new(0);
-        let work = || -> Result<u64> {
+        let all = AtomicU64::new(0);
+        side_by_side(threads, end.div_ceil(STRETCH) as usize, &|part| {
+            cancel.check()?;
+            let start = part as RowId * STRETCH;
+            let range = start.max(1)..start.saturating_add(STRETCH).min(end);
             let mut count = 0;
-            loop {
-                let start = next.fetch_add(u64::from(STRETCH), Ordering::Relaxed);
-                let Some(range) = stretch(start, end) else { return Ok(count) };
-                self.scan_committed(snapshot, storage, &range, &mut |_, _, _| {
-                    count += 1;
-                    if count % CHECK_EVERY == 0 {
-                        cancel.check()?;
-                    }
-                    Ok(true)
-                })?;
-            }
-        };
-        let threads = threads.min((end / STRETCH) as usize + 1);
-        let counts: Vec<Result<u64>> = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let own = work();
-            let joined = others.into_iter().map(|other| other.join().expect("counting does not panic"));
-            std::iter::once(own).chain(joined).collect()
-        });
-        counts.into_iter().sum()
+            self.scan_committed(snapshot, storage, &range, &mut |_, _, _| {
+                count += 1;
+                if count % CHECK_EVERY == 0 {
+                    cancel.check()?;
+                }
+                Ok(true)
+            })?;
+            all.fetch_add(count, Ordering::Relaxed);
+            Ok(())
+        })?;
+        Ok(all.into_inner())
     }
-}
-
-/// The row ids from `start` on that a thread counts at a time.
-fn stretch(start: u64, end: RowId) -> Option<RowIdRange> {
-    let start = RowId::try_from(start).ok().filter(|start| *start < end)?;
-    Some(start.max(1)..start.saturating_add(STRETCH).min(end))
 }
 
 impl Transaction {

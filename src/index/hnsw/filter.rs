@@ -152,17 +152,11 @@ pub(super) fn expand_admitted<C: Codes>(
         if let Some(Reverse(following)) = scratch.frontier.peek() {
             graph.prefetch(slot_of(*following));
         }
-        let (mut batch, mut passing) = (std::mem::take(&mut scratch.batch), std::mem::take(&mut scratch.passing));
-        batch.clear();
-        passing.clear();
-        gather((graph, codes, query), slot_of(current), scratch, filter, &mut |link, passes| {
-            batch.push(link);
-            passing.push(passes);
-            batch.len() < BREADTH
-        });
-        scratch.evaluated += batch.len() as u64;
-        let mut distances = std::mem::take(&mut scratch.distances);
-        codes.distances(query, &batch, &mut distances);
+        gather((graph, codes, query), slot_of(current), scratch, filter);
+        scratch.evaluated += scratch.batch.len() as u64;
+        codes.distances(query, &scratch.batch, &mut scratch.distances);
+        let (batch, passing) = (std::mem::take(&mut scratch.batch), std::mem::take(&mut scratch.passing));
+        let distances = std::mem::take(&mut scratch.distances);
         for ((link, distance), passes) in batch.iter().zip(&distances).zip(&passing) {
             let found = candidate(*distance, *link);
             scratch.frontier.push(Reverse(found));
@@ -175,18 +169,13 @@ pub(super) fn expand_admitted<C: Codes>(
     Ok(())
 }
 
-/// Hands out the neighbours to compare, and whether they pass. Beyond the first circle, `take` says when there are enough.
-fn gather<C: Codes>(
-    (graph, codes, _): Eyes<'_, C>,
-    slot: Slot,
-    scratch: &mut Scratch,
-    filter: &mut Filter<'_>,
-    take: &mut dyn FnMut(Slot, bool) -> bool,
-) {
+/// Makes the neighbours to compare the batch, with whether they pass.
+fn gather<C: Codes>((graph, codes, _): Eyes<'_, C>, slot: Slot, scratch: &mut Scratch, filter: &mut Filter<'_>) {
     let two_hops = filter.two_hops();
-    let Scratch { visited, rejected, between, .. } = scratch;
+    let Scratch { visited, rejected, between, batch, passing, .. } = scratch;
     between.clear();
-    let mut enough = false;
+    batch.clear();
+    passing.clear();
     for link in graph.links(slot, 0) {
         if !visited.insert(link) {
             continue;
@@ -194,7 +183,8 @@ fn gather<C: Codes>(
         let passes = !rejected.contains(link) && filter.test(link);
         if passes || !two_hops {
             codes.prefetch(link);
-            enough = !take(link, passes);
+            batch.push(link);
+            passing.push(passes);
             continue;
         }
         rejected.insert(link);
@@ -204,7 +194,7 @@ fn gather<C: Codes>(
     }
     for link in &*between {
         for second in graph.links(*link, 0) {
-            if enough {
+            if batch.len() >= BREADTH {
                 return;
             }
             if visited.contains(second) || rejected.contains(second) {
@@ -213,7 +203,8 @@ fn gather<C: Codes>(
             if filter.test(second) {
                 visited.insert(second);
                 codes.prefetch(second);
-                enough = !take(second, true);
+                batch.push(second);
+                passing.push(true);
             } else {
                 rejected.insert(second);
             }

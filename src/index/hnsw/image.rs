@@ -25,6 +25,7 @@ use super::contract::{Kind, Memory, Metric, Options, Quantization};
 use super::graph::{Graph, State};
 use super::index::Hnsw;
 use super::names::Names;
+use crate::common::parallel::side_by_side;
 use crate::error::{Error, Result};
 
 const MAGIC: u64 = 0x6f6d_656e_7665_6303;
@@ -214,12 +215,7 @@ pub fn restore(input: &mut (dyn Read + Send), threads: usize) -> Result<Hnsw> {
     let Head { options, body, slots, places, born, entry } = head(&block)?;
     let threads = threads.clamp(1, slots.div_ceil(places).max(1) as usize);
     let input = Mutex::new(Unread { input, next: 0 });
-    let work = || restore_blocks(&body, slots, places, &input);
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        others.into_iter().map(|other| other.join().expect("no panic")).fold(own, Result::and)
-    })?;
+    side_by_side(threads, threads, &|_| restore_blocks(&body, slots, places, &input))?;
     let checksum = open(input.into_inner().input, &mut block)?;
     check(&block, checksum)?;
     if !block.is_empty() {

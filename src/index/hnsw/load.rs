@@ -20,6 +20,7 @@ use super::index::Hnsw;
 use super::link::Linker;
 use super::names::Names;
 use super::walk::Scratch;
+use crate::common::parallel::side_by_side;
 use crate::error::Result;
 use crate::index::Rid;
 
@@ -157,12 +158,8 @@ impl Hnsw {
         };
         work(seed, seed.max(1))?;
         next.store(seed, Ordering::Relaxed);
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..job.threads.max(1)).map(|_| scope.spawn(|| work(count, STRIDE))).collect();
-            let own = work(count, STRIDE);
-            let others: Result<Vec<()>> = others.into_iter().map(|other| other.join().expect("no panic")).collect();
-            own.and(others.map(drop))
-        })
+        let threads = job.threads.max(1);
+        side_by_side(threads, threads, &|_| work(count, STRIDE))
     }
 
     fn link_some<C: Codes>(

@@ -12,7 +12,7 @@
 
 use std::ops::Range;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::simd::memory::{self, Word};
 
@@ -129,10 +129,7 @@ impl Shelf64 {
     /// Reads what [`Shelf64::save`] wrote of as many rows off the front; nothing when there is less.
     pub(super) fn restore(&self, rows: Range<u32>, from: &mut &[u8]) -> Option<()> {
         for words in self.pieces(rows.start as usize..rows.end as usize) {
-            let bytes = from.split_off(..size_of_val(words))?;
-            for (word, bytes) in words.iter().zip(bytes.as_chunks().0) {
-                word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
-            }
+            memory::store(words, from.split_off(..size_of_val(words))?);
         }
         Some(())
     }
