@@ -155,16 +155,16 @@ pub(super) fn expand_admitted<C: Codes>(
         gather((graph, codes, query), slot_of(current), scratch, filter);
         scratch.evaluated += scratch.batch.len() as u64;
         codes.distances(query, &scratch.batch, &mut scratch.distances);
-        let (batch, passing) = (std::mem::take(&mut scratch.batch), std::mem::take(&mut scratch.passing));
-        let distances = std::mem::take(&mut scratch.distances);
-        for ((link, distance), passes) in batch.iter().zip(&distances).zip(&passing) {
-            let found = candidate(*distance, *link);
-            scratch.frontier.push(Reverse(found));
+        let Scratch { frontier, found, batch, passing, distances, .. } = scratch;
+        found.clear();
+        for ((link, distance), passes) in batch.iter().zip(&*distances).zip(&*passing) {
+            let near = candidate(*distance, *link);
+            frontier.push(Reverse(near));
             if *passes {
-                scratch.offer(found, ef, true);
+                found.push(near);
             }
         }
-        (scratch.batch, scratch.passing, scratch.distances) = (batch, passing, distances);
+        scratch.offer_found(ef, true);
     }
     Ok(())
 }

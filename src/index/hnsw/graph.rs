@@ -225,7 +225,7 @@ impl Graph {
 
     /// A node's list on a level.
     #[inline]
-    fn list(&self, slot: Slot, level: u32) -> List<'_> {
+    pub(super) fn list(&self, slot: Slot, level: u32) -> List<'_> {
         let slots = self.placed.load(Ordering::Relaxed);
         if level == 0 {
             let (spill, near) = self.ground.row(slot as usize).split_first().expect("a row has words");
@@ -261,12 +261,6 @@ impl Graph {
     #[inline]
     pub(super) fn links(&self, slot: Slot, level: u32) -> impl Iterator<Item = Slot> {
         self.list(slot, level).links()
-    }
-
-    /// Puts the links of a node on a level, plus one, into an empty array.
-    #[inline]
-    pub(super) fn copy_links(&self, slot: Slot, level: u32, numbers: &mut Vec<u32>) {
-        self.list(slot, level).copy(numbers);
     }
 
     /// Asks for a node's list of level 0 ahead of time.

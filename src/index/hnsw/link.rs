@@ -7,7 +7,7 @@
 use super::codes::{Codes, Slot};
 use super::contract::VectorRef;
 use super::graph::{Graph, State};
-use super::select::select;
+use super::select::Selection;
 use super::walk::{Candidate, Eyes, Reach, Scratch, candidate, descend, expand, slot_of};
 use crate::common::CancelFlag;
 use crate::error::Result;
@@ -22,8 +22,8 @@ pub(super) struct Linker<'a, C: Codes> {
     query: C::Query,
     pub(super) other: C::Query,
     candidates: Vec<Candidate>,
+    selection: Selection<C>,
     chosen: Vec<Slot>,
-    kept: Vec<Slot>,
     slots: Vec<Slot>,
     distances: Vec<f32>,
 }
@@ -37,8 +37,8 @@ impl<'a, C: Codes> Linker<'a, C> {
             query: C::Query::default(),
             other: C::Query::default(),
             candidates: Vec::new(),
+            selection: Selection::default(),
             chosen: Vec::new(),
-            kept: Vec::new(),
             slots: Vec::new(),
             distances: Vec::new(),
         }
@@ -68,11 +68,12 @@ impl<'a, C: Codes> Linker<'a, C> {
         for level in (0..=own.min(top)).rev() {
             self.neighbourhood(slot, start, level, ef, scratch, cancel)?;
             start = scratch.pool.first().map_or(start, |nearest| nearest & !1);
-            let here = |near: &Slot| self.graph.state(*near) == State::Live && self.graph.level(*near) >= level;
-            scratch.pool.retain(|near| here(&slot_of(*near)));
             self.refine(slot, &mut scratch.pool);
+            let graph = self.graph;
+            let here = |near| graph.state(near) == State::Live && graph.level(near) >= level;
+            self.selection.select(self.codes, &scratch.pool, graph.capacity(level), here);
             let mut chosen = std::mem::take(&mut self.chosen);
-            select(self.codes, &scratch.pool, self.graph.capacity(level), &mut self.other, &mut chosen);
+            chosen.clone_from(&self.selection.kept);
             for neighbour in &chosen {
                 self.add(slot, *neighbour, level);
             }
@@ -150,7 +151,7 @@ impl<'a, C: Codes> Linker<'a, C> {
         self.candidates
             .extend(self.distances.iter().zip(&self.slots).map(|(distance, link)| candidate(*distance, *link)));
         self.candidates.sort_unstable();
-        select(codes, &self.candidates, graph.capacity(level), &mut self.other, &mut self.kept);
-        graph.write(from, level, &self.kept);
+        self.selection.select(codes, &self.candidates, graph.capacity(level), |_| true);
+        graph.write(from, level, &self.selection.kept);
     }
 }

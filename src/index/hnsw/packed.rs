@@ -132,16 +132,10 @@ impl Packed {
         (code, factor(0), factor(4))
     }
 
-    /// The rows of some slots, at most [`AHEAD`], on their way into the cache; and how many they are.
+    /// Asks for the rows of some slots.
     #[inline]
-    fn asked_for(&self, slots: Option<&[Slot]>) -> ([&[AtomicU64]; AHEAD], usize) {
-        let mut rows = [&[][..]; AHEAD];
-        let slots = slots.unwrap_or_default();
-        for (row, slot) in rows.iter_mut().zip(slots) {
-            *row = self.rows.row(*slot as usize);
-            memory::prefetch(row);
-        }
-        (rows, slots.len())
+    fn ask_for(&self, slots: Option<&[Slot]>) {
+        slots.unwrap_or_default().iter().for_each(|slot| memory::prefetch(self.rows.row(*slot as usize)));
     }
 
     /// Writes a row from a rotated residual; `along` is the vector's inner product with the centre.
@@ -304,20 +298,22 @@ impl Codes for Packed {
     fn distances(&self, query: &PackedQuery, slots: &[Slot], distances: &mut Vec<f32>) {
         distances.clear();
         let mut chunks = slots.chunks(AHEAD);
-        let mut coming = self.asked_for(chunks.next());
-        while let (rows, count @ 1..) = coming {
-            coming = self.asked_for(chunks.next());
-            for rows in rows[..count].chunks(4) {
+        let mut coming = chunks.next();
+        self.ask_for(coming);
+        while let Some(chunk) = coming {
+            coming = chunks.next();
+            self.ask_for(coming);
+            for slots in chunk.chunks(4) {
                 // Fewer than four are filled up: computing a row once more costs less than computing two by themselves.
-                let last = rows.len() - 1;
-                let [a, b] = [self.parts(rows[0]), self.parts(rows[last.min(1)])];
-                let [c, d] = [self.parts(rows[last.min(2)]), self.parts(rows[last])];
+                let slot = |at: usize| slots[at.min(slots.len() - 1)];
+                let [a, b, c, d] = [self.row(slot(0)), self.row(slot(1)), self.row(slot(2)), self.row(slot(3))];
                 let dots = (self.four)(&query.numbers, [a.0, b.0, c.0, d.0]);
-                let all = [(dots[0], a), (dots[1], b), (dots[2], c)];
-                distances.extend(all[..last].iter().map(|(dot, (_, scale, add))| query.estimate(*dot, *scale, *add)));
-                distances.push(query.estimate(dots[3], d.1, d.2));
+                let distance = |dot: i32, (_, scale, add)| query.estimate(dot, scale, add);
+                let four = [distance(dots[0], a), distance(dots[1], b), distance(dots[2], c), distance(dots[3], d)];
+                distances.extend_from_slice(&four);
             }
         }
+        distances.truncate(slots.len());
     }
 
     fn deviation(&self, query: &PackedQuery) -> f32 {

@@ -144,9 +144,8 @@ impl GraphSearch {
         self.scratch.evaluated += batch.len() as u64;
         let mut distances = std::mem::take(&mut self.scratch.distances);
         codes.distances(query, &batch, &mut distances);
-        for (slot, distance) in batch.iter().zip(&distances) {
-            self.scratch.offer(candidate(*distance, *slot), reach.ef, reach.keep);
-        }
+        self.scratch.find(&batch, &distances);
+        self.scratch.offer_found(reach.ef, reach.keep);
         (self.scratch.batch, self.scratch.distances) = (batch, distances);
     }
 

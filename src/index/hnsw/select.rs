@@ -9,34 +9,58 @@
 //!      a              (the walk reaches it through a); c is kept, for a does not lead there.
 //!    x       c
 //! ```
+//!
+//! The pairs that are compared are the same whether each candidate is compared with those kept before it, or each kept one,
+//! as soon as it is, with all candidates that are left. The latter makes a query of the few that are kept only, and compares
+//! long lists.
 
 use super::codes::{Codes, Slot};
 use super::walk::{Candidate, distance_of, slot_of};
 
-/// Selects at most `most` of the candidates, which ascend by distance and are different, into `kept`; `query` is scratch.
-pub(super) fn select<C: Codes>(
-    codes: &C,
-    candidates: &[Candidate],
-    most: usize,
-    query: &mut C::Query,
-    kept: &mut Vec<Slot>,
-) {
-    kept.clear();
-    let mut distances = Vec::new();
-    for candidate in candidates {
-        if kept.len() >= most {
-            break;
-        }
-        let (slot, own) = (slot_of(*candidate), distance_of(*candidate));
-        if !kept.is_empty() {
-            codes.prepare_slot(slot, query);
-        }
-        let mut far = |kept: &[Slot]| {
-            codes.distances(query, kept, &mut distances);
-            distances.iter().all(|distance| *distance >= own)
-        };
-        if kept.chunks(4).all(&mut far) {
-            kept.push(slot);
+/// What a selection works in.
+pub(super) struct Selection<C: Codes> {
+    /// The one that was kept last.
+    query: C::Query,
+    /// Candidates that may be kept still, with their distances from the base.
+    left: Vec<Slot>,
+    own: Vec<f32>,
+    distances: Vec<f32>,
+    pub(super) kept: Vec<Slot>,
+}
+
+impl<C: Codes> Default for Selection<C> {
+    fn default() -> Self {
+        let (left, own, distances, kept) = Default::default();
+        Self { query: C::Query::default(), left, own, distances, kept }
+    }
+}
+
+impl<C: Codes> Selection<C> {
+    /// Keeps at most `most` of the candidates, which ascend by distance and are different; `fits` is asked of those that
+    /// would be kept.
+    pub(super) fn select(&mut self, codes: &C, candidates: &[Candidate], most: usize, fits: impl Fn(Slot) -> bool) {
+        let Self { query, left, own, distances, kept } = self;
+        kept.clear();
+        left.clear();
+        left.extend(candidates.iter().map(|candidate| slot_of(*candidate)));
+        own.clear();
+        own.extend(candidates.iter().map(|candidate| distance_of(*candidate)));
+        while let Some(first) = left.iter().position(|slot| fits(*slot)) {
+            kept.push(left[first]);
+            if kept.len() >= most {
+                break;
+            }
+            codes.prepare_slot(left[first], query);
+            left.drain(..=first);
+            own.drain(..=first);
+            codes.distances(query, left, distances);
+            let mut count = 0;
+            for at in 0..left.len() {
+                (left[count], own[count]) = (left[at], own[at]);
+                count += usize::from(distances[at] >= own[at]);
+            }
+            left.truncate(count);
+            own.truncate(count);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::collections::BinaryHeap;
 
 use super::codes::{Codes, Slot};
 use super::graph::Graph;
+use super::list::List;
 use crate::common::CancelFlag;
 use crate::error::Result;
 use crate::simd::search::below;
@@ -64,23 +65,28 @@ impl Visited {
         fresh
     }
 
-    /// Adds the slots whose numbers plus one these are, and leaves those that were not in, as slots. Whether a neighbour was
-    /// seen is as good as random, so there is no branch on it.
+    /// Adds the nodes of a list; `fresh` becomes those that were not in. Whether a neighbour was seen is as good as random, so there
+    /// is no branch on it.
     #[inline]
-    pub(super) fn insert_all(&mut self, numbers: &mut Vec<u32>) {
-        let Some(highest) = numbers.iter().max() else { return };
-        self.make_room(*highest as usize / 64);
-        let mut fresh = 0;
-        for at in 0..numbers.len() {
-            let slot = numbers[at] - 1;
-            let word = &mut self.words[slot as usize / 64];
-            let new = *word >> (slot % 64) & 1 ^ 1;
-            *word |= 1 << (slot % 64);
-            numbers[fresh] = slot;
-            fresh += new as usize;
-        }
-        numbers.truncate(fresh);
-        self.members.extend_from_slice(numbers);
+    pub(super) fn insert_all(&mut self, list: List<'_>, fresh: &mut Vec<Slot>) {
+        self.make_room(list.slots as usize / 64);
+        fresh.clear();
+        // One more: the last number is written before it is looked at.
+        fresh.resize(list.room() + 1, 0);
+        let mut count = 0;
+        list.groups(|numbers| {
+            for number in numbers {
+                let slot = number.wrapping_sub(1);
+                let is_link = slot < list.slots;
+                let word = &mut self.words[if is_link { slot as usize / 64 } else { 0 }];
+                let new = is_link && *word >> (slot % 64) & 1 == 0;
+                *word |= u64::from(is_link) << (slot % 64);
+                fresh[count] = slot;
+                count += usize::from(new);
+            }
+        });
+        fresh.truncate(count);
+        self.members.extend_from_slice(fresh);
     }
 
     #[inline]
@@ -95,9 +101,13 @@ impl Visited {
     }
 
     pub(super) fn clear(&mut self) {
-        for slot in self.members.drain(..) {
-            self.words[slot as usize / 64] = 0;
+        // Clearing what follows each other is so much faster than clearing here and there.
+        if self.words.len() / 8 <= self.members.len() {
+            self.words.fill(0);
+        } else {
+            self.members.iter().for_each(|slot| self.words[*slot as usize / 64] = 0);
         }
+        self.members.clear();
     }
 
     fn bytes(&self) -> usize {
@@ -111,6 +121,8 @@ pub(super) struct Scratch {
     pub(super) visited: Visited,
     /// The best so far, ascending.
     pub(super) pool: Vec<Candidate>,
+    /// What may go into the pool next.
+    pub(super) found: Vec<Candidate>,
     /// What was compared and is not in the pool, in no order; kept only when asked for.
     pub(super) aside: Vec<Candidate>,
     /// Of a filtered walk: what was compared and not expanded yet.
@@ -143,25 +155,51 @@ impl Scratch {
         (self.visited.bytes() + 8 * (self.pool.capacity() + self.aside.capacity())) as u64
     }
 
-    /// Puts a candidate into the pool of at most `ef`; its place, or `None` when it is too far.
+    /// Makes nodes with their distances what was found.
     #[inline]
-    pub(super) fn offer(&mut self, candidate: Candidate, ef: usize, keep: bool) -> Option<usize> {
-        if self.pool.len() >= ef {
-            let last = self.pool[ef - 1];
-            if candidate >= last {
-                if keep {
-                    self.aside.push(candidate);
-                }
-                return None;
+    pub(super) fn find(&mut self, slots: &[Slot], distances: &[f32]) {
+        self.found.clear();
+        self.found.extend(slots.iter().zip(distances).map(|(slot, distance)| candidate(*distance, *slot)));
+    }
+
+    /// Puts what was found into the pool of at most `ef`; the place of the nearest of it, or the pool's length when all of it is too
+    /// far. Most is, which is told without a branch for each; the rest is merged in from the last to the first, so
+    /// that what is in the pool moves once.
+    #[inline]
+    pub(super) fn offer_found(&mut self, ef: usize, keep: bool) -> usize {
+        let Self { pool, found, aside, .. } = self;
+        let last = if pool.len() < ef { Candidate::MAX } else { pool[ef - 1] };
+        if keep {
+            let mut end = aside.len();
+            aside.resize(end + found.len(), 0);
+            for candidate in &*found {
+                aside[end] = *candidate;
+                end += usize::from(*candidate >= last);
             }
-            self.pool.pop();
-            if keep {
-                self.aside.push(last);
-            }
+            aside.truncate(end);
         }
-        let at = below(&self.pool, candidate);
-        self.pool.insert(at, candidate);
-        Some(at)
+        let mut count = 0;
+        for at in 0..found.len() {
+            let candidate = found[at];
+            found[count] = candidate;
+            count += usize::from(candidate < last);
+        }
+        found.truncate(count);
+        found.sort_unstable();
+        let mut end = pool.len();
+        pool.resize(end + count, 0);
+        for (before, candidate) in found.iter().enumerate().rev() {
+            let at = below(&pool[..end], *candidate);
+            pool.copy_within(at..end, at + before + 1);
+            pool[at + before] = *candidate;
+            end = at;
+        }
+        if keep {
+            aside.extend(pool.drain(ef.min(pool.len())..));
+        } else {
+            pool.truncate(ef);
+        }
+        end
     }
 }
 
@@ -229,9 +267,7 @@ pub(super) fn expand<C: Codes>(
         }
         scratch.pool[next] |= 1;
         let mut batch = std::mem::take(&mut scratch.batch);
-        batch.clear();
-        graph.copy_links(slot_of(current), level, &mut batch);
-        scratch.visited.insert_all(&mut batch);
+        scratch.visited.insert_all(graph.list(slot_of(current), level), &mut batch);
         if level == 0
             && let Some(following) = scratch.pool.get(next + 1)
         {
@@ -240,17 +276,72 @@ pub(super) fn expand<C: Codes>(
         scratch.evaluated += batch.len() as u64;
         let mut distances = std::mem::take(&mut scratch.distances);
         codes.distances(query, &batch, &mut distances);
-        let mut lowest = next + 1;
-        for (link, distance) in batch.iter().zip(&distances) {
-            if let Some(at) = scratch.offer(candidate(*distance, *link), ef, keep) {
-                lowest = lowest.min(at);
-                if level == 0 && at <= next + 1 {
-                    graph.prefetch(*link);
-                }
-            }
-        }
+        scratch.find(&batch, &distances);
+        let nearest = scratch.offer_found(ef, keep);
         (scratch.batch, scratch.distances) = (batch, distances);
-        next = lowest;
+        if level == 0
+            && nearest <= next
+            && let Some(following) = scratch.pool.get(nearest)
+        {
+            graph.prefetch(slot_of(*following));
+        }
+        next = nearest.min(next + 1);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::atomic::AtomicU32;
+
+    use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+
+    use super::*;
+    use crate::index::hnsw::list::words;
+
+    proptest! {
+        #[test]
+        fn nodes_of_lists_are_new_once(
+            packed in any::<bool>(),
+            lists in prop::collection::vec(prop::collection::vec(0_u32..300, 0..9), 0..20),
+        ) {
+            let (mut visited, mut fresh, mut model) = (Visited::default(), Vec::new(), BTreeSet::new());
+            for nodes in lists {
+                let row: Vec<AtomicU32> = (0..words(9, packed)).map(|_| AtomicU32::new(0)).collect();
+                let list = List { near: &row, more: &[], packed, slots: 250 };
+                nodes.iter().enumerate().for_each(|(at, slot)| list.set(at, slot + 1));
+                visited.insert_all(list, &mut fresh);
+                let expected: Vec<Slot> = nodes.into_iter().filter(|slot| *slot < 250 && model.insert(*slot)).collect();
+                prop_assert_eq!(&fresh, &expected);
+            }
+            prop_assert_eq!((0..300).filter(|slot| visited.contains(*slot)).collect::<BTreeSet<_>>(), model);
+            visited.clear();
+            prop_assert_eq!((0..300).find(|slot| visited.contains(*slot)), None);
+        }
+
+        #[test]
+        fn the_pool_holds_the_nearest(
+            ef in 1_usize..20,
+            keep in any::<bool>(),
+            batches in prop::collection::vec(prop::collection::vec((0_u32..1 << 20, -4_i8..4), 0..12), 0..12),
+        ) {
+            let (mut scratch, mut model, mut aside) = (Scratch::default(), Vec::<Candidate>::new(), Vec::new());
+            for batch in batches {
+                scratch.found = batch.iter().map(|(slot, distance)| candidate(f32::from(*distance), *slot)).collect();
+                let found = scratch.found.clone();
+                let nearest = scratch.offer_found(ef, keep);
+                model.extend(&found);
+                model.sort_unstable();
+                aside.extend(model.drain(ef.min(model.len())..));
+                prop_assert_eq!(&scratch.pool, &model);
+                let first = found.iter().min().and_then(|first| model.iter().position(|near| near == first));
+                prop_assert_eq!(nearest.min(model.len()), first.unwrap_or(model.len()));
+            }
+            let mut kept = scratch.aside;
+            kept.sort_unstable();
+            aside.sort_unstable();
+            prop_assert_eq!(kept, if keep { aside } else { Vec::new() });
+        }
+    }
 }
