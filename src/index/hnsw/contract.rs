@@ -274,6 +274,12 @@ pub trait VectorIndex: Send + Sync {
         0
     }
 
+    /// Mends what linking may leave behind: entries that searches do not come by until they are resumed to their end. How many there
+    /// were; takes time in proportion to the number of entries.
+    fn mend(&self) -> usize {
+        0
+    }
+
     /// Whether there is such an entry.
     fn contains(&self, rid: Rid, tag: Tag) -> bool;
 

@@ -17,6 +17,7 @@ use super::names::Names;
 use super::scan::GraphSearch;
 use super::tail::{Tail, Waiting};
 use super::walk::Scratch;
+use crate::common::CancelFlag;
 use crate::error::Result;
 use crate::index::Rid;
 
@@ -161,6 +162,11 @@ impl VectorIndex for Hnsw {
 
     fn link(&self, most: usize) -> usize {
         self.link_waiting(most)
+    }
+
+    fn mend(&self) -> usize {
+        let body = self.body.read().clone();
+        self.lead_to_strays(&body, &CancelFlag::new()).expect("nobody cancels")
     }
 
     fn contains(&self, rid: Rid, tag: Tag) -> bool {

@@ -73,6 +73,7 @@ impl Hnsw {
         self.place_all(&body, &mut waiting, job.threads);
         *self.body.write() = body.clone();
         self.link_all(&body, count, job)?;
+        self.lead_to_strays(&body, job.cancel)?;
         self.calibrate(&mut body, job)?;
         if self.options.memory == Memory::Budget {
             body.fine = None;

@@ -24,7 +24,7 @@
 //! * `shelf`, `list`, `graph`, `names`: where things lie: growing rows of atomic words, links in them, slots of rows.
 //! * `codes`: what a store of vectors offers; `floats`, `sparse`: in full; `rotation`, `packed`: as codes; `body`: the choice.
 //! * `walk`, `filter`, `select`: the algorithms; `link`, `remove`, `load`, `calibrate`: an index coming to be and changing.
-//! * `tail`: entries that are not linked yet. `scan`: a search under way; `image`, `block`: checkpoints; `roll`: comparing one with
+//! * `stray`: nodes that no link leads to. `tail`: entries that are not linked yet. `scan`: a search under way; `image`, `block`: checkpoints; `roll`: comparing one with
 //!   what belongs in it.
 
 mod block;
@@ -53,6 +53,7 @@ mod scan;
 mod select;
 mod shelf;
 mod sparse;
+mod stray;
 mod tail;
 #[cfg(test)]
 mod tests;

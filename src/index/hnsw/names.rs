@@ -19,9 +19,9 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// No entries, room for those that are expected.
+    /// No entries, room for those that are expected. Rows are counted from 1.
     pub(super) fn with_room(rows: usize) -> Self {
-        Self { heads: Vec::with_capacity(rows), ..Self::default() }
+        Self { heads: Vec::with_capacity(rows + 1), ..Self::default() }
     }
 
     /// A slot for an entry of the row. The one that was freed longest ago comes first, so that searches under way are
@@ -40,6 +40,10 @@ impl Names {
     fn note(&mut self, rid: Rid, slot: Slot) {
         let at = rid as usize;
         if at >= self.heads.len() {
+            // An eighth more, for doubling would leave half of it unused.
+            if at >= self.heads.capacity() {
+                self.heads.reserve_exact(at + 1 + at / 8 - self.heads.len());
+            }
             self.heads.resize(at + 1, 0);
         }
         if self.heads[at] != 0 {

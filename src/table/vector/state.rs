@@ -305,6 +305,7 @@ impl VectorState {
         // Saving links what waits; better while writers go on, though they may bring as much again.
         if let Some(index) = self.ready() {
             index.link(index.waiting());
+            index.mend();
         }
         let phase = self.phase.write();
         let Phase::Ready(index) = &*phase else { return Ok(false) };
