@@ -344,6 +344,7 @@ impl Core {
             see: &|snapshot| self.state.lock().editing = Some(snapshot.clone()),
             waits: &|table| deferred.concerns(table),
             role,
+            maintenance_work_mem: self.settings.lock().typed().maintenance_work_mem,
             notices: Vec::new(),
             later: Vec::new(),
         };

@@ -47,6 +47,7 @@ pub(super) fn drop_schemas(engine: &Arc<Engine>, database: Oid, wanted: impl Fn(
         see: &|_| {},
         waits: &|_| false,
         role,
+        maintenance_work_mem: engine.config.maintenance_work_mem,
         notices: Vec::new(),
         later: Vec::new(),
     };

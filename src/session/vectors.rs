@@ -70,8 +70,9 @@ impl VectorKeeper {
         let cancel = CancelFlag::new();
         let (signal, flag) = (Arc::clone(&stop), cancel.clone());
         let (tables, txns, threads) = (Arc::clone(&engine.tables), Arc::clone(&engine.txns), engine.scan_threads);
+        let memory_bytes = engine.config.maintenance_work_mem as u64;
         let run = move || {
-            load_all(&tables, &txns, awaited, threads, &flag);
+            load_all(&tables, &txns, awaited, (threads, memory_bytes), &flag);
             let mut stopped = signal.0.lock();
             while !*stopped {
                 signal.1.wait_for(&mut stopped, LOOK_EVERY);
@@ -123,7 +124,7 @@ fn load_all(
     tables: &Arc<Tables>,
     txns: &Arc<TxnManager>,
     mut awaited: Vec<Awaited>,
-    threads: usize,
+    (threads, memory_bytes): (usize, u64),
     cancel: &CancelFlag,
 ) {
     let (mut left, mut done) = (Vec::new(), Vec::new());
@@ -142,7 +143,12 @@ fn load_all(
     }
     for item in left {
         let manners = Manners::new(threads);
-        let filling = Filling { threads, progress: &|_, _| (), pause: &|| tables.make_way(&manners) };
+        let filling = Filling {
+            threads,
+            progress: &|_, _| (),
+            pause: &|| tables.make_way(&manners),
+            room: &|bytes| tables.room_for_build(bytes, memory_bytes),
+        };
         let loaded = item.with_table(tables, txns, |table, txn, evaluator| {
             table.load_vector_index(txn, evaluator, item.index.oid, &filling, cancel)
         });

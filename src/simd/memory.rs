@@ -1,5 +1,8 @@
-//! Memory that vectors and links lie in: zeroed words, their bytes, and asking the CPU for them ahead of time.
+//! Memory that vectors and links lie in: zeroed words, also in a file, their bytes, and asking the CPU for them ahead of time.
 
+use std::fs::File;
+use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// An atomic integer that is valid when all its bytes are zero.
@@ -14,13 +17,97 @@ mod sealed {
     impl Sealed for std::sync::atomic::AtomicU64 {}
 }
 
-/// `count` zeros, whose pages cost nothing before they are first written.
-#[must_use]
-pub fn zeroed<T: Word>(count: usize) -> Box<[T]> {
-    // SAFETY: the sealed trait is of atomic integers only, for which zero bytes are a value.
-    let words: Box<[T]> = unsafe { Box::new_zeroed_slice(count).assume_init() };
-    advise_huge_pages(&words);
-    words
+/// An array of words.
+pub struct Words<T: Word> {
+    first: NonNull<T>,
+    count: usize,
+    in_file: bool,
+}
+
+// SAFETY: it owns its words as a boxed slice does, and these are atomic integers.
+unsafe impl<T: Word> Send for Words<T> {}
+// SAFETY: as above; a shared reference gives shared references to atomic integers only.
+unsafe impl<T: Word> Sync for Words<T> {}
+
+impl<T: Word> Words<T> {
+    /// Zeros, whose pages cost nothing before they are first written.
+    #[must_use]
+    pub fn zeroed(count: usize) -> Self {
+        // SAFETY: the sealed trait is of atomic integers only, for which zero bytes are a value.
+        let words: Box<[T]> = unsafe { Box::new_zeroed_slice(count).assume_init() };
+        advise_huge_pages(&words);
+        Self { first: NonNull::from(Box::leak(words)).cast(), count, in_file: false }
+    }
+
+    /// Zeros at the end of a file, which grows by them; the system keeps as much of them in memory as it has to spare. The
+    /// file must have no name, so that nobody else changes it. An error of the disk while they are used
+    /// ends the process, as one of its swap space would.
+    ///
+    /// # Errors
+    /// What making room in the file fails with; where files cannot be mapped, always.
+    #[cfg(target_os = "linux")]
+    pub fn in_file(file: &File, count: usize) -> std::io::Result<Self> {
+        use std::os::fd::AsRawFd;
+        const ALIGNED: u64 = 1 << 16;
+        let from = file.metadata()?.len().next_multiple_of(ALIGNED) as libc::off_t;
+        let bytes = (count * size_of::<T>()).max(1);
+        // SAFETY: takes numbers only. Space that is allocated cannot be missing when a word is written.
+        let full = unsafe { libc::posix_fallocate(file.as_raw_fd(), from, bytes as libc::off_t) };
+        if full != 0 {
+            return Err(std::io::Error::from_raw_os_error(full));
+        }
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: asks for a new mapping at a place of the system's choice; the range is in the file, which nobody shortens.
+        let first =
+            unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, libc::MAP_SHARED, file.as_raw_fd(), from) };
+        if first == libc::MAP_FAILED {
+            return Err(std::io::Error::last_os_error());
+        }
+        let first = NonNull::new(first.cast()).expect("a mapping is not at zero");
+        Ok(Self { first, count, in_file: true })
+    }
+
+    /// See above.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(target_os = "linux"))]
+    pub fn in_file(_file: &File, _count: usize) -> std::io::Result<Self> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whether they are in a file.
+    #[must_use]
+    pub fn is_in_file(&self) -> bool {
+        self.in_file
+    }
+}
+
+impl<T: Word> Deref for Words<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: so many words begin there, in a box or in a mapping; both begin as zeros, which are a value of atomic
+        // integers, and live as long as this does.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.count) }
+    }
+}
+
+impl<T: Word> Drop for Words<T> {
+    fn drop(&mut self) {
+        if self.in_file {
+            #[cfg(target_os = "linux")]
+            // SAFETY: the mapping was made with this length, and nobody refers to it any more.
+            unsafe {
+                libc::munmap(self.first.as_ptr().cast(), (self.count * size_of::<T>()).max(1));
+            }
+        } else {
+            let words = std::ptr::slice_from_raw_parts_mut(self.first.as_ptr(), self.count);
+            // SAFETY: this was a box of as many words, and nobody refers to them any more.
+            drop(unsafe { Box::from_raw(words) });
+        }
+    }
 }
 
 /// Asks for large pages under big arrays: rows are read in random order, and with small pages nearly every read
@@ -88,5 +175,27 @@ pub fn prefetch<T: Word>(row: &[T]) {
     // A row that does not begin with a line ends in one more.
     if bytes > 64 {
         ask(bytes - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_lie_in_memory_or_in_a_file() {
+        let file = tempfile::tempfile().expect("a temporary file");
+        let mut all = vec![Words::<AtomicU64>::zeroed(1000), Words::zeroed(0)];
+        if cfg!(target_os = "linux") {
+            all.extend([70_000, 1, 0].map(|count| Words::in_file(&file, count).expect("there is room")));
+            assert!(!all[0].is_in_file() && all[2].is_in_file());
+        }
+        for (nth, words) in all.iter().enumerate() {
+            assert!(words.iter().all(|word| word.load(Ordering::Relaxed) == 0));
+            words.iter().for_each(|word| word.store(nth as u64 + 1, Ordering::Relaxed));
+        }
+        let sums: Vec<u64> =
+            all.iter().map(|words| words.iter().map(|word| word.load(Ordering::Relaxed)).sum()).collect();
+        assert!([1000, 0, 210_000, 4, 0].starts_with(&sums), "{sums:?}");
     }
 }

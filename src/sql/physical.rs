@@ -151,6 +151,8 @@ pub struct VectorAccess {
     pub within: bool,
     /// How many rows.
     pub top: TopRows,
+    /// All rows as far away as the last of them belong to them: the order goes on behind the distance.
+    pub ties: bool,
 }
 
 /// How many sorted rows are wanted.

@@ -73,6 +73,7 @@ type SharedTest = (&'static str, fn(&Target));
 
 /// Tests on the shared server.
 const SHARED: &[SharedTest] = &[
+    ("vectors::build_beyond_memory", vectors::build_beyond_memory),
     ("protocol::pipelines", protocol::pipelines),
     ("protocol::portals_with_limits", protocol::portals_with_limits),
     ("protocol::describes_before_values", protocol::describes_before_values),

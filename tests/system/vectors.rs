@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use postgres::Client;
 
+use crate::Target;
 use crate::support::Server;
 use crate::support::random::Random;
+use crate::support::wire::query;
 
 /// Rows to begin with: many enough that the index is used and has a checkpoint.
 const ROWS: i32 = 4000;
@@ -101,9 +103,45 @@ fn verify(db: &mut Client, model: &Model, random: &mut Random) {
         assert!(begun.elapsed() < PATIENCE, "the index does not come back");
         std::thread::sleep(Duration::from_millis(20));
     }
+    let all = nearest(db, "(e <-> $1) + 0, id DESC", &query);
+    assert_eq!(nearest(db, "e <-> $1, id DESC", &query), all, "what follows the distance in the order");
     let findings = db.query("SELECT relation, row_id, problem FROM omendb_check()", &[]).expect("check");
     let told: Vec<(String, i64, String)> = findings.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     assert!(told.is_empty(), "{told:?}");
+}
+
+/// A build that takes more than `maintenance_work_mem` says so, and its index answers as any other.
+pub fn build_beyond_memory(target: &Target) {
+    let mut raw = target.raw();
+    let elements = "SELECT string_agg(((i * k * 71) % 1009)::text, ',') FROM generate_series(1, 512) k";
+    let made = raw.ask(&query(&format!(
+        "CREATE EXTENSION IF NOT EXISTS vector; CREATE TABLE beyond (id int PRIMARY KEY, e vector(512));
+         INSERT INTO beyond SELECT i, ('[' || ({elements}) || ']')::vector FROM generate_series(1, 2200) i"
+    )));
+    assert!(made.iter().all(|message| message.tag != b'E'), "the table is there");
+    let build = "CREATE INDEX beyond_e ON beyond USING hnsw (e vector_l2_ops) WITH (m = 8, ef_construction = 16)";
+    let mut notice = |memory: &str| {
+        let drop = "DROP INDEX IF EXISTS beyond_e; SET client_min_messages = notice";
+        let told = raw.ask(&query(&format!(
+            "SET client_min_messages = error; {drop}; SET maintenance_work_mem = '{memory}'; {build}"
+        )));
+        told.iter().find(|message| message.tag == b'N').map(|message| (message.field(b'S'), message.field(b'H')))
+    };
+    assert_eq!(notice("2MB"), None);
+    let hint = "Increase maintenance_work_mem to speed up builds.";
+    assert_eq!(notice("1MB"), Some(("NOTICE".to_owned(), hint.to_owned())));
+    let mut db = target.connect();
+    db.batch_execute("SET enable_seqscan = off; SET hnsw.ef_search = 1000").expect("settings");
+    let ids = |db: &mut Client, order: &str| -> Vec<i32> {
+        let query = format!("SELECT id FROM beyond ORDER BY {order}, id LIMIT 10");
+        db.query(&query, &[]).expect("rows").iter().map(|row| row.get(0)).collect()
+    };
+    for id in [1, 700, 2200] {
+        let distance = format!("e <-> (SELECT e FROM beyond WHERE id = {id})");
+        let place = db.query_one(&format!("SELECT e::text FROM beyond WHERE id = {id}"), &[]).expect("a row");
+        let near = format!("e <-> '{}'", place.get::<_, String>(0));
+        assert_eq!(ids(&mut db, &near), ids(&mut db, &format!("({distance}) + 0")));
+    }
 }
 
 /// See the module.

@@ -1,5 +1,6 @@
 //! Codes of every kind behind one choice, and what an index consists of at a time.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use super::codes::{Codes, Slot};
@@ -84,17 +85,17 @@ impl Body {
         Self { graph, near: Arc::new(near), fine: None, ef_factor: 1.0, bits }
     }
 
-    /// Codes of `bits` bits about a centre that vectors are `spread` away from, on a graph.
+    /// Codes of `bits` bits about a centre that vectors are `spread` away from, on a graph; finer codes lie in the file if there is one.
     pub(super) fn coded(
         options: &Options,
         graph: Arc<Graph>,
         bits: u32,
         (center, spread): (Vec<f32>, f32),
-        expected: usize,
+        (expected, file): (usize, Option<Arc<File>>),
     ) -> Self {
         let frame = Arc::new(Frame::new(options.metric, center, spread, options.seed));
-        let store = |bits| Arc::new(Store::Packed(Packed::new(Arc::clone(&frame), bits, expected)));
-        Self { graph, near: store(bits), fine: (bits < 8).then(|| store(8)), ef_factor: 1.0, bits }
+        let store = |bits, file| Arc::new(Store::Packed(Packed::new(Arc::clone(&frame), bits, expected, file)));
+        Self { graph, near: store(bits, None), fine: (bits < 8).then(|| store(8, file)), ef_factor: 1.0, bits }
     }
 
     /// Candidates that a walk holds when a search asks for `ef`.

@@ -49,7 +49,7 @@ impl Hnsw {
             if self.options.quantization != Quantization::Auto || body.ef_factor <= FACTOR_MAX || more > 4 {
                 return Ok(());
             }
-            let packed = Packed::new(Arc::clone(fine.frame()), more, self.slots() as usize);
+            let packed = Packed::new(Arc::clone(fine.frame()), more, self.slots() as usize, None);
             for slot in 0..self.slots() {
                 packed.write_from(fine, slot);
             }

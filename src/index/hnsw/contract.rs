@@ -8,6 +8,7 @@
 //! ([`Sight::admit`], asked while walking) and what the true distance of an entry is ([`Sight::judge`], asked only for
 //! entries about to be returned, so that it may read the row; `None` drops an entry that the owner does not see).
 
+use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -246,6 +247,8 @@ pub struct Job<'a> {
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
     /// Polled.
     pub cancel: &'a CancelFlag,
+    /// An empty file without a name for what the index does not keep ([`super::Hnsw::passing_bytes`]); in memory otherwise.
+    pub file: Option<Arc<File>>,
 }
 
 /// An index over vectors. Readers and writers may call from any number of threads.

@@ -1,5 +1,6 @@
 //! The graph index: completeness under churn, recall, filters, concurrency, determinism, checkpoints.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -103,8 +104,13 @@ fn clustered(count: usize, dims: usize, seed: u64) -> Vec<Vec<f32>> {
 }
 
 fn load(index: &dyn VectorIndex, vectors: &[Vec<f32>], threads: usize) {
+    load_in(index, vectors, threads, None);
+}
+
+/// A load that keeps what is not of the index in a file.
+fn load_in(index: &dyn VectorIndex, vectors: &[Vec<f32>], threads: usize, file: Option<Arc<File>>) {
     let cancel = CancelFlag::new();
-    let job = Job { threads, expected: vectors.len(), progress: &|_, _| {}, cancel: &cancel };
+    let job = Job { threads, expected: vectors.len(), progress: &|_, _| {}, cancel: &cancel, file };
     let feed = &mut |sink: &mut super::Sink<'_>| {
         for (rid, vector) in vectors.iter().enumerate() {
             sink(rid as Rid, 0, VectorRef::Dense(vector))?;
@@ -261,6 +267,22 @@ fn one_thread_builds_the_same_graph_again() {
 }
 
 #[test]
+fn a_build_in_a_file_is_the_same() {
+    let vectors = clustered(700, 100, 3);
+    let options = Options { quantization: Quantization::Rabitq2, ..Options::new(Metric::L2, Kind::Dense, 100) };
+    let build = |file| {
+        let index = Hnsw::new(options.clone());
+        load_in(&index, &vectors, 1, file);
+        checkpoint(&index)
+    };
+    let file = Arc::new(tempfile::tempfile().expect("a temporary file"));
+    assert_eq!(build(None), build(Some(Arc::clone(&file))));
+    let passing = Hnsw::passing_bytes(&options, vectors.len());
+    assert!(passing >= 700 * 100);
+    assert!(file.metadata().expect("its length").len() >= if cfg!(target_os = "linux") { passing } else { 0 });
+}
+
+#[test]
 fn a_budget_keeps_one_store_of_codes() {
     let vectors = clustered(900, 64, 5);
     let build = |memory| {
@@ -311,7 +333,7 @@ fn owners_are_asked_about_few_and_the_right_ones() {
 fn a_cancelled_load_stops() {
     let cancel = CancelFlag::new();
     cancel.raise(CancelReason::UserRequest);
-    let job = Job { threads: 2, expected: 10, progress: &|_, _| {}, cancel: &cancel };
+    let job = Job { threads: 2, expected: 10, progress: &|_, _| {}, cancel: &cancel, file: None };
     let index = Hnsw::new(Options::new(Metric::L2, Kind::Dense, 2));
     let ended = index.load(&mut |sink| sink(1, 1, VectorRef::Dense(&[1.0, 2.0])), &job);
     assert_eq!(ended.expect_err("cancelled").sqlstate().as_str(), "57014");

@@ -193,7 +193,7 @@ fn head(block: &[u8]) -> Result<Head> {
     }
     let graph = Arc::new(Graph::made(m as usize, slots as usize, packed));
     let mut body = if coded {
-        Body::coded(&options, graph, bits, (center, spread), slots as usize)
+        Body::coded(&options, graph, bits, (center, spread), (slots as usize, None))
     } else {
         Body { graph, ..Body::plain(&options, slots as usize) }
     };

@@ -7,12 +7,13 @@
 //! An index that grows from nothing by single inserts begins with full vectors, which need no centre, and is coded when
 //! it has [`CODED_ENTRIES_MIN`] of them; the links stay.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::body::{Body, Store, code_bits, with_linker};
 use super::codes::{Codes, Slot};
-use super::contract::{Job, Memory, Sink, Tag, Vector};
+use super::contract::{Job, Memory, Options, Sink, Tag, Vector};
 use super::distance::indexable;
 use super::floats::normalized;
 use super::graph::State;
@@ -44,6 +45,14 @@ struct Waiting {
 }
 
 impl Hnsw {
+    /// Bytes that a bulk load of so many entries takes besides the index that it leaves: finer codes, by which it is built.
+    #[must_use]
+    pub fn passing_bytes(options: &Options, entries: usize) -> u64 {
+        let coarse = code_bits(options).is_some_and(|bits| bits < 8);
+        let passing = coarse && options.memory == Memory::Budget && entries >= CODED_ENTRIES_MIN;
+        if passing { entries as u64 * (u64::from(options.dims).next_multiple_of(64) + 8) } else { 0 }
+    }
+
     /// See [`super::VectorIndex::load`].
     pub(super) fn load_all(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<()> {
         assert!(super::VectorIndex::is_empty(self), "a bulk load fills an empty index");
@@ -59,7 +68,8 @@ impl Hnsw {
             }
             let enough = if body.is_some() { BATCH } else { CENTER_ENTRIES };
             if waiting.names.len() >= enough {
-                let body = body.get_or_insert_with(|| self.coded_about(&waiting.vectors, job.expected));
+                let body =
+                    body.get_or_insert_with(|| self.coded_about(&waiting.vectors, job.expected, job.file.clone()));
                 self.place_all(body, &mut waiting, job.threads);
                 if body.graph.is_full(self.slots() as usize) {
                     body.graph = Arc::new(body.graph.widened());
@@ -68,7 +78,10 @@ impl Hnsw {
             job.cancel.check()
         })?;
         let few = count < CODED_ENTRIES_MIN;
-        let last = || if few { Body::plain(&self.options, count) } else { self.coded_about(&waiting.vectors, count) };
+        let last = || match few {
+            true => Body::plain(&self.options, count),
+            false => self.coded_about(&waiting.vectors, count, job.file.clone()),
+        };
         let mut body = body.unwrap_or_else(last);
         self.place_all(&body, &mut waiting, job.threads);
         *self.body.write() = body.clone();
@@ -83,7 +96,7 @@ impl Hnsw {
     }
 
     /// A body of codes about the mean of some vectors.
-    fn coded_about(&self, vectors: &[Vector], expected: usize) -> Body {
+    fn coded_about(&self, vectors: &[Vector], expected: usize, file: Option<Arc<File>>) -> Body {
         let mut center = vec![0.0_f64; self.options.dims as usize];
         let (mut elements, mut squares) = (Vec::new(), 0.0);
         for vector in vectors {
@@ -98,7 +111,7 @@ impl Hnsw {
         let expected = expected.max(vectors.len());
         let graph = Arc::new(super::graph::Graph::new(self.options.m as usize, expected));
         let bits = code_bits(&self.options).expect("this index is coded");
-        Body::coded(&self.options, graph, bits, (center, spread), expected)
+        Body::coded(&self.options, graph, bits, (center, spread), (expected, file))
     }
 
     /// Gives the waiting entries their places, on all threads.
@@ -131,7 +144,7 @@ impl Hnsw {
             floats.elements(*slot, &mut elements);
             vectors.push(Vector::Dense(elements));
         }
-        let mut coded = Body { graph: Arc::clone(&body.graph), ..self.coded_about(&vectors, slots.len()) };
+        let mut coded = Body { graph: Arc::clone(&body.graph), ..self.coded_about(&vectors, slots.len(), None) };
         for slot in 0..self.slots() {
             coded.make_room(slot);
         }

@@ -19,6 +19,7 @@
 //! to 8-bit integers, `s ~ delta t`; the kernel sums integers. Codes of 8 bits are on the grid of integers
 //! instead and are as good as full vectors for ordering: `r ~ f u` with an error of about 0.3 %.
 
+use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -102,10 +103,11 @@ impl PackedQuery {
 }
 
 impl Packed {
-    pub(super) fn new(frame: Arc<Frame>, bits: u32, expected: usize) -> Self {
+    /// An empty store, in memory or in a file, with room for the rows that are expected.
+    pub(super) fn new(frame: Arc<Frame>, bits: u32, expected: usize, file: Option<Arc<File>>) -> Self {
         let row_bytes = frame.rotation.padded() * bits as usize / 8;
         let half = if bits == 8 { 128.0 } else { ((1 << bits) - 1) as f32 / 2.0 };
-        let rows = Shelf64::new(row_bytes / 8 + 1, expected);
+        let rows = Shelf64::in_file(row_bytes / 8 + 1, expected, file);
         let kernels = code_kernels();
         Self { frame, bits, half, row_bytes, dot: kernels.dot(bits), four: kernels.four(bits), rows }
     }

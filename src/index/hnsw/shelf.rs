@@ -10,11 +10,12 @@
 //!   segment 0           | 1        | 2        | 3            | 4
 //! ```
 
+use std::fs::File;
 use std::ops::Range;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::{Arc, OnceLock};
 
-use crate::simd::memory::{self, Word};
+use crate::simd::memory::{self, Word, Words};
 
 /// Segments that a shelf can have: enough for 2^31 rows.
 const SEGMENTS: usize = 28;
@@ -22,11 +23,13 @@ const SEGMENTS: usize = 28;
 const SEGMENT_ROWS_MIN: usize = 1024;
 
 /// See the module.
-pub(super) struct Shelf<T> {
+pub(super) struct Shelf<T: Word> {
     width: usize,
     first: usize,
     shift: u32,
-    segments: [OnceLock<Box<[T]>>; SEGMENTS],
+    segments: [OnceLock<Words<T>>; SEGMENTS],
+    /// Where segments lie; in memory when there is none, or no room in it.
+    file: Option<Arc<File>>,
 }
 
 /// A shelf of links and of facts about entries.
@@ -37,9 +40,20 @@ pub(super) type Shelf64 = Shelf<AtomicU64>;
 impl<T: Word> Shelf<T> {
     /// An empty shelf of rows of `width` words; `expected` rows share one segment.
     pub(super) fn new(width: usize, expected: usize) -> Self {
+        Self::in_file(width, expected, None)
+    }
+
+    /// An empty shelf that lies in a file if there is one.
+    pub(super) fn in_file(width: usize, expected: usize, file: Option<Arc<File>>) -> Self {
         let first = expected.max(SEGMENT_ROWS_MIN);
         let shift = (first / 8).max(SEGMENT_ROWS_MIN).next_power_of_two().trailing_zeros();
-        Self { width, first, shift, segments: [const { OnceLock::new() }; SEGMENTS] }
+        Self { width, first, shift, segments: [const { OnceLock::new() }; SEGMENTS], file }
+    }
+
+    fn segment(&self, segment: usize) -> Words<T> {
+        let count = self.rows_of(segment) * self.width;
+        let in_file = self.file.as_ref().and_then(|file| Words::in_file(file, count).ok());
+        in_file.unwrap_or_else(|| Words::zeroed(count))
     }
 
     /// Segment of a row and the row's number in it.
@@ -69,7 +83,7 @@ impl<T: Word> Shelf<T> {
     /// Makes room for a row and returns it.
     pub(super) fn grow(&self, row: usize) -> &[T] {
         let (segment, at) = self.place(row);
-        let words = self.segments[segment].get_or_init(|| memory::zeroed(self.rows_of(segment) * self.width));
+        let words = self.segments[segment].get_or_init(|| self.segment(segment));
         &words[at * self.width..(at + 1) * self.width]
     }
 
@@ -106,9 +120,10 @@ impl<T: Word> Shelf<T> {
         self.segments[self.place(row).0].get().is_some()
     }
 
-    /// Bytes that the segments take.
+    /// Bytes of memory that the segments take.
     pub(super) fn bytes(&self) -> u64 {
-        let words = self.segments.iter().filter_map(OnceLock::get).map(|segment| segment.len());
+        let segments = self.segments.iter().filter_map(OnceLock::get);
+        let words = segments.filter(|segment| !segment.is_in_file()).map(|segment| segment.len());
         (words.sum::<usize>() * size_of::<T>()) as u64
     }
 

@@ -37,6 +37,8 @@ pub struct DdlContext<'a> {
     pub waits: &'a dyn Fn(Oid) -> bool,
     /// The current user.
     pub role: Arc<RoleDesc>,
+    /// Bytes of memory that building an index may take besides the index.
+    pub maintenance_work_mem: usize,
     /// Notices and warnings for the client, in order.
     pub notices: Vec<Error>,
     /// What is to be done in transactions of its own once this one has committed.

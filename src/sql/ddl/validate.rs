@@ -1,6 +1,7 @@
 //! Rows that are there already against what is newly demanded of them, and indexes built from them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashSet;
 
@@ -11,7 +12,7 @@ use crate::catalog::builtin::builtin;
 use crate::catalog::descriptor::{AttNum, ForeignKey, TableDesc};
 use crate::catalog::vector_index;
 use crate::common::quote_ident;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Severity, SqlState};
 use crate::sql::eval::row::relabel;
 use crate::sql::eval::{Row, call_function, eval_row};
 use crate::sql::expr::Expr;
@@ -69,16 +70,20 @@ pub(super) fn build_index(ctx: &mut DdlContext<'_>, table: Oid, index: Oid, comm
     let found = desc.indexes.iter().find(|found| found.oid == index);
     let process = ctx.txn.process_id();
     let build = ctx.catalog.builds().begin(process, ctx.snapshot().database, (table, index), command);
+    let mut short = None;
     let built = if found.is_some_and(|index| vector_index::is_vector(index.method)) {
         build.enter("building index: loading tuples");
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let progress = |done, total| build.tuples(done, total);
-        let built = open.build_vector_index(
-            ctx.txn.as_ref(),
-            &write,
-            index,
-            &Filling { threads, progress: &progress, pause: &|| () },
-        );
+        let taken = AtomicU64::new(0);
+        let memory_bytes = ctx.maintenance_work_mem as u64;
+        let room = |bytes| {
+            taken.store(bytes, Ordering::Relaxed);
+            ctx.tables.room_for_build(bytes, memory_bytes)
+        };
+        let filling = Filling { threads, progress: &progress, pause: &|| (), room: &room };
+        let built = open.build_vector_index(ctx.txn.as_ref(), &write, index, &filling);
+        short = Some(taken.into_inner()).filter(|bytes| *bytes > memory_bytes);
         found.filter(|_| built.is_ok()).into_iter().for_each(|index| ctx.tables.checkpoint_filled(index.storage));
         built
     } else {
@@ -86,6 +91,9 @@ pub(super) fn build_index(ctx: &mut DdlContext<'_>, table: Oid, index: Oid, comm
         open.build_index(ctx.txn.as_ref(), &write, index)
     };
     drop(build);
+    if let (Some(bytes), Some(index)) = (short, found) {
+        ctx.notices.push(short_of_memory(&index.name, bytes));
+    }
     if let Some(index) = found {
         let (tables, storage) = (Arc::clone(ctx.tables), index.storage);
         ctx.txn.on_rollback(Box::new(move || tables.forget(storage)));
@@ -100,6 +108,16 @@ pub(super) fn build_index(ctx: &mut DdlContext<'_>, table: Oid, index: Oid, comm
         }
         error
     })
+}
+
+/// Says that an index was built with less memory than it could have used.
+fn short_of_memory(index: &str, bytes: u64) -> Error {
+    let megabytes = bytes.div_ceil(1 << 20);
+    let message =
+        format!("building index \"{index}\" took {megabytes} MB besides the index, more than maintenance_work_mem");
+    Error::with_severity(Severity::Notice, SqlState::SUCCESSFUL_COMPLETION, message)
+        .detail("It was kept in a temporary file, of which the system holds in memory what it can.")
+        .hint("Increase maintenance_work_mem to speed up builds.")
 }
 
 /// Opens a table for writing by DDL.

@@ -227,6 +227,7 @@ impl Printer<'_> {
             Op::Aggregate { spec, .. } if spec.keys.is_empty() && spec.sets.is_empty() => "Aggregate".to_owned(),
             Op::Aggregate { .. } => "HashAggregate".to_owned(),
             Op::Window { .. } => "WindowAgg".to_owned(),
+            Op::Sort { input, .. } if matches!(input.op, Op::Nearest { .. }) => "Incremental Sort".to_owned(),
             Op::Sort { top: Some(_), .. } => "Top-N Sort".to_owned(),
             Op::Sort { .. } => "Sort".to_owned(),
             Op::Limit { .. } => "Limit".to_owned(),
@@ -295,6 +296,9 @@ impl Printer<'_> {
                     })
                     .collect();
                 out.push(format!("Sort Key: {}", keys.join(", ")));
+                if matches!(input.op, Op::Nearest { .. }) {
+                    out.push(format!("Presorted Key: {}", keys[0]));
+                }
             }
             Op::HashJoin { left, right, keys, residual, .. } => {
                 let keys: Vec<String> = keys

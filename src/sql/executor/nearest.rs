@@ -33,6 +33,9 @@ const WANTED_SHARE: f64 = 0.2;
 /// Rows below joins that are all taken when no more are allowed.
 const TAKEN_MAX: usize = 50;
 
+/// Rows asked for first to see whether more are as far away as the last one wanted.
+const TIES_ASKED: usize = 4;
+
 /// What settings say about searching.
 #[derive(Clone, Copy, Debug)]
 pub struct SearchSettings {
@@ -217,18 +220,57 @@ impl Nearest {
         }
         let all =
             if batches.len() == 1 { batches.swap_remove(0) } else { self.in_order(&Batch::concat(&batches), ctx)? };
+        if self.vector.ties && all.rows >= wanted {
+            return self.with_ties(scan, all, wanted, ctx);
+        }
         Ok(Some(if all.rows > wanted { all.slice(0, wanted) } else { all }))
+    }
+
+    /// The rows wanted, of those found by distance, and all that are as far away as the last of them; `None` when those are too many.
+    fn with_ties(
+        &self,
+        scan: &mut VectorScan,
+        mut found: Batch,
+        wanted: usize,
+        ctx: &ExecContext,
+    ) -> Result<Option<Batch>> {
+        let evaluator = ctx.evaluator(&self.scan.table);
+        let (mut ask, mut all_found) = (TIES_ASKED, false);
+        loop {
+            ctx.check()?;
+            let distances = self.distances(&found, ctx)?;
+            let last = distances[wanted - 1];
+            let near = distances.partition_point(|distance| distance.total_cmp(&last).is_le());
+            if near < found.rows || all_found {
+                return Ok(Some(found.slice(0, near)));
+            }
+            if scan.counters().judged > ctx.shared.search.scan_tuples_max.max(2 * wanted as u64) {
+                return Ok(None);
+            }
+            let Some(batch) = scan.next(ask, &evaluator, &ctx.eval.cancel)? else { return Ok(Some(found)) };
+            let count = batch.rows;
+            let batch = filtered(with_system(batch, &self.scan), self.vector.late.as_ref(), ctx)?;
+            all_found = self.vector.within && batch.rows < count;
+            found = self.in_order(&Batch::concat(&[found, batch]), ctx)?;
+            ask = 512.min(2 * ask);
+        }
+    }
+
+    /// How far rows are away; what has no distance, infinitely.
+    fn distances(&self, rows: &Batch, ctx: &ExecContext) -> Result<Vec<f64>> {
+        let distances = Batch::new(rows.rows, vec![eval_batch(&self.vector.order, rows, &ctx.eval)?]);
+        let distance = |at| match distances.datum(0, Oid::FLOAT8, at) {
+            Datum::Float8(distance) => distance,
+            _ => f64::INFINITY,
+        };
+        Ok((0..rows.rows).map(distance).collect())
     }
 
     /// Rows of several calls by distance: a later call may find a nearer one.
     fn in_order(&self, rows: &Batch, ctx: &ExecContext) -> Result<Batch> {
-        let distances = Batch::new(rows.rows, vec![eval_batch(&self.vector.order, rows, &ctx.eval)?]);
-        let distance = |at: &u32| match distances.datum(0, Oid::FLOAT8, *at as usize) {
-            Datum::Float8(distance) => distance,
-            _ => f64::INFINITY,
-        };
+        let distances = self.distances(rows, ctx)?;
         let mut order: Vec<u32> = (0..rows.rows as u32).collect();
-        order.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
+        order.sort_by(|a, b| distances[*a as usize].total_cmp(&distances[*b as usize]));
         Ok(rows.take(&order))
     }
 }

@@ -233,10 +233,10 @@ impl Planner<'_> {
         let nearest = top.as_ref().and_then(|top| self.nearest(&input, &keys, top));
         let input = Box::new(self.node(input)?);
         let (fields, rows) = (input.fields.clone(), input.rows);
-        let exact = Node { op: Op::Sort { input, keys, top }, fields, rows };
+        let exact = |keys| Node { op: Op::Sort { input, keys, top }, fields, rows };
         Ok(match nearest {
-            Some(nearest) => nearest.beside(exact),
-            None => exact,
+            Some(nearest) => nearest.beside(exact(keys.clone()), keys),
+            None => exact(keys),
         })
     }
 }

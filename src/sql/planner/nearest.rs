@@ -1,7 +1,8 @@
 //! Nearest rows: `ORDER BY column <-> value LIMIT n` by a vector index.
 //!
-//! The order must be that of one distance between an index's key and something fixed, ascending; the operator must be the
-//! one that the index's operator class orders by. Conditions that do not look at vectors are made a plan of their own, which
+//! The order must begin with one distance between an index's key and something fixed, ascending; the operator must be the
+//! one that the index's operator class orders by. What follows in the order decides among equal distances: then all rows as far away as the
+//! last one wanted are found, and sorted. Conditions that do not look at vectors are made a plan of their own, which
 //! finds the rows that may be returned, by an index of theirs if there is one; the others are asked of what the search finds.
 //! The plan without the vector index is kept beside it: whoever runs it may find that the index is still being
 //! loaded, is younger than the snapshot, or that there are so few rows that comparing all is as fast and exact.
@@ -40,9 +41,11 @@ pub(super) struct Nearest {
 }
 
 impl Nearest {
-    /// The plan, with the one that compares all rows beside it.
-    pub(super) fn beside(self, exact: Node) -> Node {
+    /// The plan, with the one that compares all rows beside it: a sort by these keys.
+    pub(super) fn beside(self, exact: Node, keys: Vec<SortKey>) -> Node {
         let (fields, rows) = (exact.fields.clone(), exact.rows);
+        // What is made of joined rows is sorted already.
+        let top = (self.vector.ties && self.rest.is_none()).then(|| self.vector.top.clone());
         let op = Op::Nearest {
             scan: self.scan,
             vector: Arc::new(self.vector),
@@ -51,14 +54,18 @@ impl Nearest {
             rest: self.rest,
             few: self.few,
         };
-        Node { op, fields, rows }
+        let found = Node { op, fields: fields.clone(), rows };
+        if top.is_none() {
+            return found;
+        }
+        Node { op: Op::Sort { input: Box::new(found), keys, top }, fields, rows }
     }
 }
 
 impl Planner<'_> {
     /// A plan by a vector index for a sort of which the first rows are wanted, if there is an index that has its order.
     pub(super) fn nearest(&self, input: &LogicalPlan, keys: &[SortKey], top: &TopRows) -> Option<Nearest> {
-        let [key] = keys else { return None };
+        let key = keys.first()?;
         if key.descending || key.nulls_first || !self.statistics.may_use_indexes() {
             return None;
         }
@@ -80,7 +87,10 @@ impl Planner<'_> {
         let distance = self.distance(scan, call, &conditions)?;
         Some(Nearest {
             scan: table_access(scan),
-            vector: self.vector_access(scan, order, &distance, conditions, top),
+            vector: VectorAccess {
+                ties: keys.len() > 1,
+                ..self.vector_access(scan, order, &distance, conditions, top)
+            },
             list: list.cloned(),
             rest: None,
             few: self.is_few(scan),
@@ -121,6 +131,7 @@ impl Planner<'_> {
             within: within && !late.is_empty(),
             late: walk::conjunction(late),
             top: top.clone(),
+            ties: false,
         }
     }
 

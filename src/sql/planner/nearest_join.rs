@@ -61,6 +61,7 @@ impl Planner<'_> {
             within,
             late: walk::conjunction(late.iter().map(over_table).collect()),
             top: top.clone(),
+            ties: keys.len() > 1,
         };
         let access = TableAccess {
             table: Arc::clone(&scan.table),

@@ -52,7 +52,7 @@ fn restore(store: &Store, desc: &Arc<TableDesc>, threads: usize) -> bool {
 }
 
 fn load(store: &Store, desc: &Arc<TableDesc>) {
-    let filling = Filling { threads: 2, progress: &|_, _| (), pause: &|| () };
+    let filling = Filling { threads: 2, progress: &|_, _| (), pause: &|| (), room: &|_| None };
     let (txn, index) = (store.begin(), desc.indexes[1].oid);
     store.open(&txn, desc).load_vector_index(&*txn, &NoEvaluator, index, &filling, &store.cancel).unwrap();
 }

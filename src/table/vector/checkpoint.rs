@@ -79,6 +79,15 @@ impl Shelf {
         self.path(index).exists()
     }
 
+    /// An empty file that nobody else can open and that is gone when it is closed.
+    fn spare_file(&self) -> std::io::Result<File> {
+        let path = self.dir.join("build.new");
+        let _writing = self.writing.lock();
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(file)
+    }
+
     fn write(&self, index: StorageId, graph: &dyn VectorIndex) -> Result<File> {
         let path = self.dir.join(format!("{}.new", index.0));
         let file = File::create(&path).map_err(|error| failed("create file", &path, &error))?;
@@ -149,6 +158,17 @@ impl Tables {
             }
         }
         Ok(written)
+    }
+
+    /// Where a build keeps so many bytes when `memory_bytes` are what it may take: a file if they are more; otherwise, and when no file
+    /// can be made, memory.
+    #[must_use]
+    pub fn room_for_build(&self, bytes: u64, memory_bytes: u64) -> Option<File> {
+        let shelf = self.shelf.read().clone().filter(|_| bytes > memory_bytes)?;
+        shelf
+            .spare_file()
+            .inspect_err(|error| tracing::warn!(%error, "could not make a temporary file for building an index"))
+            .ok()
     }
 
     /// Writes a checkpoint of a vector index that has just been filled, unless it is small: so that a crash from here on does not

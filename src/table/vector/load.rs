@@ -1,5 +1,6 @@
 //! Filling a vector index: all at once from the rows, whoever writes meanwhile.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
@@ -26,6 +27,8 @@ pub struct Filling<'a> {
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
     /// Called by each thread from time to time: what may hold it up for a while.
     pub pause: &'a (dyn Fn() + Sync),
+    /// Told how many bytes the build takes besides the index: the file where they go, or none for memory.
+    pub room: &'a (dyn Fn(u64) -> Option<File> + Sync),
 }
 
 impl Table {
@@ -107,7 +110,8 @@ impl Table {
             (filling.progress)(done, of);
             (filling.pause)();
         };
-        let job = Job { threads: filling.threads, expected, progress: &progress, cancel };
+        let file = (filling.room)(Hnsw::passing_bytes(&index.options, expected)).map(Arc::new);
+        let job = Job { threads: filling.threads, expected, progress: &progress, cancel, file };
         graph.load(
             &mut |sink| {
                 self.entries_at(txn, evaluator, index, &view, &mut |row, tag, vector| {

@@ -82,6 +82,7 @@ impl Bench {
             see: &|_| {},
             waits: &|_| false,
             role,
+            maintenance_work_mem: 64 << 20,
             notices: Vec::new(),
             later: Vec::new(),
         });
