@@ -150,13 +150,19 @@ pub const SETTINGS: &[Setting] = &[
         name: "maintenance_work_mem",
         kind: Size(64 << 10, 2048 * GB - 1024),
         default: "64MB",
-        about: "start value of the SQL setting: bytes that building an index may use",
+        about: "start value of the SQL setting: bytes that building a vector index may take besides the index; more lie in a temporary file",
     },
     Setting {
         name: "scan_threads",
         kind: Number("threads", 0, 1024),
         default: "0",
         about: "most threads of one parallel scan; 0 is one per processor",
+    },
+    Setting {
+        name: "idle_poll",
+        kind: Number("microseconds", 0, 10_000),
+        default: "100",
+        about: "time that a session keeps its processor awake for the client's next message while others are free; 0 never",
     },
     Setting {
         name: "shutdown_timeout",
@@ -210,6 +216,7 @@ pub struct Config {
     pub work_mem: usize,
     pub maintenance_work_mem: usize,
     pub scan_threads: usize,
+    pub idle_poll: u64,
     pub shutdown_timeout: u64,
 }
 

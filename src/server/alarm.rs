@@ -2,7 +2,10 @@
 //!
 //! A session waits between any two statements, so the way there and back is part of every one of them. On Linux a thread
 //! asks epoll itself about its socket and an eventfd; the runtime, which would look at timers, queues and wakers as well, is
-//! kept for TLS and for what does not fit into the socket's buffer. Whoever wakes a session cannot know where its thread
+//! kept for TLS and for what does not fit into the socket's buffer. A processor that has nothing to do falls asleep, and
+//! waking it can take longer than the statement that it is woken for; so a session that has just answered
+//! asks again and again for a moment (`idle_poll`) before it waits, as long as at least half of the processors would have nothing to do.
+//! Whoever wakes a session cannot know where its thread
 //! waits, so [`Alarm::wake`] says it in both places; the session looks at what it was woken for, and a call too many does no harm.
 
 use tokio::sync::Notify;
@@ -18,7 +21,8 @@ pub struct Alarm {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::io;
-    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, LazyLock};
     use std::time::Duration;
 
     use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
@@ -27,6 +31,14 @@ mod linux {
     use tokio::sync::Notify;
 
     use super::Alarm;
+    use crate::common::clock;
+
+    /// Sessions that are at work or poll.
+    static AWAKE: AtomicUsize = AtomicUsize::new(0);
+
+    /// Sessions up to which they may poll: each has a client, which wants a processor too.
+    static AWAKE_MAX: LazyLock<usize> =
+        LazyLock::new(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2);
 
     const SOCKET: u64 = 0;
     const EVENT: u64 = 1;
@@ -68,6 +80,14 @@ mod linux {
     pub struct Poller {
         epoll: OwnedFd,
         alarm: Arc<Alarm>,
+        /// Time to poll for input before waiting for it.
+        idle_poll: Duration,
+    }
+
+    impl Drop for Poller {
+        fn drop(&mut self) {
+            AWAKE.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     impl Poller {
@@ -75,12 +95,37 @@ mod linux {
         ///
         /// # Errors
         /// Out of descriptors or memory.
-        pub fn new(socket: &TcpStream, alarm: &Arc<Alarm>) -> io::Result<Self> {
+        pub fn new(socket: &TcpStream, alarm: &Arc<Alarm>, idle_poll: Duration) -> io::Result<Self> {
             let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
             let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
             epoll::add(&epoll, socket, epoll::EventData::new_u64(SOCKET), flags)?;
             epoll::add(&epoll, &alarm.event, epoll::EventData::new_u64(EVENT), epoll::EventFlags::IN)?;
-            Ok(Self { epoll, alarm: Arc::clone(alarm) })
+            AWAKE.fetch_add(1, Ordering::Relaxed);
+            Ok(Self { epoll, alarm: Arc::clone(alarm), idle_poll })
+        }
+
+        /// What there is within the time to poll, if there is any to spare.
+        fn poll(&self, events: &mut [epoll::Event]) -> io::Result<usize> {
+            let spare = || AWAKE.load(Ordering::Relaxed) <= *AWAKE_MAX;
+            if self.idle_poll.is_zero() || !spare() {
+                return Ok(0);
+            }
+            let begun = clock::monotonic();
+            loop {
+                let count = self.ask(events, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+                if count > 0 || begun.elapsed() >= self.idle_poll || !spare() {
+                    return Ok(count);
+                }
+            }
+        }
+
+        fn ask(&self, events: &mut [epoll::Event], limit: Option<&Timespec>) -> io::Result<usize> {
+            loop {
+                match epoll::wait(&self.epoll, &mut *events, limit) {
+                    Err(rustix::io::Errno::INTR) => {}
+                    other => return Ok(other?),
+                }
+            }
         }
 
         /// Waits for as long as `limit` says; input comes before the alarm, which stays set then.
@@ -91,12 +136,13 @@ mod linux {
             let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
             let none = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(EVENT) };
             let mut events = [none; 2];
-            let count = loop {
-                match epoll::wait(&self.epoll, &mut events, limit.as_ref()) {
-                    Err(rustix::io::Errno::INTR) => {}
-                    other => break other?,
-                }
-            };
+            let mut count = self.poll(&mut events)?;
+            if count == 0 {
+                AWAKE.fetch_sub(1, Ordering::Relaxed);
+                let asked = self.ask(&mut events, limit.as_ref());
+                AWAKE.fetch_add(1, Ordering::Relaxed);
+                count = asked?;
+            }
             let seen = &events[..count];
             if seen.iter().any(|event| event.data.u64() == SOCKET) {
                 return Ok(Seen::Input);

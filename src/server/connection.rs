@@ -128,7 +128,9 @@ fn serve<'a>(
     let alarm = Arc::clone(&stream.alarm);
     let waker = Waker::new(move || alarm.wake());
     #[cfg(target_os = "linux")]
-    stream.poll_socket().map_err(|error| io_error("prepare a connection", &error))?;
+    stream
+        .poll_socket(Duration::from_micros(shared.config.idle_poll))
+        .map_err(|error| io_error("prepare a connection", &error))?;
     tracing::debug!(%peer, pid, user = startup.user, database = startup.database, "connection authorized");
     let mut session = Closing(shared.host.open(host::Login {
         user: startup.user,

@@ -171,14 +171,14 @@ impl Stream {
         self.wait_in_runtime(limit)
     }
 
-    /// From now on waits for a plain socket without the runtime.
+    /// From now on waits for a plain socket without the runtime, polling for a moment first.
     ///
     /// # Errors
     /// Out of descriptors.
     #[cfg(target_os = "linux")]
-    pub fn poll_socket(&mut self) -> io::Result<()> {
+    pub fn poll_socket(&mut self, idle_poll: Duration) -> io::Result<()> {
         if let Transport::Plain(socket) = &self.transport {
-            self.poller = Some(Poller::new(socket, &self.alarm)?);
+            self.poller = Some(Poller::new(socket, &self.alarm, idle_poll)?);
         }
         Ok(())
     }
