@@ -479,6 +479,19 @@ pub fn decode_raw(oid: Oid, bytes: &[u8]) -> Result<Datum> {
     }
 }
 
+/// The elements of an encoded vector.
+///
+/// # Errors
+/// `XX001` when the bytes are not such an encoding.
+pub fn vector_elements(bytes: &[u8]) -> Result<impl ExactSizeIterator<Item = f32>> {
+    elements(Reader { rest: bytes }.slice()?)
+}
+
+fn elements(bytes: &[u8]) -> Result<impl ExactSizeIterator<Item = f32>> {
+    let (elements, []) = bytes.as_chunks::<4>() else { return Err(corrupt()) };
+    Ok(elements.iter().map(|element| f32::from_le_bytes(*element)))
+}
+
 fn read(oid: Oid, reader: &mut Reader<'_>, depth: u32) -> Result<Datum> {
     match layout_of(oid) {
         Layout::Fixed(_) => read_fixed(oid, reader),
@@ -547,10 +560,7 @@ fn text(bytes: &[u8]) -> Result<Arc<str>> {
 fn read_raw(oid: Oid, bytes: &[u8]) -> Result<Datum> {
     Ok(match oid {
         Oid::BYTEA => Datum::Bytea(Arc::from(bytes)),
-        Oid::VECTOR => {
-            let (elements, []) = bytes.as_chunks::<4>() else { return Err(corrupt()) };
-            Datum::Vector(elements.iter().map(|element| f32::from_le_bytes(*element)).collect())
-        }
+        Oid::VECTOR => Datum::Vector(elements(bytes)?.collect()),
         Oid::HALFVEC => {
             let (elements, []) = bytes.as_chunks::<2>() else { return Err(corrupt()) };
             Datum::HalfVec(elements.iter().map(|element| f16::from_le_bytes(*element)).collect())

@@ -31,13 +31,14 @@ pub(super) mod state;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::index::hnsw::distance::distance;
 use crate::index::hnsw::{Options, Tag, Vector, VectorRef};
 use crate::table::access::Table;
 use crate::table::keys::IndexPlan;
 use crate::table::row::{Attribute, RowReader};
 use crate::table::spec::{IndexEvaluator, RowId, WriteContext};
 use crate::txn::RowStore;
-use crate::types::{Datum, codec};
+use crate::types::{Datum, Oid, codec};
 use state::VectorState;
 
 /// A vector index of an open table.
@@ -125,24 +126,34 @@ impl OpenVector {
         }
     }
 
-    /// The vector of a stored row if it is the one with this tag.
-    fn stored_vector(
+    /// How far the vector of a stored row is from a query, if it is the one with this tag; `elements` is work space.
+    fn stored_distance(
         &self,
         table: &Table,
         values: &[u8],
         tag: Tag,
         evaluator: &dyn IndexEvaluator,
-    ) -> Result<Option<Datum>> {
+        (query, elements): (&Vector, &mut Vec<f32>),
+    ) -> Result<Option<f64>> {
+        let distance = |vector: VectorRef<'_>| distance(self.options.metric, query.view(), vector);
         // The checksum of a column's bytes is the tag, so most rows need not be decoded to be turned down.
         if let (Some([position]), true) = (self.plan.positions(), self.plan.is_plain()) {
             let column = &table.desc().columns[*position];
             let reader = RowReader::open(values)?;
             if let Attribute::Value(bytes) = reader.attribute(column.attnum)? {
-                return if crc32c::crc32c(bytes) == tag { reader.datum(column).map(Some) } else { Ok(None) };
+                if crc32c::crc32c(bytes) != tag {
+                    return Ok(None);
+                }
+                if column.stored_type().oid == Oid::VECTOR {
+                    elements.clear();
+                    elements.extend(codec::vector_elements(bytes)?);
+                    return Ok(Some(distance(VectorRef::Dense(elements))));
+                }
+                return Ok(with_vector(&reader.datum(column)?, distance));
             }
         }
         let entry = self.stored_entry(table, values, evaluator)?;
-        Ok(entry.filter(|entry| entry.0 == tag).map(|entry| entry.1))
+        Ok(entry.filter(|entry| entry.0 == tag).and_then(|entry| with_vector(&entry.1, distance)))
     }
 
     /// Makes a row's entry. The row is in flight already.

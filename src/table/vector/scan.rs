@@ -7,17 +7,16 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use crate::common::CancelFlag;
 use crate::error::Result;
-use crate::index::hnsw::distance::distance;
 use crate::index::hnsw::{Probe, Search, SearchCounters, Sight, Tag, Vector};
 use crate::table::access::Table;
 use crate::table::scan::Collector;
 use crate::table::spec::{IndexEvaluator, RowId};
 use crate::table::vector::allowed::AllowedRows;
-use crate::table::vector::{OpenVector, query_of, with_vector};
+use crate::table::vector::{OpenVector, query_of};
 use crate::txn::{RowStore, Transaction, View};
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid};
@@ -56,8 +55,8 @@ pub struct VectorScan {
     search: Box<dyn Search>,
     allowed: Option<Arc<AllowedRows>>,
     collector: Collector,
-    /// Rows that were judged and are not handed out.
-    judged: RefCell<HashMap<RowId, (u64, Vec<u8>)>>,
+    /// Elements of the vector that is compared.
+    elements: RefCell<Vec<f32>>,
     /// Rows found so far.
     seen: HashSet<RowId>,
 }
@@ -65,8 +64,6 @@ pub struct VectorScan {
 struct Found {
     distance: f64,
     row: RowId,
-    ts: u64,
-    values: Vec<u8>,
 }
 
 impl VectorScan {
@@ -82,26 +79,27 @@ impl VectorScan {
             found.push(row);
         }
         found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row)));
-        for found in &found {
-            self.collector.push(found.row, found.ts, &found.values)?;
+        // Many more are compared than handed out, so what is compared is not kept; it is in the row cache now.
+        let (storage, collector) = (self.table.desc().storage, &mut self.collector);
+        for Found { row, .. } in &found {
+            let push = &mut |ts, values: &[u8]| collector.push(*row, ts, values);
+            assert!(self.txn.get_at(&self.view, storage, *row, push)?, "a view sees what it saw");
         }
         Ok((!found.is_empty()).then(|| self.collector.finish()))
     }
 
     /// The next row that the index finds.
     fn find(&mut self, evaluator: &dyn IndexEvaluator, cancel: &CancelFlag) -> Result<Option<Found>> {
-        let Self { table, txn, view, index, query, search, allowed, judged, seen, .. } = self;
+        let Self { table, txn, view, index, query, search, allowed, elements, seen, .. } = self;
         let admit = |row: RowId| allowed.as_ref().is_none_or(|allowed| allowed.rows().contains(row));
         let judge = |row: RowId, tag: Tag| {
             let mut result = None;
             if !admit(row) {
                 return Ok(None);
             }
-            txn.get_at(view, table.desc().storage, row, &mut |ts, values| {
-                let Some(vector) = index.stored_vector(table, values, tag, evaluator)? else { return Ok(()) };
-                let metric = index.options.metric;
-                result = with_vector(&vector, |vector| distance(metric, query.view(), vector));
-                judged.borrow_mut().insert(row, (ts, values.to_vec()));
+            txn.get_at(view, table.desc().storage, row, &mut |_, values| {
+                let work = (&*query, &mut *elements.borrow_mut());
+                result = index.stored_distance(table, values, tag, evaluator, work)?;
                 Ok(())
             })?;
             Ok(result)
@@ -113,8 +111,7 @@ impl VectorScan {
             if !seen.insert(hit.rid) {
                 continue;
             }
-            let (ts, values) = judged.borrow_mut().remove(&hit.rid).expect("what comes out was judged");
-            return Ok(Some(Found { distance: hit.distance, row: hit.rid, ts, values }));
+            return Ok(Some(Found { distance: hit.distance, row: hit.rid }));
         }
         Ok(None)
     }
@@ -163,7 +160,7 @@ impl Table {
             search: graph.search(probe),
             allowed: spec.allowed,
             collector,
-            judged: RefCell::default(),
+            elements: RefCell::default(),
             seen: HashSet::new(),
         }))
     }
