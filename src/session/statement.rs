@@ -195,7 +195,7 @@ impl Session {
     }
 
     /// The portal of EXECUTE.
-    fn execute_portal(&mut self, name: &str, args: &[ast::Expr], formats: &[Format]) -> Result<Portal> {
+    pub(super) fn execute_portal(&mut self, name: &str, args: &[ast::Expr], formats: &[Format]) -> Result<Portal> {
         let mut prepared = self.statement_named(name)?.clone();
         self.refresh(&mut prepared, name)?;
         // Like PostgreSQL, arguments of a statement without parameters are not looked at.

@@ -18,7 +18,7 @@ use crate::txn::{Isolation, TableLock, Wait};
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid, SqlType};
 
-use super::pipeline;
+use super::pipeline::{self, Planned};
 use super::portal::{text_field, text_rows};
 use super::session::{Block, Savepoint, Session};
 use super::statement::{Effect, parsed_inner};
@@ -364,24 +364,27 @@ impl Session {
         Ok(Effect::tag(tag))
     }
 
-    /// EXPLAIN.
-    pub(super) fn explain(&mut self, explain: &Explain, params: &[Datum]) -> Result<Effect> {
-        let inner = match &*explain.statement {
+    /// The plan of a statement that is explained, and its parameters.
+    fn explained(&mut self, statement: &Statement, params: &[Datum]) -> Result<(Arc<Planned>, Vec<Datum>)> {
+        let inner = match statement {
             Statement::CreateTableAs(create) => Statement::Query(Box::new(create.query.clone())),
             Statement::DeclareCursor(cursor) => Statement::Query(Box::new(cursor.query.clone())),
-            Statement::Execute { name, .. } => {
-                let prepared = self.statement_named(name)?;
-                match &prepared.statement {
-                    Some(parsed) => parsed.statement.clone(),
-                    None => Statement::Empty,
-                }
+            Statement::Execute { name, args } => {
+                let portal = self.execute_portal(name, args, &[])?;
+                let plan = portal.prepared.plan.ok_or_else(|| Error::unsupported("EXPLAIN of this statement"))?;
+                return Ok((plan, portal.params));
             }
             other => other.clone(),
         };
         if !matches!(inner, Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_)) {
             return Err(Error::unsupported("EXPLAIN of this statement"));
         }
-        let plan = pipeline::plan(&self.core, &inner, Some(&[]))?;
+        Ok((Arc::new(pipeline::plan(&self.core, &inner, Some(&[]))?), params.to_vec()))
+    }
+
+    /// EXPLAIN.
+    pub(super) fn explain(&mut self, explain: &Explain, params: &[Datum]) -> Result<Effect> {
+        let (plan, params) = self.explained(&explain.statement, params)?;
         plan.lock(&self.core)?;
         plan.check_rights(&self.core)?;
         let layout = Layout { costs: explain.costs, timing: explain.timing };
@@ -392,11 +395,10 @@ impl Session {
         let mut node = (*plan.node).clone();
         self.core.transaction().begin_statement();
         let mut ctx = pipeline::context(&self.core, &names);
-        ctx.eval = self.core.eval(&names, Arc::from(params));
+        ctx.eval = self.core.eval(&names, Arc::from(&*params));
         executor::settled(&mut node, &ctx);
         if let Some(meters) = &meters {
-            let mut running =
-                pipeline::open_node(&self.core, &names, &node, params.to_vec(), Some(Arc::clone(meters)))?;
+            let mut running = pipeline::open_node(&self.core, &names, &node, params, Some(Arc::clone(meters)))?;
             while running.operator.next(&running.ctx)?.is_some() {}
         }
         let mut lines = explain::lines(&node, &names, layout, meters.as_deref());

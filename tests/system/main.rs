@@ -78,6 +78,7 @@ const SHARED: &[SharedTest] = &[
     ("protocol::portals_with_limits", protocol::portals_with_limits),
     ("protocol::describes_before_values", protocol::describes_before_values),
     ("protocol::simple_queries", protocol::simple_queries),
+    ("protocol::explains_prepared_statements", protocol::explains_prepared_statements),
     ("protocol::parameters_are_reported", protocol::parameters_are_reported),
     ("protocol::copies_round_trip", protocol::copies_round_trip),
     ("protocol::copy_can_fail", protocol::copy_can_fail),

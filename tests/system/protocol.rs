@@ -147,6 +147,29 @@ pub fn simple_queries(target: &Target) {
     assert_eq!(row, [Some(vec![0, 0, 0, 7]), Some(b"x".to_vec()), None]);
 }
 
+/// EXPLAIN of a prepared statement runs it with the arguments of its EXECUTE.
+pub fn explains_prepared_statements(target: &Target) {
+    let mut db = target.connect();
+    db.batch_execute(
+        "CREATE TABLE explained (id int PRIMARY KEY, t text); INSERT INTO explained SELECT i, 'x' || i FROM generate_series(1, 50) i;
+         PREPARE few (int, text) AS SELECT id FROM explained WHERE id > $1 AND t <> $2 ORDER BY id LIMIT $1",
+    )
+    .expect("a prepared statement");
+    let explain = |db: &mut postgres::Client, sql: &str| {
+        let told = db.simple_query(&format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE {sql}"))?;
+        let line = |message: &postgres::SimpleQueryMessage| match message {
+            postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        };
+        Ok::<_, postgres::Error>(told.iter().find_map(line).unwrap_or_default())
+    };
+    assert!(explain(&mut db, "few (7, 'x8')").expect("a plan").contains("rows=7.00"));
+    assert!(explain(&mut db, "few (48, '')").expect("a plan").contains("rows=2.00"));
+    assert_eq!(code(explain(&mut db, "few (1)")), "42601");
+    assert_eq!(code(explain(&mut db, "other (1)")), "26000");
+    db.batch_execute("EXPLAIN EXECUTE few (1, NULL); DEALLOCATE few; DROP TABLE explained").expect("more of it");
+}
+
 /// ParameterStatus at login and when a reported setting changes; startup parameters.
 pub fn parameters_are_reported(target: &Target) {
     let mut db =
