@@ -127,7 +127,12 @@ fn cost(node: &Node) -> f64 {
 
 impl Printer<'_> {
     fn node(&mut self, node: &Node, depth: usize, label: &str) {
-        if let Op::Nearest { exact, few: true, .. } = &node.op {
+        // What would decide among rows equally far away has nothing to decide when all rows are sorted.
+        let found = match &node.op {
+            Op::Sort { input, .. } => &input.op,
+            op => op,
+        };
+        if let Op::Nearest { exact, few: true, .. } = found {
             return self.node(exact, depth, label);
         }
         let indent = if depth == 0 { String::new() } else { format!("{}->  ", " ".repeat(2 + 6 * (depth - 1))) };

@@ -199,18 +199,13 @@ impl Nearest {
 
     /// Asks the search until as many rows as wanted satisfy the late conditions.
     fn collect(&self, scan: &mut VectorScan, wanted: usize, ctx: &ExecContext) -> Result<Option<Batch>> {
-        let evaluator = ctx.evaluator(&self.scan.table);
         let (mut batches, mut count) = (Vec::new(), 0);
         let mut ask = wanted;
         while count < wanted {
-            ctx.check()?;
-            if scan.counters().judged > ctx.shared.search.scan_tuples_max.max(2 * wanted as u64) {
+            if is_spent(scan, wanted, ctx) {
                 return Ok(None);
             }
-            let Some(batch) = scan.next(ask, &evaluator, &ctx.eval.cancel)? else { return Ok(None) };
-            let found = batch.rows;
-            let batch = filtered(with_system(batch, &self.scan), self.vector.late.as_ref(), ctx)?;
-            let past = self.vector.within && batch.rows < found;
+            let Some((batch, past)) = self.more(scan, ask, ctx)? else { return Ok(None) };
             count += batch.rows;
             batches.push(batch);
             if past {
@@ -234,26 +229,33 @@ impl Nearest {
         wanted: usize,
         ctx: &ExecContext,
     ) -> Result<Option<Batch>> {
-        let evaluator = ctx.evaluator(&self.scan.table);
         let (mut ask, mut all_found) = (TIES_ASKED, false);
         loop {
-            ctx.check()?;
             let distances = self.distances(&found, ctx)?;
             let last = distances[wanted - 1];
             let near = distances.partition_point(|distance| distance.total_cmp(&last).is_le());
             if near < found.rows || all_found {
                 return Ok(Some(found.slice(0, near)));
             }
-            if scan.counters().judged > ctx.shared.search.scan_tuples_max.max(2 * wanted as u64) {
+            if is_spent(scan, wanted, ctx) {
                 return Ok(None);
             }
-            let Some(batch) = scan.next(ask, &evaluator, &ctx.eval.cancel)? else { return Ok(Some(found)) };
-            let count = batch.rows;
-            let batch = filtered(with_system(batch, &self.scan), self.vector.late.as_ref(), ctx)?;
-            all_found = self.vector.within && batch.rows < count;
+            let Some((batch, past)) = self.more(scan, ask, ctx)? else { return Ok(Some(found)) };
+            all_found = past;
             found = self.in_order(&Batch::concat(&[found, batch]), ctx)?;
             ask = 512.min(2 * ask);
         }
+    }
+
+    /// The next rows that the search finds and the late conditions leave, and whether nothing that satisfies them comes after.
+    fn more(&self, scan: &mut VectorScan, count: usize, ctx: &ExecContext) -> Result<Option<(Batch, bool)>> {
+        ctx.check()?;
+        let evaluator = ctx.evaluator(&self.scan.table);
+        let Some(batch) = scan.next(count, &evaluator, &ctx.eval.cancel)? else { return Ok(None) };
+        let found = batch.rows;
+        let batch = filtered(with_system(batch, &self.scan), self.vector.late.as_ref(), ctx)?;
+        let past = self.vector.within && batch.rows < found;
+        Ok(Some((batch, past)))
     }
 
     /// How far rows are away; what has no distance, infinitely.
@@ -273,6 +275,11 @@ impl Nearest {
         order.sort_by(|a, b| distances[*a as usize].total_cmp(&distances[*b as usize]));
         Ok(rows.take(&order))
     }
+}
+
+/// Whether a search has looked at so many rows that comparing all is better.
+fn is_spent(scan: &VectorScan, wanted: usize, ctx: &ExecContext) -> bool {
+    scan.counters().judged > ctx.shared.search.scan_tuples_max.max(2 * wanted as u64)
 }
 
 impl Operator for Nearest {
