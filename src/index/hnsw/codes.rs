@@ -39,6 +39,9 @@ pub(super) trait Codes: Send + Sync {
         0.0
     }
 
+    /// Whether two rows are alike, as those of equal vectors are.
+    fn alike(&self, one: Slot, other: Slot) -> bool;
+
     /// Asks for the row ahead of time.
     fn prefetch(&self, slot: Slot);
 

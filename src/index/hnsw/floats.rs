@@ -78,6 +78,10 @@ impl Codes for Floats {
     }
 
     #[inline]
+    fn alike(&self, one: Slot, other: Slot) -> bool {
+        self.row(one) == self.row(other)
+    }
+
     fn prefetch(&self, slot: Slot) {
         memory::prefetch(self.rows.row(slot as usize));
     }
@@ -161,6 +165,10 @@ impl Codes for BitRows {
     }
 
     #[inline]
+    fn alike(&self, one: Slot, other: Slot) -> bool {
+        self.row(one) == self.row(other)
+    }
+
     fn prefetch(&self, slot: Slot) {
         memory::prefetch(self.rows.row(slot as usize));
     }

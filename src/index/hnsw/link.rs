@@ -24,8 +24,8 @@ pub(super) struct Linker<'a, C: Codes> {
     candidates: Vec<Candidate>,
     selection: Selection<C>,
     chosen: Vec<Slot>,
-    slots: Vec<Slot>,
-    distances: Vec<f32>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) distances: Vec<f32>,
 }
 
 impl<'a, C: Codes> Linker<'a, C> {
@@ -71,7 +71,7 @@ impl<'a, C: Codes> Linker<'a, C> {
             self.refine(slot, &mut scratch.pool);
             let graph = self.graph;
             let here = |near| graph.state(near) == State::Live && graph.level(near) >= level;
-            self.selection.select(self.codes, &scratch.pool, graph.capacity(level), here);
+            self.selection.select(self.codes, (slot, &scratch.pool), graph.capacity(level), here);
             let mut chosen = std::mem::take(&mut self.chosen);
             chosen.clone_from(&self.selection.kept);
             for neighbour in &chosen {
@@ -151,7 +151,7 @@ impl<'a, C: Codes> Linker<'a, C> {
         self.candidates
             .extend(self.distances.iter().zip(&self.slots).map(|(distance, link)| candidate(*distance, *link)));
         self.candidates.sort_unstable();
-        self.selection.select(codes, &self.candidates, graph.capacity(level), |_| true);
+        self.selection.select(codes, (from, &self.candidates), graph.capacity(level), |_| true);
         graph.write(from, level, &self.selection.kept);
     }
 }

@@ -324,6 +324,10 @@ impl Codes for Packed {
         if self.frame.metric == Metric::L2 { 2.0 * product } else { product }
     }
 
+    fn alike(&self, one: Slot, other: Slot) -> bool {
+        memory::bytes(self.rows.row(one as usize)) == memory::bytes(self.rows.row(other as usize))
+    }
+
     #[inline]
     fn prefetch(&self, slot: Slot) {
         memory::prefetch(self.rows.row(slot as usize));

@@ -11,11 +11,13 @@ use super::codes::{Codes, Slot};
 use super::graph::{Graph, State};
 use super::index::Hnsw;
 use super::link::Linker;
-use super::walk::{Scratch, candidate, descend, slot_of};
+use super::walk::{Candidate, Scratch, candidate, descend, distance_of, slot_of};
 use crate::common::CancelFlag;
 
 /// Nodes that lead to a neighbour of a removed node instead of it.
-const ADOPTERS: usize = 2;
+const ADOPTERS: usize = 1;
+/// Links that are compared before a look at whether one leads on.
+const AT_ONCE: usize = 4;
 
 impl Hnsw {
     /// Unlinks a node if it is linked, mends the lists that led to it and frees its place.
@@ -83,25 +85,54 @@ impl<C: Codes> Linker<'_, C> {
             }
             near.sort_unstable();
             near.dedup();
+            let mut ready: Vec<(Slot, C::Query)> = heirs.iter().map(|heir| (*heir, C::Query::default())).collect();
+            ready.iter_mut().for_each(|(heir, query)| self.codes.prepare_slot(*heir, query));
             for other in near {
                 if other != slot && self.graph.links(other, level).any(|link| link == slot) {
-                    self.mend(other, level, &heirs, slot);
+                    self.mend(other, level, &ready, slot);
                 }
             }
             self.adopt(&heirs, level);
         }
     }
 
-    /// Replaces a node's link to a removed one by the nearest of that one's neighbours. The rest of the list stays: selecting
-    /// it anew would thin it out, for links that came back from later nodes were not selected either.
-    fn mend(&mut self, from: Slot, level: u32, heirs: &[Slot], gone: Slot) {
+    /// Replaces a node's link to a removed one by links to those of that one's neighbours which no other link of the list leads to
+    /// (the rule of [`super::select`]), but one at least. The rest of the list stays: selecting it anew would thin it out, for links
+    /// that came back from later nodes were not selected either.
+    fn mend(&mut self, from: Slot, level: u32, heirs: &[(Slot, C::Query)], gone: Slot) {
         let _guard = self.graph.lock(from);
         let mut links: Vec<Slot> = self.graph.links(from, level).filter(|link| *link != gone).collect();
         self.codes.prepare_slot(from, &mut self.other);
-        let others = heirs.iter().filter(|heir| **heir != from && !links.contains(heir));
-        let nearest = others.map(|heir| candidate(self.codes.distance(&self.other, *heir), *heir)).min();
-        links.extend(nearest.map(slot_of));
+        self.codes.distances(&self.other, &links, &mut self.distances);
+        let mut own: Vec<_> = self.distances.iter().zip(&links).map(|(own, link)| candidate(*own, *link)).collect();
+        own.sort_unstable();
+        let others = heirs.iter().enumerate().filter(|(_, (heir, _))| *heir != from && !links.contains(heir));
+        let mut near: Vec<_> =
+            others.map(|(at, (_, query))| candidate(self.codes.distance(query, from), at as Slot)).collect();
+        near.sort_unstable();
+        let room = self.graph.capacity(level);
+        for (nth, found) in near.into_iter().enumerate() {
+            if links.len() >= room {
+                break;
+            }
+            let ((heir, query), distance) = (&heirs[slot_of(found) as usize], distance_of(found));
+            let nearer = own.partition_point(|own| distance_of(*own) <= distance);
+            if nth == 0 || !self.is_led_to(query, distance, &own[..nearer]) {
+                links.push(*heir);
+                own.insert(nearer, candidate(distance, *heir));
+            }
+        }
         self.graph.write(from, level, &links);
+    }
+
+    /// Whether one of some nodes is nearer to a query than so much.
+    fn is_led_to(&mut self, query: &C::Query, distance: f32, nodes: &[Candidate]) -> bool {
+        nodes.chunks(AT_ONCE).any(|nodes| {
+            self.slots.clear();
+            self.slots.extend(nodes.iter().map(|node| slot_of(*node)));
+            self.codes.distances(query, &self.slots, &mut self.distances);
+            self.distances.iter().any(|to| *to < distance)
+        })
     }
 
     /// The removed node's neighbours lost a node that led to them: each is linked with the nearest few of the others.

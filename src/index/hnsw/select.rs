@@ -10,6 +10,9 @@
 //!    x       c
 //! ```
 //!
+//! A candidate that is the base over again, by its codes, leads nowhere that the base does not: it is kept and leaves out nothing. Whether
+//! others are nearer to it than to the base is for the rounding of codes to say.
+//!
 //! The pairs that are compared are the same whether each candidate is compared with those kept before it, or each kept one,
 //! as soon as it is, with all candidates that are left. The latter makes a query of the few that are kept only, and compares
 //! long lists.
@@ -38,7 +41,13 @@ impl<C: Codes> Default for Selection<C> {
 impl<C: Codes> Selection<C> {
     /// Keeps at most `most` of the candidates, which ascend by distance and are different; `fits` is asked of those that
     /// would be kept.
-    pub(super) fn select(&mut self, codes: &C, candidates: &[Candidate], most: usize, fits: impl Fn(Slot) -> bool) {
+    pub(super) fn select(
+        &mut self,
+        codes: &C,
+        (base, candidates): (Slot, &[Candidate]),
+        most: usize,
+        fits: impl Fn(Slot) -> bool,
+    ) {
         let Self { query, left, own, distances, kept } = self;
         kept.clear();
         left.clear();
@@ -50,9 +59,13 @@ impl<C: Codes> Selection<C> {
             if kept.len() >= most {
                 break;
             }
-            codes.prepare_slot(left[first], query);
+            let last = left[first];
             left.drain(..=first);
             own.drain(..=first);
+            if codes.alike(base, last) {
+                continue;
+            }
+            codes.prepare_slot(last, query);
             codes.distances(query, left, distances);
             let mut count = 0;
             for at in 0..left.len() {

@@ -57,6 +57,10 @@ impl Codes for SparseRows {
         if found.is_nan() { f32::INFINITY } else { found as f32 }
     }
 
+    fn alike(&self, one: Slot, other: Slot) -> bool {
+        self.get(one) == self.get(other)
+    }
+
     fn prefetch(&self, _slot: Slot) {}
 
     fn write(&self, slot: Slot, vector: VectorRef<'_>) {
