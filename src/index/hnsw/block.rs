@@ -5,7 +5,7 @@
 //! upper levels, is numbered anew: a block says only whose they are.
 //!
 //! ```text
-//!   first place | level of each, or FREE | rid, tag of each | near words of each
+//!   first place | level of each, or FREE or TWIN | rid, tag of each | near words of each
 //!   second rows: count, whose, words | lists of levels 1.. of each | walk's codes of each | fine codes of each
 //! ```
 //!
@@ -22,6 +22,8 @@ use super::list::{self, NONE};
 
 /// The level of a place that holds nothing.
 const FREE: u8 = u8::MAX;
+/// The level of a twin: its only link leads to its node.
+const TWIN: u8 = u8::MAX - 1;
 
 fn put(out: &mut Vec<u8>, number: u32) {
     out.extend_from_slice(&number.to_ne_bytes());
@@ -48,9 +50,14 @@ fn store(words_of: &[AtomicU32], bytes: &[u8]) {
 pub(super) fn save(body: &Body, slots: Range<Slot>, out: &mut Vec<u8>) {
     let graph = &*body.graph;
     let widths = graph.widths();
-    let live = |slot: Slot| graph.placed(slot) && graph.state(slot) == State::Live;
+    let live = |slot: Slot| graph.placed(slot) && graph.is_entry(slot);
+    let level = |slot: Slot| match live(slot).then(|| graph.state(slot)) {
+        None => FREE,
+        Some(State::Twin) => TWIN,
+        Some(_) => graph.level(slot) as u8,
+    };
     put(out, slots.start);
-    out.extend(slots.clone().map(|slot| if live(slot) { graph.level(slot) as u8 } else { FREE }));
+    out.extend(slots.clone().map(level));
     for slot in slots.clone() {
         let (rid, tag) = if live(slot) { graph.name(slot) } else { (0, 0) };
         put(out, rid);
@@ -91,7 +98,8 @@ pub(super) fn restore(body: &Body, slots: Range<Slot>, all: Slot, mut from: &[u8
         return None;
     }
     let levels = from.split_off(..count)?;
-    if !levels.iter().all(|level| *level == FREE || u32::from(*level) <= LEVEL_MAX) {
+    let height = |level: u8| if matches!(level, FREE | TWIN) { 0 } else { u32::from(level) };
+    if !levels.iter().all(|level| height(*level) <= LEVEL_MAX) {
         return None;
     }
     let names = from.split_off(..8 * count)?;
@@ -99,7 +107,7 @@ pub(super) fn restore(body: &Body, slots: Range<Slot>, all: Slot, mut from: &[u8
     let seconds = number(from)? as usize;
     let owners = from.split_off(..4_usize.checked_mul(seconds)?)?;
     let more = from.split_off(..4 * widths.more * seconds)?;
-    let uppers = levels.iter().filter(|level| **level != FREE).map(|level| u32::from(*level)).sum::<u32>();
+    let uppers = levels.iter().map(|level| height(*level)).sum::<u32>();
     let upper = from.split_off(..4 * widths.upper * uppers as usize)?;
     let fits = [near, more, upper].iter().all(|lists| list::all_below(lists, graph.is_packed(), all));
     let known = |owner: u32| levels.get(owner as usize).is_some_and(|level| *level != FREE);
@@ -108,11 +116,15 @@ pub(super) fn restore(body: &Body, slots: Range<Slot>, all: Slot, mut from: &[u8
     }
     let (mut first_upper, first_second) = graph.take_rows(uppers, seconds as u32)?;
     for ((slot, level), name) in slots.clone().zip(levels).zip(names.as_chunks::<8>().0) {
-        let (level, live) = if *level == FREE { (0, false) } else { (u32::from(*level), true) };
+        let state = match *level {
+            FREE => State::Free,
+            TWIN => State::Twin,
+            _ => State::Live,
+        };
         let mut name = words(name);
         let name = (name.next()?, name.next()?);
-        graph.put_facts(slot, name, live.then_some((level, first_upper)));
-        first_upper += level;
+        graph.put_facts(slot, name, (state, height(*level), first_upper));
+        first_upper += height(*level);
     }
     place_lists(graph, slots.clone(), near, (first_second, owners, more), (first_upper - uppers, upper));
     with_store!(&*body.near, codes => codes.restore(slots.clone(), from))?;

@@ -9,7 +9,7 @@
 //! the lock of its node's stripe, never two at once.
 //!
 //! ```text
-//!   facts[slot]   rid | tag | state, level, first upper list
+//!   facts[slot]   rid | tag | state, level, whether it has twins, first upper list
 //!   ground[slot]  spill | l l l l l l . .        links of level 0 and where there are more
 //!   spilled[row]  l l . . . . . . .              the rest of 2 m links
 //!   upper[list]   l l l .                        m links; lists of levels 1..=level of a node follow each other
@@ -23,6 +23,7 @@ use super::codes::Slot;
 use super::contract::Tag;
 use super::list::{GROUP_WORDS, List, NONE, room, words};
 use super::shelf::Shelf32;
+use super::twins::Groups;
 use crate::common::splitmix;
 use crate::index::Rid;
 
@@ -37,17 +38,21 @@ const STRIPES: usize = 1024;
 
 const STATE_SHIFT: u32 = 30;
 const LEVEL_SHIFT: u32 = 26;
-const UPPER_MASK: u32 = (1 << LEVEL_SHIFT) - 1;
+/// Set while a node has twins.
+const MARK: u32 = 1 << 25;
+const UPPER_MASK: u32 = MARK - 1;
 
 /// What is at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// Nothing; the slot waits to be used.
     Free,
-    /// An entry.
+    /// An entry that is a node, or waits to be one.
     Live,
     /// An entry that was removed; its links still lead on until it is taken out of the graph.
     Dead,
+    /// An entry that a node stands for ([`super::twins`]).
+    Twin,
 }
 
 /// See the module.
@@ -65,6 +70,7 @@ pub(super) struct Graph {
     /// Level and slot of the node that walks begin at, plus one; 0 when the graph is empty.
     entry: AtomicU64,
     lists: Mutex<Lists>,
+    pub(super) twins: Mutex<Groups>,
 }
 
 /// Words of a list: of level 0 in a node's own row and in its second one, and of an upper level.
@@ -105,6 +111,7 @@ impl Graph {
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             entry: AtomicU64::new(0),
             lists: Mutex::default(),
+            twins: Mutex::default(),
         }
     }
 
@@ -124,11 +131,12 @@ impl Graph {
                 wide.write(slot, level, &self.links(slot, level).collect::<Vec<_>>());
             }
             match self.state(slot) {
-                State::Live => {}
-                State::Dead => wide.kill(slot),
+                State::Live => wide.mark(slot, self.has_twins(slot)),
                 State::Free => wide.clear(slot),
+                state => wide.become_state(slot, state),
             }
         }
+        (*wide.twins.lock()).clone_from(&self.twins.lock());
         wide.set_entry(self.entry());
         wide
     }
@@ -158,7 +166,7 @@ impl Graph {
             lists.upper - level
         });
         drop(lists);
-        assert!(first + level < UPPER_MASK, "the upper levels have room for 2^26 lists");
+        assert!(first + level < UPPER_MASK, "the upper levels have room for 2^25 lists");
         for list in first..first + level {
             for link in self.upper.grow(list as usize) {
                 link.store(NONE, Ordering::Relaxed);
@@ -167,11 +175,52 @@ impl Graph {
         first
     }
 
-    /// Marks an entry as removed.
-    pub(super) fn kill(&self, slot: Slot) {
-        let facts = &self.facts.row(slot as usize)[2];
-        let old = facts.load(Ordering::Relaxed);
-        facts.store((old & !(3 << STATE_SHIFT)) | (State::Dead as u32) << STATE_SHIFT, Ordering::Release);
+    /// Makes an entry one of another kind.
+    pub(super) fn become_state(&self, slot: Slot, state: State) {
+        let fact = &self.facts.row(slot as usize)[2];
+        let old = fact.load(Ordering::Relaxed);
+        fact.store(old & (LEVEL_MAX << LEVEL_SHIFT | UPPER_MASK) | word(state, 0, 0), Ordering::Release);
+    }
+
+    /// Takes an entry that nothing leads to down to level 0.
+    pub(super) fn lower(&self, slot: Slot) {
+        let (level, first) = self.upper_of(slot);
+        if level > 0 {
+            self.put_level(slot, 0, 0);
+            self.lists.lock().upper_free[level as usize].push(first);
+        }
+    }
+
+    /// Takes an entry of level 0 up to a level, with empty lists.
+    pub(super) fn raise(&self, slot: Slot, level: u32) {
+        if level > 0 {
+            let first = self.take_lists(level);
+            self.put_level(slot, level, first);
+        }
+    }
+
+    fn put_level(&self, slot: Slot, level: u32, first: u32) {
+        let fact = &self.facts.row(slot as usize)[2];
+        let old = fact.load(Ordering::Relaxed) & !(LEVEL_MAX << LEVEL_SHIFT | UPPER_MASK);
+        fact.store(old | level << LEVEL_SHIFT | first, Ordering::Release);
+    }
+
+    /// Notes whether a node has twins.
+    pub(super) fn mark(&self, node: Slot, has: bool) {
+        let fact = &self.facts.row(node as usize)[2];
+        let old = fact.load(Ordering::Relaxed);
+        fact.store(if has { old | MARK } else { old & !MARK }, Ordering::Release);
+    }
+
+    /// Whether a node stands for twins.
+    #[inline]
+    pub(super) fn has_twins(&self, slot: Slot) -> bool {
+        self.facts.row(slot as usize)[2].load(Ordering::Acquire) & MARK != 0
+    }
+
+    /// Whether there is an entry, a node or a twin.
+    pub(super) fn is_entry(&self, slot: Slot) -> bool {
+        matches!(self.state(slot), State::Live | State::Twin)
     }
 
     /// Frees a place that nothing leads to any more.
@@ -193,6 +242,7 @@ impl Graph {
         match self.facts.row(slot as usize)[2].load(Ordering::Acquire) >> STATE_SHIFT {
             1 => State::Live,
             2 => State::Dead,
+            3 => State::Twin,
             _ => State::Free,
         }
     }
@@ -358,13 +408,12 @@ impl Graph {
         Some(first)
     }
 
-    /// Writes a place's facts: its name, its level and first upper list, or that it is free.
-    pub(super) fn put_facts(&self, slot: Slot, (rid, tag): (Rid, Tag), live: Option<(u32, u32)>) {
+    /// Writes a place's facts: its name, what it is, its level and first upper list.
+    pub(super) fn put_facts(&self, slot: Slot, (rid, tag): (Rid, Tag), (state, level, first): (State, u32, u32)) {
         let facts = self.facts.grow(slot as usize);
         facts[0].store(rid, Ordering::Relaxed);
         facts[1].store(tag, Ordering::Relaxed);
-        let word = live.map_or(word(State::Free, 0, 0), |(level, first)| word(State::Live, level, first));
-        facts[2].store(word, Ordering::Release);
+        facts[2].store(word(state, level, first), Ordering::Release);
     }
 
     /// Gives a place its second row, if any, and returns the words of the first.
@@ -391,7 +440,7 @@ impl Graph {
 
     /// Resident bytes of the links, and of the facts.
     pub(super) fn bytes(&self) -> (u64, u64) {
-        (self.ground.bytes() + self.spilled.bytes() + self.upper.bytes(), self.facts.bytes())
+        (self.ground.bytes() + self.spilled.bytes() + self.upper.bytes(), self.facts.bytes() + self.twin_bytes())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The graph index: completeness under churn, recall, filters, concurrency, determinism, checkpoints.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,8 +26,10 @@ proptest! {
 
     #[test]
     fn the_graph_returns_every_entry_once(options in any_options(), seed in any::<u64>()) {
-        let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
+        let graph = Arc::new(Hnsw::new(options));
+        let index: Arc<dyn VectorIndex> = Arc::clone(&graph) as _;
         let model = churn(&index, seed, 400);
+        graph.body.read().graph.check_twins(graph.slots());
         holds(&index, &model, seed);
         let bytes = checkpoint(&*index);
         let back = restore(&mut &bytes[..], 1 + (seed % 4) as usize).expect("it is whole");
@@ -141,12 +144,17 @@ fn ten(index: &Arc<dyn VectorIndex>, query: &[f32], ef: usize, modulus: u32) -> 
 
 /// The part of the ten nearest that an index finds, over some queries.
 fn recall(index: &Arc<dyn VectorIndex>, vectors: &[Vec<f32>], queries: &[Vec<f32>], modulus: u32) -> f64 {
+    recall_at(40, index, vectors, queries, modulus)
+}
+
+/// The same at another `ef`.
+fn recall_at(ef: usize, index: &Arc<dyn VectorIndex>, vectors: &[Vec<f32>], queries: &[Vec<f32>], modulus: u32) -> f64 {
     let flat: Arc<dyn VectorIndex> = Arc::new(Flat::new(index.options().clone()));
     load(&*flat, vectors, 1);
     let (mut found, mut wanted) = (0, 0);
     for query in queries {
         let truth = ten(&flat, query, 1, modulus);
-        let own = ten(index, query, 40, modulus);
+        let own = ten(index, query, ef, modulus);
         assert_eq!(own.len(), truth.len(), "as many rows as there are");
         found += own.iter().filter(|rid| truth.contains(rid)).count();
         wanted += truth.len();
@@ -212,12 +220,62 @@ fn recall_survives_turnover() {
         assert!(index.remove(rid, (step / 600 - 1) as u32));
         index.link(1);
     }
-    assert_eq!((index.len(), index.stats().slots), (600, 601), "places are used again");
+    let slots = index.stats().slots;
+    assert!(index.len() == 600 && slots < 600 + 600 / 16, "places are used again: {slots}");
     let last = &all[600 * 5..];
     let fresh: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
     load(&*fresh, last, 1);
     let (worn, new) = (recall(&index, last, &queries, 1), recall(&fresh, last, &queries, 1));
     assert!(worn >= new - 0.02, "{worn} against {new}");
+}
+
+#[test]
+fn recall_survives_rows_that_come_back() {
+    for quantization in [Quantization::Int8, Quantization::Rabitq2] {
+        let options = Options { m: 4, quantization, ..Options::new(Metric::Cosine, Kind::Dense, 48) };
+        let (vectors, queries) = (clustered(900, 48, 11), clustered(100, 48, 12));
+        let graph = Arc::new(Hnsw::new(options));
+        let index: Arc<dyn VectorIndex> = Arc::clone(&graph) as _;
+        load(&*index, &vectors, 1);
+        let new = recall_at(12, &index, &vectors, &queries, 1);
+        // Four times every row is deleted and comes back, here under the same name; for a while it is there twice.
+        for round in 1..=4 {
+            for rows in (0..900).collect::<Vec<Rid>>().chunks(50) {
+                for rid in rows {
+                    assert!(index.insert(*rid, round, VectorRef::Dense(&vectors[*rid as usize])));
+                }
+                index.link(rows.len());
+                assert!(rows.iter().all(|rid| index.remove(*rid, round - 1)));
+            }
+            graph.body.read().graph.check_twins(graph.slots());
+            let worn = recall_at(12, &index, &vectors, &queries, 1);
+            assert!(worn >= new - 0.01, "{quantization:?}, round {round}: {worn} against {new}");
+        }
+    }
+}
+
+#[test]
+fn copies_take_no_room_from_others() {
+    let (each, queries) = (clustered(200, 40, 21), clustered(40, 40, 22));
+    let copies: Vec<Vec<f32>> = each.iter().flat_map(|vector| std::iter::repeat_n(vector.clone(), 10)).collect();
+    for quantization in [Quantization::None, Quantization::Int8, Quantization::Rabitq2] {
+        let options = Options { quantization, ..Options::new(Metric::Cosine, Kind::Dense, 40) };
+        let graph = Arc::new(Hnsw::new(options));
+        let index: Arc<dyn VectorIndex> = Arc::clone(&graph) as _;
+        load(&*index, &copies, 1);
+        assert!(graph.body.read().graph.check_twins(2000) >= 1700, "copies are twins: {quantization:?}");
+        for query in &queries {
+            let hits = ten(&index, query, 12, 1);
+            assert_eq!(hits.iter().collect::<BTreeSet<_>>().len(), 10, "every row once");
+            let copies = hits.iter().map(|rid| rid / 10).collect::<BTreeSet<_>>();
+            assert_eq!(copies.len(), 1, "all copies of what is nearest: {quantization:?}");
+        }
+        // Twins that pass are found by nodes that do not.
+        let passing = recall(&index, &copies, &queries, 7);
+        // Nobody judges here, so two bits of 40 dimensions decide.
+        let least = if quantization == Quantization::Rabitq2 { 0.6 } else { 0.9 };
+        assert!(passing >= least, "{quantization:?}: {passing} among one in seven");
+    }
 }
 
 #[test]

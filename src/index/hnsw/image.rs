@@ -222,7 +222,8 @@ pub fn restore(input: &mut (dyn Read + Send), threads: usize) -> Result<Hnsw> {
         return Err(damaged("its end is missing"));
     }
     body.graph.put_placed(slots);
-    let names = Names::restored(slots, |slot| (body.graph.state(slot) == State::Live).then(|| body.graph.name(slot).0));
+    body.graph.gather_twins(slots).ok_or_else(|| damaged("a twin has no node"))?;
+    let names = Names::restored(slots, |slot| body.graph.is_entry(slot).then(|| body.graph.name(slot).0));
     let live = slots as usize - names.free();
     let begins = entry.filter(|entry| *entry < slots && body.graph.state(*entry) == State::Live);
     if begins.is_none() && live > 0 {

@@ -11,11 +11,12 @@ use super::codes::Slot;
 use super::contract::{Job, Kind, Options, Probe, Search, Sink, Tag, VectorIndex, VectorRef, VectorStats};
 use super::distance::indexable;
 use super::filter::Entries;
-use super::graph::{State, level_of};
+use super::graph::level_of;
 use super::image::save;
 use super::names::Names;
 use super::scan::GraphSearch;
 use super::tail::{Tail, Waiting};
+use super::tidy::Dead;
 use super::walk::Scratch;
 use crate::common::CancelFlag;
 use crate::error::Result;
@@ -31,6 +32,8 @@ pub struct Hnsw {
     pub(super) entry: Mutex<()>,
     scratches: Mutex<Vec<Scratch>>,
     live: AtomicUsize,
+    pub(super) dead: Mutex<Dead>,
+    pub(super) dead_count: AtomicUsize,
     /// Entries ever inserted: decides levels.
     born: AtomicU64,
 }
@@ -52,6 +55,8 @@ impl Hnsw {
             entry: Mutex::default(),
             scratches: Mutex::default(),
             live: AtomicUsize::new(0),
+            dead: Mutex::default(),
+            dead_count: AtomicUsize::new(0),
             born: AtomicU64::new(0),
         }
     }
@@ -73,6 +78,12 @@ impl Hnsw {
     /// Slots ever used.
     pub(super) fn slots(&self) -> Slot {
         self.names.lock().used()
+    }
+
+    /// Candidates that a walk holds when a search asks for `ef`; some of them may be dead.
+    pub(super) fn pool(&self, body: &Body, ef: usize) -> usize {
+        let (pool, dead) = (body.pool(ef), self.dead_count.load(Ordering::Relaxed));
+        pool + (pool * dead).div_ceil(self.len() + dead + 1)
     }
 
     /// Entries ever inserted.
@@ -152,7 +163,6 @@ impl VectorIndex for Hnsw {
         let Some(slot) = slot else { return false };
         self.live.fetch_sub(1, Ordering::Relaxed);
         self.take_out(&body, slot);
-        self.names.lock().release(slot);
         true
     }
 
@@ -166,6 +176,7 @@ impl VectorIndex for Hnsw {
 
     fn mend(&self) -> usize {
         let body = self.body.read().clone();
+        self.tidy(&body);
         self.lead_to_strays(&body, &CancelFlag::new()).expect("nobody cancels")
     }
 
@@ -179,7 +190,7 @@ impl VectorIndex for Hnsw {
     fn for_each(&self, see: &mut dyn FnMut(Rid, Tag)) {
         let body = self.body.read().clone();
         for slot in 0..self.slots() {
-            if body.graph.placed(slot) && body.graph.state(slot) == State::Live {
+            if body.graph.placed(slot) && body.graph.is_entry(slot) {
                 let (rid, tag) = body.graph.name(slot);
                 see(rid, tag);
             }
@@ -212,7 +223,8 @@ impl VectorIndex for Hnsw {
         let (link_bytes, fact_bytes) = body.graph.bytes();
         let (code_bytes, fine_bytes) = body.code_bytes();
         let scratch_bytes: u64 = self.scratches.lock().iter().map(Scratch::bytes).sum();
-        link_bytes + fact_bytes + code_bytes + fine_bytes + scratch_bytes + self.names.lock().bytes()
+        let dead_bytes = self.dead.lock().bytes();
+        link_bytes + fact_bytes + code_bytes + fine_bytes + scratch_bytes + dead_bytes + self.names.lock().bytes()
     }
 
     fn stats(&self) -> VectorStats {
@@ -236,6 +248,7 @@ impl VectorIndex for Hnsw {
 
     fn checkpoint(&self, out: &mut dyn Write) -> Result<()> {
         self.link_tail();
+        self.tidy(&self.body.read());
         save(self, out)
     }
 }

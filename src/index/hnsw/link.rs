@@ -23,7 +23,8 @@ pub(super) struct Linker<'a, C: Codes> {
     pub(super) other: C::Query,
     candidates: Vec<Candidate>,
     selection: Selection<C>,
-    chosen: Vec<Slot>,
+    /// Neighbours, with the level on which they are.
+    chosen: Vec<(u32, Slot)>,
     pub(super) slots: Vec<Slot>,
     pub(super) distances: Vec<f32>,
 }
@@ -65,25 +66,41 @@ impl<'a, C: Codes> Linker<'a, C> {
         let (entry, top) = self.graph.entry().expect("the graph has an entry point");
         let own = self.graph.level(slot);
         let mut start = descend(self.eyes(), (entry, top), own.min(top));
+        self.chosen.clear();
         for level in (0..=own.min(top)).rev() {
             self.neighbourhood(slot, start, level, ef, scratch, cancel)?;
-            start = scratch.pool.first().map_or(start, |nearest| nearest & !1);
+            // Nothing leads on from a place that was left in the meantime.
+            let leads_on =
+                |near: &&Candidate| level == 0 || self.graph.links(slot_of(**near), level - 1).next().is_some();
+            start = scratch.pool.iter().find(leads_on).map_or(start, |nearest| nearest & !1);
             self.refine(slot, &mut scratch.pool);
+            if level == 0 && self.join_twin(slot, &scratch.pool) {
+                return Ok(());
+            }
             let graph = self.graph;
             let here = |near| graph.state(near) == State::Live && graph.level(near) >= level;
             self.selection.select(self.codes, (slot, &scratch.pool), graph.capacity(level), here);
-            let mut chosen = std::mem::take(&mut self.chosen);
-            chosen.clone_from(&self.selection.kept);
-            for neighbour in &chosen {
-                self.add(slot, *neighbour, level);
-            }
-            for neighbour in &chosen {
-                self.add(*neighbour, slot, level);
-            }
-            self.chosen = chosen;
+            self.chosen.extend(self.selection.kept.iter().map(|neighbour| (level, *neighbour)));
         }
+        let chosen = std::mem::take(&mut self.chosen);
+        for (level, neighbour) in &chosen {
+            self.add(slot, *neighbour, *level);
+        }
+        for (level, neighbour) in &chosen {
+            self.add(*neighbour, slot, *level);
+        }
+        self.chosen = chosen;
         self.graph.offer_entry(slot, own);
         Ok(())
+    }
+
+    /// Makes the node the twin of a candidate that is alike, if there is one: it is as far from the node as the node is from itself.
+    fn join_twin(&mut self, slot: Slot, pool: &[Candidate]) -> bool {
+        let query = if std::ptr::eq(self.near, self.codes) { &self.query } else { &self.other };
+        let own = candidate(self.codes.distance(query, slot), 0);
+        let first = pool.partition_point(|near| *near < own);
+        let equals = pool[first..].iter().take_while(|near| *near >> 32 == own >> 32);
+        equals.map(|near| slot_of(*near)).any(|near| self.codes.alike(near, slot) && self.graph.attach(near, slot))
     }
 
     /// Orders candidates by the fine codes.
@@ -134,7 +151,8 @@ impl<'a, C: Codes> Linker<'a, C> {
     /// Adds one link; a full list is selected anew from its links and the new one.
     pub(super) fn add(&mut self, from: Slot, to: Slot, level: u32) {
         let _guard = self.graph.lock(from);
-        if self.graph.links(from, level).any(|link| link == to) || self.graph.push(from, level, to) {
+        let is_node = self.graph.state(from) == State::Live;
+        if !is_node || self.graph.links(from, level).any(|link| link == to) || self.graph.push(from, level, to) {
             return;
         }
         self.reselect(from, to, level);

@@ -137,7 +137,7 @@ impl Hnsw {
     pub(super) fn outgrow(&self) {
         let mut body = self.body.write();
         let Store::Floats(floats) = &*body.near else { return };
-        let slots: Vec<Slot> = (0..self.slots()).filter(|slot| body.graph.state(*slot) == State::Live).collect();
+        let slots: Vec<Slot> = (0..self.slots()).filter(|slot| body.graph.state(*slot) != State::Free).collect();
         let mut vectors = Vec::with_capacity(slots.len());
         for slot in &slots {
             let mut elements = Vec::new();

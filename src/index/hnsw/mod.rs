@@ -24,8 +24,9 @@
 //! * `shelf`, `list`, `graph`, `names`: where things lie: growing rows of atomic words, links in them, slots of rows.
 //! * `codes`: what a store of vectors offers; `floats`, `sparse`: in full; `rotation`, `packed`: as codes; `body`: the choice.
 //! * `walk`, `filter`, `select`: the algorithms; `link`, `remove`, `load`, `calibrate`: an index coming to be and changing.
-//! * `stray`: nodes that no link leads to. `tail`: entries that are not linked yet. `scan`: a search under way; `image`, `block`: checkpoints; `roll`: comparing one with
-//!   what belongs in it.
+//! * `twins`: entries that a node stands for. `tidy`: lists that lead to removed nodes. `stray`: nodes that no link leads to. `tail`: entries that
+//!   are not linked yet.
+//! * `scan`: a search under way; `image`, `block`: checkpoints; `roll`: comparing one with what belongs in it.
 
 mod block;
 mod body;
@@ -57,6 +58,8 @@ mod stray;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod tidy;
+mod twins;
 mod walk;
 
 pub use contract::{

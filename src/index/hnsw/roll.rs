@@ -10,7 +10,6 @@ use parking_lot::MutexGuard;
 use super::body::Body;
 use super::codes::Slot;
 use super::contract::Tag;
-use super::graph::State;
 use super::index::Hnsw;
 use super::names::Names;
 use crate::index::Rid;
@@ -48,7 +47,7 @@ impl RollCall<'_> {
     #[must_use]
     pub fn uncalled(&self) -> Vec<(Rid, Tag)> {
         let graph = &self.body.graph;
-        let live = |slot: &Slot| graph.placed(*slot) && graph.state(*slot) == State::Live;
+        let live = |slot: &Slot| graph.placed(*slot) && graph.is_entry(*slot);
         let mut found = Vec::new();
         for (word, called) in self.called.iter().enumerate() {
             let mut rest = !called.load(Ordering::Relaxed);

@@ -17,11 +17,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use super::body::{Body, Store, with_store};
 use super::codes::{Codes, Slot};
 use super::contract::{Hit, Probe, Search, SearchCounters, Sight};
-use super::filter::{Filter, begin, expand_admitted};
-use super::graph::{Graph, State};
+use super::filter::{Entries, Filter, begin, expand_admitted};
+use super::graph::Graph;
 use super::index::Hnsw;
 use super::walk::{Candidate, Eyes, Reach, Scratch, candidate, descend, distance_of, expand, slot_of};
 use crate::error::Result;
@@ -38,6 +40,18 @@ enum Stage {
     End,
 }
 
+/// What may be returned once nothing that waits is likely to be nearer.
+struct Judged {
+    distance: f64,
+    what: What,
+}
+
+enum What {
+    Hit(Hit),
+    /// Entries with the very vector of a hit, which the owner has not been asked about.
+    Twins(Vec<Slot>),
+}
+
 /// See the module.
 pub(super) struct GraphSearch {
     index: Arc<Hnsw>,
@@ -48,8 +62,10 @@ pub(super) struct GraphSearch {
     pending: VecDeque<Candidate>,
     /// The first of what was found, ascending by what finer codes say; empty where there are none.
     refined: VecDeque<Candidate>,
+    /// Entries that a candidate which waits stands for, by its slot.
+    twins: HashMap<Slot, Vec<Slot>>,
     /// Judged, descending.
-    ready: Vec<Hit>,
+    ready: Vec<Judged>,
     /// What the walk's codes may be off, and what the finer ones.
     margin: f32,
     margin_fine: f32,
@@ -60,9 +76,15 @@ impl GraphSearch {
     pub(super) fn new(index: Arc<Hnsw>, probe: Probe) -> Self {
         let scratch = index.scratch();
         let counters = SearchCounters::default();
-        let (pending, refined, ready) = (VecDeque::new(), VecDeque::new(), Vec::new());
+        let (pending, refined, twins, ready) = Default::default();
         let stage = Stage::Begin;
-        Self { index, probe, stage, scratch, pending, refined, ready, margin: 0.0, margin_fine: 0.0, counters }
+        Self { index, probe, stage, scratch, pending, refined, twins, ready, margin: 0.0, margin_fine: 0.0, counters }
+    }
+
+    /// Whether the search compares entries that are named, without the graph.
+    fn is_listed(&self, graph: &Arc<Graph>) -> bool {
+        let list = |known: &Arc<Entries>| known.is_of(graph) && known.is_list();
+        self.probe.among.is_some() || self.probe.entries.as_ref().is_some_and(list)
     }
 
     /// Walks one round; its result is in the pool.
@@ -71,10 +93,9 @@ impl GraphSearch {
         codes.prepare(self.probe.vector.view(), &mut query);
         self.margin = DEVIATIONS * codes.deviation(&query);
         let eyes = (&*body.graph, codes, &query);
-        let ef = body.pool(self.probe.ef);
+        let ef = self.index.pool(body, self.probe.ef);
         let known = self.probe.entries.clone().filter(|known| known.is_of(&body.graph));
-        let listed = self.probe.among.is_some() || known.as_ref().is_some_and(|known| known.is_list());
-        if listed {
+        if self.is_listed(&body.graph) {
             if self.stage == Stage::Begin {
                 self.compare_named(codes, &query, sight)?;
             }
@@ -108,7 +129,9 @@ impl GraphSearch {
             return Ok(());
         };
         let named = |slot| admit(body.graph.name(slot).0);
-        let admit = |slot| known.as_ref().and_then(|known| known.has(slot)).unwrap_or_else(|| named(slot));
+        let passes = |slot| known.as_ref().and_then(|known| known.has(slot)).unwrap_or_else(|| named(slot));
+        let admit =
+            |slot| passes(slot) || body.graph.has_twins(slot) && twins_of(&body.graph, slot).into_iter().any(passes);
         let mut filter = self.filter(&admit);
         if let Some(start) = start {
             begin(start, &mut self.scratch, &mut filter);
@@ -135,8 +158,7 @@ impl GraphSearch {
         let mut batch = std::mem::take(&mut self.scratch.batch);
         batch.clear();
         for slot in slots {
-            let live = graph.state(*slot) == State::Live;
-            if live && !self.scratch.visited.contains(*slot) && admit(*slot) {
+            if graph.is_entry(*slot) && !self.scratch.visited.contains(*slot) && admit(*slot) {
                 self.scratch.visited.insert(*slot);
                 batch.push(*slot);
             }
@@ -201,7 +223,7 @@ impl GraphSearch {
                 sight.cancel.check()?;
             }
             let known = self.scratch.visited.contains(slot) || self.scratch.rejected.contains(slot);
-            if known || !graph.placed(slot) || graph.state(slot) != State::Live {
+            if known || !graph.placed(slot) || !graph.is_entry(slot) {
                 continue;
             }
             if let Some(admit) = sight.admit {
@@ -221,11 +243,28 @@ impl GraphSearch {
         Ok(())
     }
 
-    /// Takes the pool over.
-    fn collect(&mut self, body: &Body) {
+    /// Takes the pool over, with the twins of its nodes.
+    fn collect(&mut self, body: &Body, sight: &Sight<'_>) {
+        let graph = &body.graph;
         let likely = self.scratch.pool.iter().take(2 * self.probe.limit);
-        likely.for_each(|found| body.graph.prefetch_name(slot_of(*found)));
-        self.pending.extend(self.scratch.pool.drain(..));
+        likely.for_each(|found| graph.prefetch_name(slot_of(*found)));
+        let listed = self.is_listed(graph);
+        let passes = |slot: &Slot| sight.admit.is_none_or(|admit| admit(graph.name(*slot).0));
+        let Self { pending, twins, scratch: Scratch { pool, visited, .. }, .. } = self;
+        for found in pool.drain(..) {
+            let node = slot_of(found);
+            if listed || !graph.has_twins(node) {
+                pending.push_back(found);
+                continue;
+            }
+            // A node that does not pass is in the pool for one of its twins.
+            let fresh = twins_of(graph, node).into_iter().filter(|twin| visited.insert(*twin));
+            let mut group: Vec<Slot> = fresh.chain([node]).filter(passes).collect();
+            if let Some(first) = group.pop() {
+                pending.push_back(candidate(distance_of(found), first));
+                stand_for(twins, first, group);
+            }
+        }
     }
 
     /// Orders candidates by finer codes.
@@ -257,7 +296,7 @@ impl GraphSearch {
         });
         self.counters.rounds += 1;
         self.counters.evaluated = self.scratch.evaluated;
-        self.collect(&body);
+        self.collect(&body, sight);
         Ok(true)
     }
 
@@ -269,8 +308,9 @@ impl GraphSearch {
                 break;
             }
             let count = block.min(self.pending.len());
-            let mut found: Vec<Candidate> = self.pending.drain(..count).collect();
-            found.retain(|found| body.graph.state(slot_of(*found)) == State::Live);
+            let Self { pending, twins, .. } = self;
+            let mut found: Vec<Candidate> =
+                pending.drain(..count).filter_map(|found| standing(&body.graph, twins, found)).collect();
             with_store!(codes, codes => self.refine(codes, &mut found));
             self.refined.extend(found);
             self.refined.make_contiguous().sort_unstable();
@@ -290,38 +330,92 @@ impl GraphSearch {
             None => (&mut self.pending, self.margin),
         };
         let in_units = |distance: f32| with_store!(body.finest(), codes => codes.in_units(distance));
-        while let Some(next) = line.front().copied() {
-            let slot = slot_of(next);
-            if body.graph.state(slot) != State::Live {
-                line.pop_front();
-                continue;
-            }
+        while let Some(next) = line.pop_front() {
+            let Some(next) = standing(&body.graph, &mut self.twins, next) else { continue };
             let margin = if judging { margin } else { 0.0 };
-            if self.ready.last().is_some_and(|hit| hit.distance <= in_units(distance_of(next) - margin)) {
+            let floor = in_units(distance_of(next) - margin);
+            if self.ready.last().is_some_and(|judged| judged.distance <= floor) {
+                line.push_front(next);
                 return Step::Take;
             }
-            line.pop_front();
-            let (rid, tag) = body.graph.name(slot);
-            return Step::Judge(Hit { rid, tag, distance: in_units(distance_of(next)) });
+            let (rid, tag) = body.graph.name(slot_of(next));
+            return Step::Judge(next, Hit { rid, tag, distance: in_units(distance_of(next)) });
         }
         if self.ready.is_empty() { Step::Find } else { Step::Take }
     }
 
-    /// Asks the owner about a candidate.
-    fn judge(&mut self, hit: Hit, sight: &Sight<'_>) -> Result<()> {
-        let distance = match sight.judge {
-            None => Some(hit.distance),
-            Some(judge) => {
-                self.counters.judged += 1;
-                judge(hit.rid, hit.tag)?
-            }
-        };
-        if let Some(distance) = distance {
+    /// Asks the owner about an entry.
+    fn ask(&mut self, hit: Hit, sight: &Sight<'_>) -> Result<Option<Hit>> {
+        let Some(judge) = sight.judge else { return Ok(Some(hit)) };
+        self.counters.judged += 1;
+        Ok(judge(hit.rid, hit.tag)?.map(|distance| Hit { distance, ..hit }))
+    }
+
+    /// Asks the owner about a candidate. Its twins with the same vector are as far; the others are candidates themselves.
+    fn judge(&mut self, found: Candidate, hit: Hit, sight: &Sight<'_>) -> Result<()> {
+        let judged = self.ask(hit, sight)?;
+        let twins = self.twins.remove(&slot_of(found)).unwrap_or_default();
+        let index = Arc::clone(&self.index);
+        let body = index.body.read();
+        let equal = |twin: &Slot| judged.is_some() && body.graph.name(*twin).1 == hit.tag;
+        let (equals, mut others): (Vec<Slot>, Vec<Slot>) = twins.into_iter().partition(equal);
+        if let Some(first) = others.pop() {
+            let line = if body.fine.is_some() { &mut self.refined } else { &mut self.pending };
+            line.push_front(candidate(distance_of(found), first));
+            stand_for(&mut self.twins, first, others);
+        }
+        if let Some(hit) = judged {
+            let distance = hit.distance;
             let at = self.ready.partition_point(|other| other.distance.total_cmp(&distance).is_gt());
-            self.ready.insert(at, Hit { distance, ..hit });
+            let twins = (!equals.is_empty()).then_some(What::Twins(equals));
+            let whats = twins.into_iter().chain([What::Hit(hit)]);
+            self.ready.splice(at..at, whats.map(|what| Judged { distance, what }));
         }
         Ok(())
     }
+
+    /// The nearest of what was judged; nothing when it is not seen after all.
+    fn take(&mut self, sight: &Sight<'_>) -> Result<Option<Hit>> {
+        let Some(Judged { distance, what }) = self.ready.pop() else { return Ok(None) };
+        let mut twins = match what {
+            What::Hit(hit) => return Ok(Some(hit)),
+            What::Twins(twins) => twins,
+        };
+        let Some(twin) = twins.pop() else { return Ok(None) };
+        self.ready.push(Judged { distance, what: What::Twins(twins) });
+        let index = Arc::clone(&self.index);
+        let graph = Arc::clone(&index.body.read().graph);
+        if !graph.is_entry(twin) {
+            return Ok(None);
+        }
+        let (rid, tag) = graph.name(twin);
+        self.ask(Hit { rid, tag, distance }, sight)
+    }
+}
+
+/// The twins of a node.
+fn twins_of(graph: &Graph, node: Slot) -> Vec<Slot> {
+    let mut twins = Vec::new();
+    graph.twins_of(node, &mut twins);
+    twins
+}
+
+/// Notes what a candidate stands for besides itself.
+fn stand_for(twins: &mut HashMap<Slot, Vec<Slot>>, slot: Slot, others: Vec<Slot>) {
+    if !others.is_empty() {
+        twins.insert(slot, others);
+    }
+}
+
+/// A candidate, or, where it is no entry any more, one that it stood for.
+fn standing(graph: &Graph, twins: &mut HashMap<Slot, Vec<Slot>>, mut found: Candidate) -> Option<Candidate> {
+    while !graph.is_entry(slot_of(found)) {
+        let mut others = twins.remove(&slot_of(found))?;
+        let next = others.pop()?;
+        stand_for(twins, next, others);
+        found = candidate(distance_of(found), next);
+    }
+    Some(found)
 }
 
 /// What a search does next.
@@ -329,7 +423,7 @@ enum Step {
     /// Return the nearest judged hit: nothing that waits is likely to be nearer.
     Take,
     /// Ask the owner.
-    Judge(Hit),
+    Judge(Candidate, Hit),
     /// Walk on.
     Find,
 }
@@ -338,8 +432,12 @@ impl Search for GraphSearch {
     fn next(&mut self, sight: &Sight<'_>) -> Result<Option<Hit>> {
         loop {
             match self.step(sight.judge.is_some()) {
-                Step::Take => return Ok(self.ready.pop()),
-                Step::Judge(hit) => self.judge(hit, sight)?,
+                Step::Take => {
+                    if let Some(hit) = self.take(sight)? {
+                        return Ok(Some(hit));
+                    }
+                }
+                Step::Judge(found, hit) => self.judge(found, hit, sight)?,
                 Step::Find if !self.find(sight)? => return Ok(None),
                 Step::Find => {}
             }

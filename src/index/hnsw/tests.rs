@@ -119,7 +119,12 @@ pub(super) fn churn(index: &Arc<dyn VectorIndex>, seed: u64, steps: usize) -> Mo
     for step in 0..steps {
         if dice.below(10) < 7 || model.is_empty() {
             let (rid, tag) = (dice.below(steps) as Rid, step as Tag);
-            let vector = dice.vector(options.kind, options.dims);
+            // Real data repeat themselves.
+            let again = dice.below(3) == 0 && !model.is_empty();
+            let vector = match again.then(|| dice.below(model.len())) {
+                Some(at) => model.values().nth(at).expect("inside").clone(),
+                None => dice.vector(options.kind, options.dims),
+            };
             let fits = index.insert(rid, tag, vector.view());
             assert_eq!(fits, indexable(options.metric, vector.view()));
             index.link(dice.below(3));
