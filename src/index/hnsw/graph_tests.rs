@@ -280,10 +280,15 @@ fn copies_take_no_room_from_others() {
 
 #[test]
 fn threads_insert_remove_and_search_together() {
-    for quantization in [Quantization::None, Quantization::Rabitq2] {
+    // Distinct vectors, and each five times, so that twins come and go on different threads.
+    for (quantization, copies) in
+        [(Quantization::None, 1), (Quantization::Rabitq2, 1), (Quantization::None, 5), (Quantization::Rabitq2, 5)]
+    {
         let options = Options { quantization, ..Options::new(Metric::L2, Kind::Dense, 20) };
-        let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
-        let vectors = clustered(1200, 20, 21);
+        let graph = Arc::new(Hnsw::new(options));
+        let index: Arc<dyn VectorIndex> = Arc::clone(&graph) as _;
+        let mut vectors = clustered(1200, 20, 21);
+        (0..1200).for_each(|rid| vectors[rid] = vectors[rid / copies].clone());
         let found = AtomicU64::new(0);
         std::thread::scope(|scope| {
             for thread in 0..3_usize {
@@ -305,6 +310,7 @@ fn threads_insert_remove_and_search_together() {
             }
         });
         assert!(found.load(Ordering::Relaxed) > 0);
+        graph.body.read().graph.check_twins(graph.slots());
         let odd = |(rid, _): &(usize, &Vec<f32>)| rid % 2 == 1;
         let rows = vectors.iter().enumerate().filter(odd);
         let model: Model = rows.map(|(rid, vector)| ((rid as Rid, 0), Vector::Dense(vector.clone()))).collect();

@@ -175,8 +175,9 @@ impl VectorIndex for Hnsw {
     }
 
     fn mend(&self) -> usize {
+        // Under the lock: places are set free in the graph that there is.
+        self.tidy(&self.body.read());
         let body = self.body.read().clone();
-        self.tidy(&body);
         self.lead_to_strays(&body, &CancelFlag::new()).expect("nobody cancels")
     }
 
