@@ -87,19 +87,30 @@ pub fn query_bytes(row_bytes: usize, bits: u32) -> usize {
     row_bytes.div_ceil(64) * 64 * (8 / bits as usize)
 }
 
-/// Calls `place(dimension, row byte, shift, query place)` for every dimension of a row.
-pub fn for_each_place(row_bytes: usize, bits: u32, mut place: impl FnMut(usize, usize, u32, usize)) {
+/// Dimensions that follow each other in a vector, in a row and in a query in kernel order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// How many they are, at most 64.
+    pub len: usize,
+    /// The first dimension.
+    pub dimension: usize,
+    /// Its byte of the row; each of them has its bits in one byte.
+    pub byte: usize,
+    /// Where in the bytes their bits are.
+    pub shift: u32,
+    /// The first one's place in the query.
+    pub place: usize,
+}
+
+/// Where the dimensions of a row lie, in their order.
+pub fn runs(row_bytes: usize, bits: u32) -> impl Iterator<Item = Run> {
     let per = 8 / bits as usize;
-    let mut dimension = 0;
-    for chunk in 0..row_bytes.div_ceil(64) {
-        let width = (row_bytes - chunk * 64).min(64);
-        for shift in 0..per {
-            for lane in 0..width {
-                place(dimension, chunk * 64 + lane, shift as u32 * bits, (chunk * per + shift) * 64 + lane);
-                dimension += 1;
-            }
-        }
-    }
+    (0..row_bytes.div_ceil(64) * per).map(move |nth| {
+        let (chunk, within) = (nth / per, nth % per);
+        let len = (row_bytes - chunk * 64).min(64);
+        let dimension = chunk * 64 * per + within * len;
+        Run { len, dimension, byte: chunk * 64, shift: within as u32 * bits, place: nth * 64 }
+    })
 }
 
 /// [`CodeKernels::fours`] of a table that has nothing better than its own dot product of one row.

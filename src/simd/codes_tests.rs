@@ -2,7 +2,7 @@
 
 use proptest::prelude::{ProptestConfig, any, proptest};
 
-use super::codes::{CodeKernels, SCALAR, available_codes, for_each_place, query_bytes};
+use super::codes::{CodeKernels, SCALAR, available_codes, query_bytes, runs};
 
 struct Dice(u64);
 
@@ -10,6 +10,32 @@ impl Dice {
     fn byte(&mut self) -> u8 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 56) as u8
+    }
+}
+
+/// Calls `place(dimension, row byte, shift, query place)` for every dimension of a row: the twin of [`runs`].
+fn for_each_place(row_bytes: usize, bits: u32, mut place: impl FnMut(usize, usize, u32, usize)) {
+    let per = 8 / bits as usize;
+    let mut dimension = 0;
+    for chunk in 0..row_bytes.div_ceil(64) {
+        let width = (row_bytes - chunk * 64).min(64);
+        for shift in 0..per {
+            for lane in 0..width {
+                place(dimension, chunk * 64 + lane, shift as u32 * bits, (chunk * per + shift) * 64 + lane);
+                dimension += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn runs_are_where_dimensions_lie() {
+    for (bytes, bits) in (1..=200).flat_map(|bytes| [1, 2, 4, 8].map(|bits| (bytes, bits))) {
+        let places = runs(bytes, bits)
+            .flat_map(|run| (0..run.len).map(move |at| (run.dimension + at, run.byte + at, run.shift, run.place + at)));
+        let (found, mut wanted): (Vec<_>, Vec<_>) = (places.collect(), Vec::new());
+        for_each_place(bytes, bits, |dimension, byte, shift, place| wanted.push((dimension, byte, shift, place)));
+        assert_eq!(found, wanted, "{bytes} bytes, {bits} bits");
     }
 }
 

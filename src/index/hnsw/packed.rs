@@ -29,7 +29,7 @@ use super::contract::{Metric, VectorRef};
 use super::floats::{in_units, normalized};
 use super::rotation::Rotation;
 use super::shelf::Shelf64;
-use crate::simd::codes::{CodeDot, CodeDots, code_kernels, for_each_place, query_bytes};
+use crate::simd::codes::{CodeDot, CodeDots, code_kernels, query_bytes, runs};
 use crate::simd::{kernels, memory};
 
 /// Best steps of a uniform quantiser of normal numbers, by bits, in standard deviations (1 bit: any).
@@ -151,9 +151,10 @@ impl Packed {
             _ => (-factor, -along),
         };
         let mut bytes = vec![0; self.row_bytes + 8];
-        for_each_place(self.row_bytes, self.bits, |dimension, byte, shift, _| {
-            bytes[byte] |= levels[dimension] << shift
-        });
+        for run in runs(self.row_bytes, self.bits) {
+            let levels = &levels[run.dimension..][..run.len];
+            bytes[run.byte..].iter_mut().zip(levels).for_each(|(byte, level)| *byte |= level << run.shift);
+        }
         bytes[self.row_bytes..self.row_bytes + 4].copy_from_slice(&scale.to_ne_bytes());
         bytes[self.row_bytes + 4..].copy_from_slice(&add.to_ne_bytes());
         memory::store(self.rows.grow(slot as usize), &bytes);
@@ -166,9 +167,10 @@ impl Packed {
         residual.clear();
         residual.resize(self.frame.rotation.padded(), 0.0);
         let mask = u8::MAX >> (8 - self.bits);
-        for_each_place(self.row_bytes, self.bits, |dimension, byte, shift, _| {
-            residual[dimension] = factor * (f32::from(code[byte] >> shift & mask) - self.half);
-        });
+        for run in runs(self.row_bytes, self.bits) {
+            let values = residual[run.dimension..][..run.len].iter_mut().zip(&code[run.byte..]);
+            values.for_each(|(value, byte)| *value = factor * (f32::from(byte >> run.shift & mask) - self.half));
+        }
         -add
     }
 
@@ -181,7 +183,7 @@ impl Packed {
 
     /// Rounds a query whose residual is in place.
     fn prepare_residual(&self, along: f32, query: &mut PackedQuery) {
-        let residual = &query.residual;
+        let PackedQuery { residual, numbers, .. } = query;
         query.square = (kernels().inner_product)(residual, residual);
         query.base = match self.frame.metric {
             Metric::L2 => query.square,
@@ -190,14 +192,15 @@ impl Packed {
         let largest = residual.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
         query.delta = largest / LARGEST;
         let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
-        query.numbers.clear();
-        query.numbers.resize(query_bytes(self.row_bytes, self.bits), 0);
+        numbers.clear();
+        numbers.resize(query_bytes(self.row_bytes, self.bits), 0);
         let mut sum = 0;
-        for_each_place(self.row_bytes, self.bits, |dimension, _, _, place| {
-            let number = nearest(residual[dimension] * inverse) as i8;
-            query.numbers[place] = number;
-            sum += i32::from(number);
-        });
+        for run in runs(self.row_bytes, self.bits) {
+            let numbers = &mut numbers[run.place..][..run.len];
+            let values = numbers.iter_mut().zip(&residual[run.dimension..]);
+            values.for_each(|(number, value)| *number = rounded(value * inverse));
+            sum += numbers.iter().map(|number| i32::from(*number)).sum::<i32>();
+        }
         query.shift = query.delta * self.half * sum as f32;
     }
 
@@ -207,12 +210,19 @@ impl Packed {
     }
 }
 
-/// The nearest integer of a number below 2^22: adding so large a number leaves no bits for a fraction. Unlike `round`, this
-/// is no call, so that loops of it become vector instructions.
+/// Adding so large a number to one below 2^22 leaves no bits for a fraction, and the integer in the lowest bits.
+const LARGE: f32 = 12_582_912.0;
+
+/// The nearest integer of a number below 2^22. Unlike `round`, this is no call, so that loops of it become vector instructions.
 #[inline]
 fn nearest(value: f32) -> f32 {
-    const LARGE: f32 = 12_582_912.0;
     (value + LARGE) - LARGE
+}
+
+/// The nearest integer of a number from -127 to 127.
+#[inline]
+fn rounded(value: f32) -> i8 {
+    (value + LARGE).to_bits() as i8
 }
 
 /// The stored numbers of a residual's nearest grid point, and the inner product of that point with the residual.
@@ -225,7 +235,7 @@ fn quantize(residual: &[f32], bits: u32, levels: &mut Vec<u8>) -> f32 {
     }
     if bits == 8 {
         let inverse = LARGEST / largest;
-        levels.extend(residual.iter().map(|value| (nearest(value * inverse) + 128.0) as u8));
+        levels.extend(residual.iter().map(|value| rounded(value * inverse) as u8 ^ 0x80));
         return levels.iter().zip(residual).map(|(level, value)| (f32::from(*level) - 128.0) * value).sum();
     }
     let top = ((1 << bits) - 1) as f32;
@@ -276,11 +286,12 @@ impl Codes for Packed {
             // Twice the half-integers.
             query.numbers.resize(query_bytes(self.row_bytes, self.bits), 0);
             let mask = u8::MAX >> (8 - self.bits);
-            for_each_place(self.row_bytes, self.bits, |_, byte, shift, place| {
-                let number = 2 * (code[byte] >> shift & mask) as i8 - mask as i8;
-                query.numbers[place] = number;
-                sum += i32::from(number);
-            });
+            for run in runs(self.row_bytes, self.bits) {
+                let numbers = &mut query.numbers[run.place..][..run.len];
+                let values = numbers.iter_mut().zip(&code[run.byte..]);
+                values.for_each(|(number, byte)| *number = 2 * (byte >> run.shift & mask) as i8 - mask as i8);
+                sum += numbers.iter().map(|number| i32::from(*number)).sum::<i32>();
+            }
             query.delta = self.factor(scale) / 2.0;
         }
         query.shift = query.delta * self.half * sum as f32;
