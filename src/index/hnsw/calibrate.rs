@@ -6,7 +6,8 @@
 //! codes, finds as much of that as the fine walk of the same nominal `ef` is kept with the index. `auto` takes more bits
 //! when the factor would be too large.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::body::{Body, Store};
 use super::codes::{Codes, Slot};
@@ -16,10 +17,11 @@ use super::index::Hnsw;
 use super::packed::{Packed, PackedQuery};
 use super::walk::{Reach, Scratch, candidate, descend, expand, slot_of};
 use crate::common::CancelFlag;
+use crate::common::parallel::side_by_side;
 use crate::error::Result;
 
 /// Entries that serve as queries.
-const QUERIES: usize = 200;
+const QUERIES: usize = 400;
 /// Neighbours that count.
 const NEIGHBOURS: usize = 10;
 /// Candidates for which recall is compared: pgvector's default.
@@ -44,7 +46,7 @@ impl Hnsw {
         loop {
             let near = Arc::clone(&body.near);
             let Store::Packed(near) = &*near else { return Ok(()) };
-            body.ef_factor = self.measure(&body.graph, near, fine, job.cancel)?;
+            body.ef_factor = self.measure(&body.graph, near, fine, job)?;
             let more = near.bits() * 2;
             if self.options.quantization != Quantization::Auto || body.ef_factor <= FACTOR_MAX || more > 4 {
                 return Ok(());
@@ -57,32 +59,57 @@ impl Hnsw {
         }
     }
 
-    fn measure(&self, graph: &Graph, near: &Packed, fine: &Packed, cancel: &CancelFlag) -> Result<f64> {
+    fn measure(&self, graph: &Graph, near: &Packed, fine: &Packed, job: &Job<'_>) -> Result<f64> {
         let slots = self.slots() as usize;
         let queries: Vec<Slot> = (0..QUERIES)
             .map(|nth| (nth * slots / QUERIES) as Slot)
             .filter(|slot| graph.state(*slot) == State::Live)
             .collect();
-        let mut scratch = self.scratch();
-        let (mut coarse, mut exact) = (PackedQuery::default(), PackedQuery::default());
-        let mut found = [0_usize; FACTORS.len()];
-        let mut wanted = 0;
-        for slot in queries {
+        let truths: Vec<OnceLock<Vec<Slot>>> = queries.iter().map(|_| OnceLock::new()).collect();
+        let common = |nth: usize, found: &[Slot]| {
+            let truth = truths[nth].get().expect("the truth comes first");
+            found.iter().filter(|slot| truth.contains(slot)).count()
+        };
+        let wanted = self.over(queries.len(), job, &|nth, scratch| {
+            let (slot, mut exact) = (queries[nth], PackedQuery::default());
             fine.prepare_slot(slot, &mut exact);
             let eyes = (fine, &exact);
-            let truth = nearest(graph, eyes, eyes, slot, EF_TRUTH, &mut scratch, cancel)?;
-            let common = |nearest: &[Slot]| nearest.iter().filter(|slot| truth.contains(slot)).count();
-            wanted += common(&nearest(graph, eyes, eyes, slot, EF, &mut scratch, cancel)?);
-            near.prepare_from(fine, slot, &mut coarse);
-            for (found, factor) in found.iter_mut().zip(FACTORS) {
-                let ef = (EF as f64 * factor).ceil() as usize;
-                *found += common(&nearest(graph, (near, &coarse), eyes, slot, ef, &mut scratch, cancel)?);
+            let truth = nearest(graph, eyes, eyes, slot, EF_TRUTH, scratch, job.cancel)?;
+            truths[nth].get_or_init(|| truth);
+            Ok(common(nth, &nearest(graph, eyes, eyes, slot, EF, scratch, job.cancel)?))
+        })?;
+        let enough = wanted as f64 - SLACK * (queries.len() * NEIGHBOURS) as f64;
+        for factor in FACTORS {
+            let ef = (EF as f64 * factor).ceil() as usize;
+            let found = self.over(queries.len(), job, &|nth, scratch| {
+                let (slot, mut coarse, mut exact) = (queries[nth], PackedQuery::default(), PackedQuery::default());
+                fine.prepare_slot(slot, &mut exact);
+                near.prepare_from(fine, slot, &mut coarse);
+                let found = nearest(graph, (near, &coarse), (fine, &exact), slot, ef, scratch, job.cancel)?;
+                Ok(common(nth, &found))
+            })?;
+            if found as f64 >= enough {
+                return Ok(factor);
             }
         }
-        self.recycle(scratch);
-        let enough = wanted as f64 - SLACK * (QUERIES * NEIGHBOURS) as f64;
-        let first = found.iter().position(|found| *found as f64 >= enough);
-        Ok(FACTORS[first.unwrap_or(FACTORS.len() - 1)])
+        Ok(FACTORS[FACTORS.len() - 1])
+    }
+
+    /// The sum of something over queries, on all threads.
+    fn over(
+        &self,
+        queries: usize,
+        job: &Job<'_>,
+        each: &(dyn Fn(usize, &mut Scratch) -> Result<usize> + Sync),
+    ) -> Result<usize> {
+        let sum = AtomicUsize::new(0);
+        side_by_side(job.threads.max(1), queries, &|nth| {
+            let mut scratch = self.scratch();
+            sum.fetch_add(each(nth, &mut scratch)?, Ordering::Relaxed);
+            self.recycle(scratch);
+            Ok(())
+        })?;
+        Ok(sum.into_inner())
     }
 }
 

@@ -12,6 +12,8 @@
 //!
 //! A pass goes on in small steps, one with each removal, so that it is over before as many have died again.
 
+use std::sync::atomic::Ordering;
+
 use hashbrown::HashMap;
 
 use super::body::{Body, with_linker};
@@ -66,7 +68,7 @@ impl Hnsw {
             with_linker!(body, linker => linker.mend_all(heir, &dead.heirs));
         }
         self.tidy_step(body, &mut dead, DEAD_MIN.max(super::VectorIndex::len(self) / DEAD_PART));
-        self.dead_count.store(dead.len(), std::sync::atomic::Ordering::Relaxed);
+        self.dead_count.store(dead.len(), Ordering::Relaxed);
     }
 
     /// Frees the places of all that is dead.
@@ -75,7 +77,7 @@ impl Hnsw {
         while dead.len() > 0 {
             self.tidy_step(body, &mut dead, 1);
         }
-        self.dead_count.store(0, std::sync::atomic::Ordering::Relaxed);
+        self.dead_count.store(0, Ordering::Relaxed);
     }
 
     /// One step of a pass, which begins if so many have died.
