@@ -3,9 +3,9 @@
 
     pip install "psycopg[binary]" pgvector numpy
     export PGPASSWORD=...                      # what the first `make run` printed
-    examples/quickstart.py                     # ../shared/data/text384_base.npy if it is there, else random vectors
+    examples/quickstart.py                     # random unit vectors
     examples/quickstart.py base.npy query.npy  # your own vectors, one row each
-    examples/quickstart.py --generate 5000     # random unit vectors
+    examples/quickstart.py --generate 5000     # so many of them
 
 A CSV file of metadata (`row,registry,name,month,downloads`, one line a vector) is read with `--meta FILE`, or found beside
 `X_base.npy` as `X_meta.csv`; without one the columns are made up. The script works in a schema of its own and runs
@@ -23,7 +23,6 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
 
-DEFAULT_BASE = Path(__file__).resolve().parents[1] / "../shared/data/text384_base.npy"
 NEAREST = 10
 # Distances are sums of a few hundred float32 products; two orders of addition differ by less than this.
 TOLERANCE = 1e-4
@@ -77,7 +76,7 @@ def read_meta(path, count):
 def data(args):
     """Vectors to load, vectors to search for, metadata."""
     rng = np.random.default_rng(1)
-    base_path = args.base or (DEFAULT_BASE if DEFAULT_BASE.exists() else None)
+    base_path = args.base
     if args.generate or base_path is None:
         count = args.generate or 10_000
         base, queries, meta = unit_vectors(rng, count), unit_vectors(rng, 100), None
