@@ -77,11 +77,11 @@ impl Codes for Floats {
         }
     }
 
-    #[inline]
     fn alike(&self, one: Slot, other: Slot) -> bool {
         self.row(one) == self.row(other)
     }
 
+    #[inline]
     fn prefetch(&self, slot: Slot) {
         memory::prefetch(self.rows.row(slot as usize));
     }
@@ -164,11 +164,11 @@ impl Codes for BitRows {
         }
     }
 
-    #[inline]
     fn alike(&self, one: Slot, other: Slot) -> bool {
         self.row(one) == self.row(other)
     }
 
+    #[inline]
     fn prefetch(&self, slot: Slot) {
         memory::prefetch(self.rows.row(slot as usize));
     }

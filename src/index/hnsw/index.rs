@@ -33,6 +33,7 @@ pub struct Hnsw {
     scratches: Mutex<Vec<Scratch>>,
     live: AtomicUsize,
     pub(super) dead: Mutex<Dead>,
+    /// How many are dead, for searches, which take no lock.
     pub(super) dead_count: AtomicUsize,
     /// Entries ever inserted: decides levels.
     born: AtomicU64,

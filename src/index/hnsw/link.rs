@@ -95,7 +95,7 @@ impl<'a, C: Codes> Linker<'a, C> {
     }
 
     /// Makes the node the twin of a candidate that is alike, if there is one: it is as far from the node as the node is from itself.
-    fn join_twin(&mut self, slot: Slot, pool: &[Candidate]) -> bool {
+    fn join_twin(&self, slot: Slot, pool: &[Candidate]) -> bool {
         let query = if std::ptr::eq(self.near, self.codes) { &self.query } else { &self.other };
         let own = candidate(self.codes.distance(query, slot), 0);
         let first = pool.partition_point(|near| *near < own);

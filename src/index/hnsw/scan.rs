@@ -21,7 +21,7 @@ use hashbrown::HashMap;
 
 use super::body::{Body, Store, with_store};
 use super::codes::{Codes, Slot};
-use super::contract::{Hit, Probe, Search, SearchCounters, Sight};
+use super::contract::{Hit, Probe, Search, SearchCounters, Sight, Tag};
 use super::filter::{Entries, Filter, begin, expand_admitted};
 use super::graph::Graph;
 use super::index::Hnsw;
@@ -130,8 +130,8 @@ impl GraphSearch {
         };
         let named = |slot| admit(body.graph.name(slot).0);
         let passes = |slot| known.as_ref().and_then(|known| known.has(slot)).unwrap_or_else(|| named(slot));
-        let admit =
-            |slot| passes(slot) || body.graph.has_twins(slot) && twins_of(&body.graph, slot).into_iter().any(passes);
+        let graph = &body.graph;
+        let admit = |slot| passes(slot) || graph.has_twins(slot) && graph.twins_of(slot).into_iter().any(passes);
         let mut filter = self.filter(&admit);
         if let Some(start) = start {
             begin(start, &mut self.scratch, &mut filter);
@@ -246,8 +246,7 @@ impl GraphSearch {
     /// Takes the pool over, with the twins of its nodes.
     fn collect(&mut self, body: &Body, sight: &Sight<'_>) {
         let graph = &body.graph;
-        let likely = self.scratch.pool.iter().take(2 * self.probe.limit);
-        likely.for_each(|found| graph.prefetch_name(slot_of(*found)));
+        self.scratch.pool.iter().for_each(|found| graph.prefetch_name(slot_of(*found)));
         let listed = self.is_listed(graph);
         let passes = |slot: &Slot| sight.admit.is_none_or(|admit| admit(graph.name(*slot).0));
         let Self { pending, twins, scratch: Scratch { pool, visited, .. }, .. } = self;
@@ -258,7 +257,7 @@ impl GraphSearch {
                 continue;
             }
             // A node that does not pass is in the pool for one of its twins.
-            let fresh = twins_of(graph, node).into_iter().filter(|twin| visited.insert(*twin));
+            let fresh = graph.twins_of(node).into_iter().filter(|twin| visited.insert(*twin));
             let mut group: Vec<Slot> = fresh.chain([node]).filter(passes).collect();
             if let Some(first) = group.pop() {
                 pending.push_back(candidate(distance_of(found), first));
@@ -354,24 +353,33 @@ impl GraphSearch {
     /// Asks the owner about a candidate. Its twins with the same vector are as far; the others are candidates themselves.
     fn judge(&mut self, found: Candidate, hit: Hit, sight: &Sight<'_>) -> Result<()> {
         let judged = self.ask(hit, sight)?;
-        let twins = self.twins.remove(&slot_of(found)).unwrap_or_default();
+        let equals = match self.twins.remove(&slot_of(found)) {
+            Some(twins) => self.part(found, twins, judged.map(|hit| hit.tag)),
+            None => Vec::new(),
+        };
+        if let Some(hit) = judged {
+            let distance = hit.distance;
+            let at = self.ready.partition_point(|other| other.distance.total_cmp(&distance).is_gt());
+            self.ready.insert(at, Judged { distance, what: What::Hit(hit) });
+            if !equals.is_empty() {
+                self.ready.insert(at, Judged { distance, what: What::Twins(equals) });
+            }
+        }
+        Ok(())
+    }
+
+    /// Parts a candidate's twins: those with this tag are returned, one of the others waits in its stead for the rest.
+    fn part(&mut self, found: Candidate, twins: Vec<Slot>, tag: Option<Tag>) -> Vec<Slot> {
         let index = Arc::clone(&self.index);
         let body = index.body.read();
-        let equal = |twin: &Slot| judged.is_some() && body.graph.name(*twin).1 == hit.tag;
+        let equal = |twin: &Slot| tag == Some(body.graph.name(*twin).1);
         let (equals, mut others): (Vec<Slot>, Vec<Slot>) = twins.into_iter().partition(equal);
         if let Some(first) = others.pop() {
             let line = if body.fine.is_some() { &mut self.refined } else { &mut self.pending };
             line.push_front(candidate(distance_of(found), first));
             stand_for(&mut self.twins, first, others);
         }
-        if let Some(hit) = judged {
-            let distance = hit.distance;
-            let at = self.ready.partition_point(|other| other.distance.total_cmp(&distance).is_gt());
-            let twins = (!equals.is_empty()).then_some(What::Twins(equals));
-            let whats = twins.into_iter().chain([What::Hit(hit)]);
-            self.ready.splice(at..at, whats.map(|what| Judged { distance, what }));
-        }
-        Ok(())
+        equals
     }
 
     /// The nearest of what was judged; nothing when it is not seen after all.
@@ -391,13 +399,6 @@ impl GraphSearch {
         let (rid, tag) = graph.name(twin);
         self.ask(Hit { rid, tag, distance }, sight)
     }
-}
-
-/// The twins of a node.
-fn twins_of(graph: &Graph, node: Slot) -> Vec<Slot> {
-    let mut twins = Vec::new();
-    graph.twins_of(node, &mut twins);
-    twins
 }
 
 /// Notes what a candidate stands for besides itself.

@@ -49,9 +49,9 @@ impl Graph {
         true
     }
 
-    /// Appends the twins of a node.
-    pub(super) fn twins_of(&self, node: Slot, out: &mut Vec<Slot>) {
-        out.extend(self.twins.lock().get(&node).into_iter().flatten());
+    /// The twins of a node.
+    pub(super) fn twins_of(&self, node: Slot) -> Vec<Slot> {
+        self.twins.lock().get(&node).cloned().unwrap_or_default()
     }
 
     /// Ends an entry: a twin leaves its node, a node leaves its twins, its level and its lists to one of them.
