@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::bail;
+use crate::common::machine::memory_bytes;
 use crate::error::{Error, Result, SqlState};
 
 /// One setting as documented.
@@ -39,12 +40,30 @@ pub enum SettingKind {
     Number(&'static str, u64, u64),
     /// Bytes, as a number or with kB, MB, GB or TB; smallest and largest value.
     Size(u64, u64),
+    /// Bytes likewise, or `auto`: a part of the machine's memory.
+    Part(PartOfMemory, u64, u64),
 }
 
-use SettingKind::{Bool, Choice, Number, Size, Text};
+/// A part of the memory that the process may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartOfMemory {
+    /// One part in so many.
+    pub one_in: u64,
+    /// In words.
+    pub words: &'static str,
+    /// Bytes that it is at least and at most.
+    pub least: u64,
+    /// See above.
+    pub most: u64,
+}
+
+use SettingKind::{Bool, Choice, Number, Part, Size, Text};
 
 const MB: u64 = 1 << 20;
 const GB: u64 = 1 << 30;
+
+const BLOCKS: PartOfMemory = PartOfMemory { one_in: 16, words: "a sixteenth", least: 32 * MB, most: 512 * MB };
+const ROWS: PartOfMemory = PartOfMemory { one_in: 16, words: "a sixteenth", least: 32 * MB, most: 8 * GB };
 
 /// All settings.
 pub const SETTINGS: &[Setting] = &[
@@ -112,8 +131,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "block_cache",
-        kind: Size(8 * MB, 1024 * GB),
-        default: "512MB",
+        kind: Part(BLOCKS, 8 * MB, 1024 * GB),
+        default: "auto",
         about: "bytes of storage blocks kept in memory, index and filter blocks included",
     },
     Setting {
@@ -124,8 +143,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "row_cache",
-        kind: Size(0, 1024 * GB),
-        default: "64MB",
+        kind: Part(ROWS, 0, 1024 * GB),
+        default: "auto",
         about: "bytes of decoded rows kept in memory; 0 switches the cache off",
     },
     Setting {
@@ -358,6 +377,10 @@ impl Setting {
             Choice(_) => Err(bad(format!("expected {}", self.range()))),
             Number(_, least, most) => bounded(text.parse().ok(), least, most),
             Size(least, most) => bounded(size(text), least, most),
+            Part(part, least, most) => {
+                let bytes = if text == "auto" { Some(part.of(memory_bytes())) } else { size(text) };
+                bounded(bytes, least, most)
+            }
         }
     }
 
@@ -370,7 +393,18 @@ impl Setting {
             Choice(words) => words.join(", "),
             Number(unit, least, most) => format!("{least} to {most} {unit}"),
             Size(least, most) => format!("{} to {}", show_size(least), show_size(most)),
+            Part(part, least, most) => {
+                let (least, most, words) = (show_size(least), show_size(most), part.words);
+                let between = format!("{} to {}", show_size(part.least), show_size(part.most));
+                format!("{least} to {most}; auto: {words} of the memory, {between}")
+            }
         }
+    }
+}
+
+impl PartOfMemory {
+    fn of(&self, memory: u64) -> u64 {
+        (memory / self.one_in).clamp(self.least, self.most)
     }
 }
 
@@ -424,6 +458,14 @@ mod tests {
         let config = Config::load(Some(file.path()), vars, &[("listen", "[::1]:1".to_owned())]).unwrap();
         assert_eq!((config.max_connections, config.block_cache, config.work_mem), (8, 1 << 30, 1 << 20));
         assert_eq!((config.tls, config.trust_loopback, config.listen.as_str()), (TlsMode::Require, true, "[::1]:1"));
+    }
+
+    #[test]
+    fn caches_are_parts_of_the_memory() {
+        let sizes: Vec<u64> = [1_u64 << 28, 8 << 30, 24 << 30, 1 << 40].map(|memory| super::ROWS.of(memory)).into();
+        assert_eq!(sizes, [32 << 20, 512 << 20, 1536 << 20, 8 << 30]);
+        let set = Config::load(None, env(&[("OMENDB_ROW_CACHE", "1MB"), ("OMENDB_BLOCK_CACHE", "auto")]), &[]).unwrap();
+        assert_eq!((set.row_cache, set.block_cache), (1 << 20, Config::defaults().block_cache));
     }
 
     #[test]

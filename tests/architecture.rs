@@ -14,8 +14,8 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// Modules of the same height do not see each other.
 const FLOORS: &[(&str, u32)] = &[
     ("error", 0),
-    ("config", 5),
     ("common", 10),
+    ("config", 15),
     ("cache", 20),
     ("simd", 20),
     ("types", 30),

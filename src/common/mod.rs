@@ -5,6 +5,7 @@
 //! * [`watchdog`]: raises cancel flags when their time is up.
 //! * [`clock`], [`rng`]: the only sources of time and randomness; [`splitmix`]: what only looks random.
 //! * [`ident`]: quoting names and literals.
+//! * [`machine`]: what the machine gives to the process.
 //! * [`number`]: numbers in settings and options.
 //! * [`parallel`]: work in parts on several threads.
 //! * [`RowSet`]: many row ids in little memory.
@@ -12,6 +13,7 @@
 pub mod cancel;
 pub mod clock;
 pub mod ident;
+pub mod machine;
 pub mod number;
 pub mod parallel;
 pub mod rng;

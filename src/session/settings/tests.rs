@@ -233,7 +233,9 @@ fn every_setting_has_a_row() {
 #[test]
 fn the_configuration_gives_start_values() {
     let mut settings = Settings::new();
-    for (name, value) in crate::config::Config::defaults().sql_settings() {
+    let caches = [("block_cache", "512MB".to_owned()), ("row_cache", "64MB".to_owned())];
+    let config = crate::config::Config::load(None, std::iter::empty(), &caches).unwrap();
+    for (name, value) in config.sql_settings() {
         settings.set_start(name, &value).unwrap();
     }
     assert_eq!(settings.show("port").unwrap(), "5433");
