@@ -4,7 +4,8 @@
 //! asks epoll itself about its socket and an eventfd; the runtime, which would look at timers, queues and wakers as well, is
 //! kept for TLS and for what does not fit into the socket's buffer. A processor that has nothing to do falls asleep, and
 //! waking it can take longer than the statement that it is woken for; so a session that has just answered
-//! asks again and again for a moment (`idle_poll`) before it waits, as long as at least half of the processors would have nothing to do.
+//! asks again and again for a moment (`idle_poll`) before it waits, as long as at least half of the processors would have nothing to do
+//! and nobody else wants its own: the client may be just there, for an answer likes to wake its reader where it was written.
 //! Whoever wakes a session cannot know where its thread
 //! waits, so [`Alarm::wake`] says it in both places; the session looks at what it was woken for, and a call too many does no harm.
 
@@ -39,6 +40,9 @@ mod linux {
     /// Sessions up to which they may poll: each has a client, which wants a processor too.
     static AWAKE_MAX: LazyLock<usize> =
         LazyLock::new(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2);
+
+    /// Giving the processor away for a moment takes as long as this only when somebody else had use for it.
+    const OTHERS: Duration = Duration::from_micros(5);
 
     const SOCKET: u64 = 0;
     const EVENT: u64 = 1;
@@ -110,12 +114,18 @@ mod linux {
             if self.idle_poll.is_zero() || !spare() {
                 return Ok(0);
             }
-            let begun = clock::monotonic();
+            let (begun, mut polled) = (clock::monotonic(), Duration::ZERO);
             loop {
                 let count = self.ask(events, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
-                if count > 0 || begun.elapsed() >= self.idle_poll || !spare() {
+                if count > 0 || polled >= self.idle_poll || !spare() {
                     return Ok(count);
                 }
+                std::thread::yield_now();
+                let elapsed = begun.elapsed();
+                if elapsed - polled > OTHERS {
+                    return self.ask(events, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+                }
+                polled = elapsed;
             }
         }
 
