@@ -19,6 +19,7 @@ use super::body::{Body, with_store};
 use super::codes::{Codes, Slot};
 use super::graph::{Graph, LEVEL_MAX, State};
 use super::list::{self, NONE};
+use super::second::{SIZES, Seconds, place};
 
 /// The level of a place that holds nothing.
 const FREE: u8 = u8::MAX;
@@ -74,6 +75,7 @@ pub(super) fn save(body: &Body, slots: Range<Slot>, out: &mut Vec<u8>) {
         if second.iter().any(|word| word.load(Ordering::Relaxed) != NONE) {
             owners.push(slot - slots.start);
             put_words(&mut more, second);
+            more.resize(4 * widths.more * owners.len(), 0);
         }
     }
     put(out, owners.len() as u32);
@@ -114,7 +116,7 @@ pub(super) fn restore(body: &Body, slots: Range<Slot>, all: Slot, mut from: &[u8
     if !fits || !words(owners).all(known) || !words(owners).is_sorted_by(|a, b| a < b) {
         return None;
     }
-    let (mut first_upper, first_second) = graph.take_rows(uppers, seconds as u32)?;
+    let mut first_upper = graph.take_uppers(uppers)?;
     for ((slot, level), name) in slots.clone().zip(levels).zip(names.as_chunks::<8>().0) {
         let state = match *level {
             FREE => State::Free,
@@ -126,7 +128,7 @@ pub(super) fn restore(body: &Body, slots: Range<Slot>, all: Slot, mut from: &[u8
         graph.put_facts(slot, name, (state, height(*level), first_upper));
         first_upper += height(*level);
     }
-    place_lists(graph, slots.clone(), near, (first_second, owners, more), (first_upper - uppers, upper));
+    place_lists(graph, slots.clone(), near, (owners, more), (first_upper - uppers, upper))?;
     with_store!(&*body.near, codes => codes.restore(slots.clone(), from))?;
     if let Some(fine) = &body.fine {
         with_store!(&**fine, codes => codes.restore(slots, from))?;
@@ -134,25 +136,43 @@ pub(super) fn restore(body: &Body, slots: Range<Slot>, all: Slot, mut from: &[u8
     from.is_empty().then_some(())
 }
 
-/// Copies lists to their rows.
+/// Copies lists to their rows; nothing when there are no more rows.
 fn place_lists(
     graph: &Graph,
     slots: Range<Slot>,
     near: &[u8],
-    (first_second, owners, more): (u32, &[u8], &[u8]),
+    (owners, more): (&[u8], &[u8]),
     (first_upper, upper): (u32, &[u8]),
-) {
+) -> Option<()> {
     let widths = graph.widths();
-    let mut owners = words(owners).zip(first_second..).peekable();
-    for (at, (slot, list)) in slots.zip(near.chunks(4 * widths.near)).enumerate() {
-        let second = owners.next_if(|(owner, _)| *owner as usize == at).map(|(_, row)| row);
-        store(graph.put_ground(slot, second), list);
-    }
     // No words, no rows.
-    for (row, list) in (first_second..).zip(more.chunks((4 * widths.more).max(1))) {
-        store(graph.second_row(row), list);
+    let seconds = more.chunks((4 * widths.more).max(1));
+    let places = place_seconds(graph.seconds(), seconds.clone())?;
+    for (place, list) in places.iter().zip(seconds) {
+        store(graph.seconds().grow(*place), list);
+    }
+    let mut owners = words(owners).zip(places).peekable();
+    for (at, (slot, list)) in slots.zip(near.chunks(4 * widths.near)).enumerate() {
+        let second = owners.next_if(|(owner, _)| *owner as usize == at).map_or(NONE, |(_, place)| place);
+        store(graph.put_ground(slot, second), list);
     }
     for (row, list) in (first_upper..).zip(upper.chunks(4 * widths.upper)) {
         store(graph.upper_list(row), list);
     }
+    Some(())
+}
+
+/// Takes the smallest second row for each of some lists.
+fn place_seconds<'a>(seconds: &Seconds, lists: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u32>> {
+    let used =
+        |list: &[u8]| words(list).collect::<Vec<_>>().iter().rposition(|word| *word != NONE).map_or(1, |at| at + 1);
+    let sizes: Vec<usize> = lists.filter_map(|list| seconds.size_of_words(used(list))).collect();
+    let mut counts = [0; SIZES];
+    sizes.iter().for_each(|size| counts[*size] += 1);
+    let mut next = seconds.take_many(counts)?;
+    let mut take = |size: usize| {
+        next[size] += 1;
+        place(size, next[size] - 1)
+    };
+    Some(sizes.into_iter().map(&mut take).collect())
 }

@@ -1,8 +1,8 @@
 //! The links: a graph on every level, in arrays of fixed slots.
 //!
 //! Level 0 has up to `2 m` links a node, an upper level `m`. A diverse choice leaves most lists of level 0 less than half
-//! full, so a node has one row of about `m` words there, for the usual `m` a cache line: 20 links ([`super::list`]) and the number of a
-//! second row that is taken when it is needed.
+//! full, so a node has one row of about `m` words there, for the usual `m` a cache line: 20 links ([`super::list`]) and the place of a
+//! second row when there are more ([`super::second`]).
 //!
 //! Readers take no lock: lists are words of a [`Shelf32`], so a reader beside a writer sees links of the old and of the
 //! new list, each of which is a node; following one that is no longer there costs an evaluation. Writers of a list hold
@@ -10,8 +10,8 @@
 //!
 //! ```text
 //!   facts[slot]   rid | tag | state, level, whether it has twins, first upper list
-//!   ground[slot]  spill | l l l l l l . .        links of level 0 and where there are more
-//!   spilled[row]  l l . . . . . . .              the rest of 2 m links
+//!   ground[slot]  place | l l l l l l . .        links of level 0 and where there are more
+//!   seconds[row]  l l . . .                      the rest of up to 2 m links
 //!   upper[list]   l l l .                        m links; lists of levels 1..=level of a node follow each other
 //! ```
 
@@ -22,6 +22,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::codes::Slot;
 use super::contract::Tag;
 use super::list::{GROUP_WORDS, List, NONE, room, words};
+use super::second::Seconds;
 use super::shelf::Shelf32;
 use super::twins::Groups;
 use crate::common::splitmix;
@@ -63,7 +64,7 @@ pub(super) struct Graph {
     /// Slots ever placed.
     placed: AtomicU32,
     ground: Shelf32,
-    spilled: Shelf32,
+    seconds: Seconds,
     upper: Shelf32,
     facts: Shelf32,
     stripes: Box<[Mutex<()>]>,
@@ -73,7 +74,7 @@ pub(super) struct Graph {
     pub(super) twins: Mutex<Groups>,
 }
 
-/// Words of a list: of level 0 in a node's own row and in its second one, and of an upper level.
+/// Words of a list: of level 0 in a node's own row and at most in its second one, and of an upper level.
 #[derive(Clone, Copy)]
 pub(super) struct Widths {
     pub(super) near: usize,
@@ -87,8 +88,6 @@ struct Lists {
     upper: u32,
     /// Upper lists by how many follow each other.
     upper_free: [Vec<u32>; LEVEL_MAX as usize + 1],
-    spilled: u32,
-    spilled_free: Vec<u32>,
 }
 
 impl Graph {
@@ -105,7 +104,7 @@ impl Graph {
             packed,
             placed: AtomicU32::new(0),
             ground: Shelf32::new(1 + near, expected),
-            spilled: Shelf32::new(more, expected * if packed { 11 } else { 16 } / 32),
+            seconds: Seconds::new(more, packed, expected),
             upper: Shelf32::new(words(m, packed), expected / (m - 1).max(1) * 33 / 32),
             facts: Shelf32::new(3, expected),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
@@ -226,16 +225,15 @@ impl Graph {
     /// Frees a place that nothing leads to any more.
     pub(super) fn clear(&self, slot: Slot) {
         let (level, first) = self.upper_of(slot);
-        let spill = self.ground.row(slot as usize)[0].load(Ordering::Relaxed);
+        let second = self.ground.row(slot as usize)[0].load(Ordering::Relaxed);
         for word in self.ground.row(slot as usize) {
             word.store(NONE, Ordering::Relaxed);
         }
         self.facts.row(slot as usize)[2].store(word(State::Free, 0, 0), Ordering::Release);
-        let mut lists = self.lists.lock();
         if level > 0 {
-            lists.upper_free[level as usize].push(first);
+            self.lists.lock().upper_free[level as usize].push(first);
         }
-        lists.spilled_free.extend(spill.checked_sub(1));
+        self.seconds.give_back(second);
     }
 
     pub(super) fn state(&self, slot: Slot) -> State {
@@ -278,9 +276,8 @@ impl Graph {
     pub(super) fn list(&self, slot: Slot, level: u32) -> List<'_> {
         let slots = self.placed.load(Ordering::Relaxed);
         if level == 0 {
-            let (spill, near) = self.ground.row(slot as usize).split_first().expect("a row has words");
-            let more = spill.load(Ordering::Acquire).checked_sub(1);
-            let more = more.map_or(&[][..], |row| self.spilled.row(row as usize));
+            let (second, near) = self.ground.row(slot as usize).split_first().expect("a row has words");
+            let more = self.seconds.row(second.load(Ordering::Acquire));
             return List { near, more, packed: self.packed, slots };
         }
         let (top, first) = self.upper_of(slot);
@@ -289,22 +286,10 @@ impl Graph {
         List { near, more: &[], packed: self.packed, slots }
     }
 
-    /// Gives a node its second row of level 0, unless it has one; the caller holds the node's lock.
-    fn spill(&self, slot: Slot) {
-        let place = &self.ground.row(slot as usize)[0];
-        if place.load(Ordering::Relaxed) != NONE {
-            return;
-        }
-        let mut lists = self.lists.lock();
-        let row = lists.spilled_free.pop().unwrap_or_else(|| {
-            lists.spilled += 1;
-            lists.spilled - 1
-        });
-        drop(lists);
-        for link in self.spilled.grow(row as usize) {
-            link.store(NONE, Ordering::Relaxed);
-        }
-        place.store(row + 1, Ordering::Release);
+    /// Gives a node the second row of level 0 that so many links need; the caller holds the node's lock.
+    fn fit(&self, slot: Slot, links: usize) {
+        let (second, near) = self.ground.row(slot as usize).split_first().expect("a row has words");
+        self.seconds.fit(second, links.saturating_sub(room(near.len(), self.packed)));
     }
 
     /// The links of a node on a level.
@@ -326,8 +311,8 @@ impl Graph {
 
     /// Replaces a list; the caller holds the node's lock.
     pub(super) fn write(&self, slot: Slot, level: u32, links: &[Slot]) {
-        if level == 0 && links.len() > self.list(slot, 0).room() {
-            self.spill(slot);
+        if level == 0 {
+            self.fit(slot, links.len());
         }
         let list = self.list(slot, level);
         let numbers = links.iter().map(|link| link + 1).chain(std::iter::repeat(NONE));
@@ -348,7 +333,7 @@ impl Graph {
         if count < list.room() {
             list.set(count, link + 1);
         } else {
-            self.spill(slot);
+            self.fit(slot, count + 1);
             self.list(slot, level).set(count, link + 1);
         }
         true
@@ -385,7 +370,7 @@ impl Graph {
 
     /// Words of lists.
     pub(super) fn widths(&self) -> Widths {
-        Widths { near: self.ground.width() - 1, more: self.spilled.width(), upper: self.upper.width() }
+        Widths { near: self.ground.width() - 1, more: self.seconds.width(), upper: self.upper.width() }
     }
 
     /// The words of a node's list of level 0: in its own row, and in its second one.
@@ -399,13 +384,17 @@ impl Graph {
         self.list(slot, level).near
     }
 
-    /// Takes rows for lists of upper levels and second rows of level 0, which follow each other; nothing when there are no more.
-    pub(super) fn take_rows(&self, uppers: u32, seconds: u32) -> Option<(u32, u32)> {
+    /// Takes rows for lists of upper levels, which follow each other; nothing when there are no more.
+    pub(super) fn take_uppers(&self, count: u32) -> Option<u32> {
         let mut lists = self.lists.lock();
-        let first = (lists.upper, lists.spilled);
-        lists.upper = first.0.checked_add(uppers).filter(|end| *end < UPPER_MASK)?;
-        lists.spilled += seconds;
+        let first = lists.upper;
+        lists.upper = first.checked_add(count).filter(|end| *end < UPPER_MASK)?;
         Some(first)
+    }
+
+    /// Second rows of level 0.
+    pub(super) fn seconds(&self) -> &Seconds {
+        &self.seconds
     }
 
     /// Writes a place's facts: its name, what it is, its level and first upper list.
@@ -416,16 +405,11 @@ impl Graph {
         facts[2].store(word(state, level, first), Ordering::Release);
     }
 
-    /// Gives a place its second row, if any, and returns the words of the first.
-    pub(super) fn put_ground(&self, slot: Slot, second: Option<u32>) -> &[AtomicU32] {
-        let (spill, near) = self.ground.grow(slot as usize).split_first().expect("a row has words");
-        spill.store(second.map_or(NONE, |row| row + 1), Ordering::Relaxed);
+    /// Gives an entry its second row, if any, and returns the words of the first.
+    pub(super) fn put_ground(&self, slot: Slot, second: u32) -> &[AtomicU32] {
+        let (place, near) = self.ground.grow(slot as usize).split_first().expect("a row has words");
+        place.store(second, Ordering::Relaxed);
         near
-    }
-
-    /// The words of a second row that was taken.
-    pub(super) fn second_row(&self, row: u32) -> &[AtomicU32] {
-        self.spilled.grow(row as usize)
     }
 
     /// The words of an upper list that was taken.
@@ -440,7 +424,7 @@ impl Graph {
 
     /// Resident bytes of the links, and of the facts.
     pub(super) fn bytes(&self) -> (u64, u64) {
-        (self.ground.bytes() + self.spilled.bytes() + self.upper.bytes(), self.facts.bytes() + self.twin_bytes())
+        (self.ground.bytes() + self.seconds.bytes() + self.upper.bytes(), self.facts.bytes() + self.twin_bytes())
     }
 }
 

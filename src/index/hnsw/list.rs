@@ -35,14 +35,21 @@ pub(super) struct List<'a> {
     pub(super) slots: u32,
 }
 
+/// Links that belong together, and their words.
+pub(super) fn unit(packed: bool) -> (usize, usize) {
+    if packed { (GROUP, GROUP_WORDS) } else { (1, 1) }
+}
+
 /// Links that so many words have room for.
 pub(super) fn room(words: usize, packed: bool) -> usize {
-    if packed { words / GROUP_WORDS * GROUP } else { words }
+    let (of_links, of_words) = unit(packed);
+    words / of_words * of_links
 }
 
 /// Words for so many links.
 pub(super) fn words(links: usize, packed: bool) -> usize {
-    if packed { links.div_ceil(GROUP) * GROUP_WORDS } else { links }
+    let (of_links, of_words) = unit(packed);
+    links.div_ceil(of_links) * of_words
 }
 
 /// Whether all numbers of some lists, as bytes of their words, are at most `slots`.

@@ -21,7 +21,7 @@
 //!
 //! * [`contract`]: what an index takes, promises and asks of its owner.
 //! * [`flat`]: the naive twin, exact; [`distance`]: exact distances.
-//! * `shelf`, `list`, `graph`, `names`: where things lie: growing rows of atomic words, links in them, slots of rows.
+//! * `shelf`, `list`, `second`, `graph`, `names`: where things lie: growing rows of atomic words, links in them, slots of rows.
 //! * `codes`: what a store of vectors offers; `floats`, `sparse`: in full; `rotation`, `packed`: as codes; `body`: the choice.
 //! * `walk`, `filter`, `select`: the algorithms; `link`, `remove`, `load`, `calibrate`: an index coming to be and changing.
 //! * `twins`: entries that a node stands for. `tidy`: lists that lead to removed nodes. `stray`: nodes that no link leads to. `tail`: entries that
@@ -51,6 +51,7 @@ mod remove;
 mod roll;
 mod rotation;
 mod scan;
+mod second;
 mod select;
 mod shelf;
 mod sparse;
