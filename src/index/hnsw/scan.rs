@@ -28,8 +28,11 @@ use super::index::Hnsw;
 use super::walk::{Candidate, Eyes, Reach, Scratch, candidate, descend, distance_of, expand, slot_of};
 use crate::error::Result;
 
-/// By how many standard deviations of its estimate an entry may be nearer than it looks, and still be asked about in time.
-const DEVIATIONS: f32 = 2.0;
+/// By how many standard deviations of its estimate an entry may be nearer than it looks, and still be asked about in time: more for who
+/// holds many candidates, and means it.
+fn deviations(ef: usize) -> f32 {
+    2.0 + ((ef as f32 - 100.0) / 600.0).clamp(0.0, 0.5)
+}
 
 /// Where a search stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,7 +94,7 @@ impl GraphSearch {
     fn round<C: Codes>(&mut self, body: &Body, codes: &C, sight: &Sight<'_>) -> Result<()> {
         let mut query = C::Query::default();
         codes.prepare(self.probe.vector.view(), &mut query);
-        self.margin = DEVIATIONS * codes.deviation(&query);
+        self.margin = deviations(self.probe.ef) * codes.deviation(&query);
         let eyes = (&*body.graph, codes, &query);
         let ef = self.index.pool(body, self.probe.ef);
         let known = self.probe.entries.clone().filter(|known| known.is_of(&body.graph));
@@ -270,7 +273,7 @@ impl GraphSearch {
     fn refine<C: Codes>(&mut self, codes: &C, found: &mut [Candidate]) {
         let mut query = C::Query::default();
         codes.prepare(self.probe.vector.view(), &mut query);
-        self.margin_fine = DEVIATIONS * codes.deviation(&query);
+        self.margin_fine = deviations(self.probe.ef) * codes.deviation(&query);
         let slots: Vec<Slot> = found.iter().map(|found| slot_of(*found)).collect();
         codes.distances(&query, &slots, &mut self.scratch.distances);
         for (found, distance) in found.iter_mut().zip(&self.scratch.distances) {
