@@ -119,7 +119,8 @@ impl Drop for VectorKeeper {
 }
 
 /// Loads all vector indexes: from their checkpoints first, those that statements wait for before others, and what is left
-/// from the rows. Then builds the primary indexes of their tables, so that the first writer need not.
+/// from the rows. Then builds the primary indexes of their tables, so that the first writer need not, and reads
+/// included columns.
 fn load_all(
     tables: &Arc<Tables>,
     txns: &Arc<TxnManager>,
@@ -158,10 +159,16 @@ fn load_all(
         }
         done.push(item);
     }
-    for item in done.into_iter().take_while(|_| !cancel.is_raised()) {
+    for item in done.iter().take_while(|_| !cancel.is_raised()) {
         let built = item.with_table(tables, txns, |table, txn, _| table.build_primary_indexes(txn));
         if let Err(error) = built {
             tracing::warn!(%error, table = %item.table.name, "could not build a primary index");
+        }
+    }
+    for item in done.iter().take_while(|_| !cancel.is_raised()) {
+        let read = item.with_table(tables, txns, |table, txn, _| table.load_included(txn, item.index.oid, cancel));
+        if let Err(error) = read {
+            tracing::warn!(%error, index = %item.index.name, "could not read included columns; queries do without");
         }
     }
 }

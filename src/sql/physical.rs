@@ -145,6 +145,8 @@ pub struct VectorAccess {
     pub query: Expr,
     /// The rows that may be returned, their row ids in the last column; all when absent.
     pub matching: Option<Node>,
+    /// The conditions of `matching` over the scanned columns, when they look at included columns of the index only.
+    pub included: Option<Expr>,
     /// What rows that were found must satisfy besides.
     pub late: Option<Expr>,
     /// `late` is a bound of the distance, so that nothing comes after a row that does not satisfy it.

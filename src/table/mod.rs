@@ -39,6 +39,11 @@ pub use spec::{
     RowId, RowIdRange, ScanSpec, WriteContext,
 };
 pub use vector::allowed::AllowedRows;
+pub use vector::included::admission::Admission;
+pub use vector::included::condition::{Condition, IncludedColumn};
+pub use vector::included::value::Accepts;
+
+pub use vector::included::Included;
 pub use vector::load::Filling;
 pub use vector::manners::{Comparing, Manners};
 pub use vector::scan::{VectorScan, VectorScanSpec};

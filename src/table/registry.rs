@@ -23,10 +23,11 @@ use crate::table::keys::{self, IndexPlan};
 use crate::table::narrow::KnownRanges;
 use crate::table::row::RowReader;
 use crate::table::spec::RowId;
-use crate::table::vector::OpenVector;
 use crate::table::vector::allowed::AllowedRows;
 use crate::table::vector::checkpoint::Shelf;
+use crate::table::vector::included::Included;
 use crate::table::vector::state::{Bell, VectorState};
+use crate::table::vector::{OpenIncluded, OpenVector};
 use crate::txn::{RowStore, Sweeper, Transaction, TxnManager};
 use crate::types::Datum;
 
@@ -150,6 +151,7 @@ impl Tables {
         for index in desc.indexes.iter().filter(|index| vector_index::is_vector(index.method)) {
             let options = vector_index::options(index)?;
             let state = self.vector_state(index.storage, desc.storage);
+            let included = state.included(|| Included::new(desc, index));
             if state.is_away() {
                 let mut empty = true;
                 txn.scan_entries(index.storage, &[], None, false, &mut |_, _| {
@@ -158,10 +160,12 @@ impl Tables {
                 })?;
                 // What is built beside its writers has them line up until then.
                 if empty && state.begin_loading() && index.valid {
+                    included.iter().for_each(|included| included.set_complete());
                     state.publish(Arc::new(Hnsw::new(options.clone())), 0);
                 }
             }
-            opened.push(OpenVector { plan: keys::plan(desc, index), options: Arc::new(options), state });
+            let included = included.map(|shared| OpenIncluded { positions: shared.positions(desc).into(), shared });
+            opened.push(OpenVector { plan: keys::plan(desc, index), options: Arc::new(options), state, included });
         }
         Ok(opened)
     }
@@ -169,8 +173,7 @@ impl Tables {
     /// Bytes that a vector index takes in memory; 0 when it is not there.
     #[must_use]
     pub fn vector_bytes(&self, index: StorageId) -> u64 {
-        let state = self.vectors.read().get(&index).cloned();
-        state.and_then(|state| state.ready()).map_or(0, |graph| graph.bytes())
+        self.vectors.read().get(&index).cloned().map_or(0, |state| state.bytes())
     }
 
     /// The rows that satisfy a condition, if that is known as of a table's last change, which is at `change`.

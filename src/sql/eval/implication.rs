@@ -203,7 +203,7 @@ fn atom_implies(fact: &Expr, predicate: &Expr) -> bool {
     }
     match predicate {
         // A record is not NULL when none of its fields is: that is more than being there.
-        Expr::IsNull { arg, negated: true } => class(arg.ty().oid).is_some() && rejects_null(fact, arg),
+        Expr::IsNull { arg, negated: true } => comparison_class(arg.ty().oid).is_some() && rejects_null(fact, arg),
         Expr::Const(Datum::Bool(true), _) => true,
         _ => false,
     }
@@ -217,7 +217,8 @@ struct Comparison<'a> {
 }
 
 /// Types whose values `types::compare` orders as their operators do, by what compares with what.
-fn class(oid: Oid) -> Option<u32> {
+#[must_use]
+pub fn comparison_class(oid: Oid) -> Option<u32> {
     Some(match oid {
         Oid::INT2 | Oid::INT4 | Oid::INT8 => 1,
         Oid::FLOAT4 | Oid::FLOAT8 => 2,
@@ -232,7 +233,7 @@ fn comparison(expr: &Expr) -> Option<Comparison<'_>> {
     let Expr::Call(call) = expr else { return None };
     let Body::Compare(op) = function(call.function)?.body else { return None };
     let [left, right] = call.args.as_slice() else { return None };
-    if class(left.ty().oid)? != class(right.ty().oid)? {
+    if comparison_class(left.ty().oid)? != comparison_class(right.ty().oid)? {
         return None;
     }
     let known = |value: &Datum| !value.is_null();

@@ -27,7 +27,7 @@ mod volatility;
 pub use aggregate::{AggregateInfo, AggregateMaker, AggregateState};
 pub use batch::{eval_batch, eval_mask};
 pub use context::{ArgTypes, EvalContext, FnContext, OuterRow, SessionFacade, SubqueryRunner};
-pub use implication::implies;
+pub use implication::{comparison_class, implies};
 pub use registry::{Body, CompareOp, Function, ScalarFn, SetFn, SetRows, Volatility, function};
 pub use row::{Row, call_function, eval_row};
 pub use volatility::is_volatile;

@@ -14,30 +14,60 @@ use crate::sql::eval::registry::{Volatility, function as function_of};
 use crate::sql::expr::{CallForm, Expr};
 use crate::sql::physical::{IndexAccess, Node, Op, TableAccess};
 use crate::sql::walk;
-use crate::table::AllowedRows;
+use crate::table::{Admission, AllowedRows};
 use crate::txn::Isolation;
 use crate::types::Oid;
 
 use super::scan::row_ids;
 use super::{ExecContext, build};
 
-/// The rows of a table whose ids a plan yields in its last column.
-///
-/// # Errors
-/// Those of the plan.
-pub(super) fn allowed_rows(table: &TableDesc, matching: &Node, ctx: &ExecContext) -> Result<Arc<AllowedRows>> {
-    let shared = &ctx.shared;
-    // Before anything is read: what changes meanwhile makes the answer old.
-    let change = shared.txn.manager().last_change(table.storage);
-    let Some(text) = known_by(matching, table.storage, ctx) else {
-        return Ok(Arc::new(AllowedRows::new(matching_rows(matching, ctx)?)));
-    };
-    if let Some(rows) = shared.tables.allowed(table.storage, &text, change) {
-        return Ok(rows);
+/// What is put before the text that rows by included columns are kept under: there may be too many of them.
+const INCLUDED: &str = "included ";
+
+/// The question which rows of a table a plan yields, their ids in its last column.
+pub(super) struct Question<'a> {
+    table: &'a TableDesc,
+    plan: &'a Node,
+    /// The table's last change.
+    change: u64,
+    /// What the answer is known by, if it may be kept.
+    text: Option<String>,
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn new(table: &'a TableDesc, plan: &'a Node, ctx: &ExecContext) -> Self {
+        // Before anything is read: what changes meanwhile makes the answer old.
+        let change = ctx.shared.txn.manager().last_change(table.storage);
+        Self { table, plan, change, text: known_by(plan, table.storage, ctx) }
     }
-    let rows = Arc::new(AllowedRows::new(matching_rows(matching, ctx)?));
-    shared.tables.keep_allowed(table.storage, text, change, &rows);
-    Ok(rows)
+
+    /// The answer, if it is known.
+    pub(super) fn known(&self, ctx: &ExecContext) -> Option<Arc<AllowedRows>> {
+        ctx.shared.tables.allowed(self.table.storage, self.text.as_ref()?, self.change)
+    }
+
+    /// The answer by the plan.
+    ///
+    /// # Errors
+    /// Those of the plan.
+    pub(super) fn answer(&self, ctx: &ExecContext) -> Result<Arc<AllowedRows>> {
+        Ok(self.keep(self.text.clone(), matching_rows(self.plan, ctx)?, ctx))
+    }
+
+    /// What included columns of an index answer, which may be more rows than satisfy the condition.
+    pub(super) fn included(&self, index: Oid, admission: &Admission, ctx: &ExecContext) -> Arc<AllowedRows> {
+        let text = self.text.as_ref().map(|text| format!("{INCLUDED}{} {text}", index.0));
+        let known = text.as_ref().and_then(|text| ctx.shared.tables.allowed(self.table.storage, text, self.change));
+        known.unwrap_or_else(|| self.keep(text, admission.rows(), ctx))
+    }
+
+    fn keep(&self, text: Option<String>, rows: RowSet, ctx: &ExecContext) -> Arc<AllowedRows> {
+        let rows = Arc::new(AllowedRows::new(rows));
+        if let Some(text) = text {
+            ctx.shared.tables.keep_allowed(self.table.storage, text, self.change, &rows);
+        }
+        rows
+    }
 }
 
 /// The rows that a plan yields, by the row ids in its last column.

@@ -170,7 +170,12 @@ impl Printer<'_> {
             return;
         }
         if let Op::Nearest { scan, vector, exact, rest, .. } = &node.op {
-            if let Some(matching) = &vector.matching {
+            // Included columns answer its question, but for when they cannot.
+            let asked = |matching: &&Node| match self.meters {
+                Some(meters) => vector.included.is_none() || meters.found(matching).is_some(),
+                None => vector.included.is_none(),
+            };
+            if let Some(matching) = vector.matching.as_ref().filter(asked) {
                 self.node(matching, depth + 1, "");
             }
             if let Some(rest) = rest {
@@ -280,6 +285,9 @@ impl Printer<'_> {
                     at.map_or_else(|| format!("${index}"), |at| scan.table.columns[*at].name.clone())
                 };
                 out.push(format!("Order By: {}", deparse::deparse(&vector.order, &name, self.names)));
+                if let Some(included) = &vector.included {
+                    out.push(format!("Index Cond: {}", deparse::deparse(included, &name, self.names)));
+                }
                 if let Some(late) = &vector.late {
                     out.push(format!("Filter: {}", deparse::deparse(late, &name, self.names)));
                 }

@@ -19,6 +19,7 @@ pub mod deferred;
 mod distinct;
 pub mod explain;
 pub mod foreign;
+mod included;
 mod insert;
 mod join;
 mod keys;

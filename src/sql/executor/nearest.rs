@@ -1,7 +1,8 @@
 //! The nearest rows by a vector index, or by comparing all rows when that is better.
 //!
 //! The rows that conditions allow are found first, as a set of row ids; then the index is searched within it, and what
-//! it finds is asked the conditions that look at vectors. All rows are compared instead, by the plan that is kept for it, when the index
+//! it finds is asked the conditions that look at vectors. Conditions on included columns are asked of what the index keeps of them, for each
+//! row that the search comes by or for all, and again of the rows found, for that may be more. All rows are compared instead, by the plan that is kept for it, when the index
 //! cannot answer (it is being built, it is younger than the snapshot, the query is NULL or of other dimensions), when
 //! comparing is cheaper, and when the search comes to its end with fewer rows than wanted: what the index leaves out, NULL
 //! and under cosine zero vectors, comes last and may be wanted then.
@@ -15,11 +16,13 @@ use crate::sql::eval::eval_batch;
 use crate::sql::eval::row::{Row, eval_row};
 use crate::sql::expr::Expr;
 use crate::sql::physical::{NEAREST_ROWS_MIN, Node, TableAccess, VectorAccess};
-use crate::table::{AllowedRows, Comparing, VectorScan, VectorScanSpec};
+use crate::table::{Admission, AllowedRows, Comparing, VectorScan, VectorScanSpec};
+use crate::txn::Isolation;
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid};
 
-use super::allowed::allowed_rows;
+use super::allowed::Question;
+use super::included::condition;
 use super::recheck::{given_to, look_again};
 use super::scan::{filtered, row_ids, table_types, with_system};
 use super::simple::row_count;
@@ -63,7 +66,7 @@ pub(super) struct Nearest {
     rest: Option<Arc<Node>>,
     exact: Arc<Node>,
     stage: Stage,
-    allowed: Option<usize>,
+    passing: Passing,
     /// The rows allowed were so few that they were taken without a search.
     all_taken: bool,
     counters: Option<SearchCounters>,
@@ -75,6 +78,15 @@ enum Stage {
     Begin,
     Exact(Box<dyn Operator>),
     End,
+}
+
+/// Who may be returned; all, when nothing is said.
+#[derive(Clone, Default)]
+struct Passing {
+    allowed: Option<Arc<AllowedRows>>,
+    admission: Option<Arc<Admission>>,
+    /// Included columns have said so, and may have let too many through.
+    included: bool,
 }
 
 /// How many rows, and how many candidates to hold for them.
@@ -100,7 +112,7 @@ impl Nearest {
             rest,
             exact: Arc::clone(exact),
             stage: Stage::Begin,
-            allowed: None,
+            passing: Passing::default(),
             all_taken: false,
             counters: None,
             comparing: None,
@@ -146,11 +158,8 @@ impl Nearest {
         if query.is_null() {
             return Ok(None);
         }
-        let allowed = match &self.vector.matching {
-            None => None,
-            Some(matching) => Some(allowed_rows(&self.scan.table, matching, ctx)?),
-        };
-        self.allowed = allowed.as_ref().map(|rows| rows.len());
+        self.passing = self.passing(&wanted, ctx)?;
+        let Passing { allowed, admission, .. } = self.passing.clone();
         let table = ctx.shared.table(&self.scan.table)?;
         let rows = usize::try_from(wanted.rows).expect("few rows are wanted");
         // What joins make of a few rows costs no more than of the nearest of them.
@@ -165,6 +174,7 @@ impl Nearest {
             ef: wanted.ef,
             wanted: rows,
             allowed,
+            admission,
             positions: self.scan.columns.clone(),
             system: !self.scan.system.is_empty(),
         };
@@ -179,6 +189,36 @@ impl Nearest {
             (None, Some(known)) => self.all_of(&known, ctx).map(Some),
             (found, _) => Ok(found),
         }
+    }
+
+    /// Who may be returned: as is known, as included columns say, or as the plan for it does.
+    fn passing(&self, wanted: &Wanted, ctx: &ExecContext) -> Result<Passing> {
+        let Some(matching) = &self.vector.matching else { return Ok(Passing::default()) };
+        let question = Question::new(&self.scan.table, matching, ctx);
+        if let Some(rows) = question.known(ctx) {
+            return Ok(Passing { allowed: Some(rows), ..Passing::default() });
+        }
+        let Some(admission) = self.admission(ctx)? else {
+            return Ok(Passing { allowed: Some(question.answer(ctx)?), ..Passing::default() });
+        };
+        if admission.is_for_walks(wanted.of, wanted.ef.max(wanted.rows as usize)) {
+            return Ok(Passing { admission: Some(Arc::new(admission)), included: true, allowed: None });
+        }
+        let rows = question.included(self.vector.index.oid, &admission, ctx);
+        Ok(Passing { allowed: Some(rows), included: true, admission: None })
+    }
+
+    /// What included columns say about the conditions, if they answer them.
+    fn admission(&self, ctx: &ExecContext) -> Result<Option<Admission>> {
+        let Some(conditions) = &self.vector.included else { return Ok(None) };
+        // At SERIALIZABLE what is read must be noted, and reading it here notes nothing.
+        if ctx.shared.txn.isolation() == Isolation::Serializable {
+            return Ok(None);
+        }
+        let table = ctx.shared.table(&self.scan.table)?;
+        let Some(included) = table.included(self.vector.index.oid)? else { return Ok(None) };
+        let Some(condition) = condition(conditions, &self.scan, included, ctx) else { return Ok(None) };
+        Ok(Some(included.admission(condition)).filter(Admission::is_of_use))
     }
 
     /// All rows of a set, for the joins to make of them what they make.
@@ -252,8 +292,10 @@ impl Nearest {
         ctx.check()?;
         let evaluator = ctx.evaluator(&self.scan.table);
         let Some(batch) = scan.next(count, &evaluator, &ctx.eval.cancel)? else { return Ok(None) };
+        let again = self.vector.included.as_ref().filter(|_| self.passing.included);
+        let batch = filtered(with_system(batch, &self.scan), again, ctx)?;
         let found = batch.rows;
-        let batch = filtered(with_system(batch, &self.scan), self.vector.late.as_ref(), ctx)?;
+        let batch = filtered(batch, self.vector.late.as_ref(), ctx)?;
         let past = self.vector.within && batch.rows < found;
         Ok(Some((batch, past)))
     }
@@ -319,11 +361,14 @@ impl Operator for Nearest {
             None if self.all_taken => "Vector Search: none".to_owned(),
             None => return Some("Vector Search: none, all rows compared".to_owned()),
         };
-        if let Some(allowed) = self.allowed {
-            text += &format!(" allowed={allowed}");
+        if let Some(allowed) = &self.passing.allowed {
+            text += &format!(" allowed={}", allowed.len());
         }
         if let Some(counters) = self.counters.filter(|counters| counters.filtered > 0) {
             text += &format!(" passed={:.1}%", 100.0 * counters.admitted as f64 / counters.filtered as f64);
+        }
+        if self.passing.included {
+            text += " by included columns";
         }
         if matches!(self.stage, Stage::Exact(_)) {
             text += ", then all rows compared";

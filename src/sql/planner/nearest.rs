@@ -123,10 +123,12 @@ impl Planner<'_> {
                 early.push(condition);
             }
         }
+        let included = early.iter().all(|condition| is_included(condition, distance.index, scan));
         VectorAccess {
             index: Arc::clone(distance.index),
             order: order.clone(),
             query: distance.query.clone(),
+            included: if included { walk::conjunction(early.clone()) } else { None },
             matching: (!early.is_empty()).then(|| self.matching(scan, early)),
             within: within && !late.is_empty(),
             late: walk::conjunction(late),
@@ -232,6 +234,17 @@ pub(super) fn sees_vectors(condition: &Expr, scan: &Scan) -> bool {
         })
     };
     columns.iter().any(vector)
+}
+
+/// Whether a condition looks at nothing but columns that an index includes.
+fn is_included(condition: &Expr, index: &IndexDesc, scan: &Scan) -> bool {
+    let mut columns = Vec::new();
+    walk::columns_of(condition, &mut columns);
+    let included = |column: &usize| {
+        let position = scan.columns.get(*column);
+        position.is_some_and(|at| index.include.contains(&scan.table.columns[*at].attnum))
+    };
+    !columns.is_empty() && columns.iter().all(included) && !walk::has_subquery(condition)
 }
 
 /// Whether a condition is an upper bound of the very distance that the rows are ordered by.

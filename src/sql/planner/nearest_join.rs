@@ -58,6 +58,7 @@ impl Planner<'_> {
             order: over_table(&target.order),
             query: distance.query.clone(),
             matching: self.matching_in_join(below.clone(), scan)?,
+            included: None,
             within,
             late: walk::conjunction(late.iter().map(over_table).collect()),
             top: top.clone(),

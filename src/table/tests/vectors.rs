@@ -81,7 +81,16 @@ fn described() -> Arc<TableDesc> {
 /// Row ids as a search to its end finds them, a few at a time.
 fn found(txn: &Arc<Transaction>, table: &Table, allowed: Option<Arc<AllowedRows>>) -> Vec<Vec<u32>> {
     let (index, query) = (table.desc().indexes[0].oid, vector(2));
-    let spec = VectorScanSpec { index, query, ef: 4, wanted: 3, allowed, positions: Vec::new(), system: true };
+    let spec = VectorScanSpec {
+        index,
+        query,
+        ef: 4,
+        wanted: 3,
+        allowed,
+        admission: None,
+        positions: Vec::new(),
+        system: true,
+    };
     let mut scan = table.vector_scan(txn, spec).unwrap().expect("the index is loaded");
     let mut rows = Vec::new();
     while let Some(batch) = scan.next(3, &NoEvaluator, &CancelFlag::new()).unwrap() {

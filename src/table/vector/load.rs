@@ -19,6 +19,9 @@ use crate::types::{Datum, Oid};
 /// Row ids between pauses while rows are read.
 const ROWS_AT_ONCE: RowId = 256;
 
+/// Sees the entry of a row: its tag and vector, and the stored row.
+type EntrySink<'a> = dyn FnMut(RowId, u32, &Datum, &[u8]) -> Result<()> + 'a;
+
 /// How an index is filled.
 pub struct Filling<'a> {
     /// Threads that link.
@@ -114,9 +117,12 @@ impl Table {
         let job = Job { threads: filling.threads, expected, progress: &progress, cancel, file };
         graph.load(
             &mut |sink| {
-                self.entries_at(txn, evaluator, index, &view, &mut |row, tag, vector| {
+                self.entries_at(txn, evaluator, index, &view, &mut |row, tag, vector, values| {
                     if row % ROWS_AT_ONCE == 0 {
                         (filling.pause)();
+                    }
+                    if let Some(included) = &index.included {
+                        included.shared.fill(row, values)?;
                     }
                     if store {
                         txn.put_entry(index.plan.desc.storage, &tag.to_be_bytes(), row)?;
@@ -126,22 +132,43 @@ impl Table {
             },
             &job,
         )?;
+        index.included.iter().for_each(|included| included.shared.set_complete());
         let entries = graph.len() as u64;
         Ok((graph, entries))
     }
 
-    /// The entries that an index has for the rows of a view.
+    /// Reads the included columns of a vector index, after a start, unless they are there.
+    ///
+    /// # Errors
+    /// Storage errors; `57014`.
+    pub fn load_included(&self, txn: &dyn RowStore, index: Oid, cancel: &CancelFlag) -> Result<()> {
+        let Some(included) = &self.vector(index)?.included else { return Ok(()) };
+        if included.shared.is_complete() {
+            return Ok(());
+        }
+        let view = txn.latest_view();
+        txn.scan_at(&view, self.desc().storage, 1..RowId::MAX, &mut |row, _, values| {
+            if row % ROWS_AT_ONCE == 0 {
+                cancel.check()?;
+            }
+            included.shared.fill(row, values).map(|()| true)
+        })?;
+        included.shared.set_complete();
+        Ok(())
+    }
+
+    /// The entries that an index has for the rows of a view, with the rows.
     pub(super) fn entries_at(
         &self,
         txn: &dyn RowStore,
         evaluator: &dyn IndexEvaluator,
         index: &OpenVector,
         view: &View,
-        see: &mut dyn FnMut(RowId, u32, &Datum) -> Result<()>,
+        see: &mut EntrySink<'_>,
     ) -> Result<()> {
         txn.scan_at(view, self.desc().storage, 1..RowId::MAX, &mut |row, _, values| {
             if let Some((tag, vector)) = index.stored_entry(self, values, evaluator)? {
-                see(row, tag, &vector)?;
+                see(row, tag, &vector, values)?;
             }
             Ok(true)
         })
@@ -163,7 +190,7 @@ impl Table {
             Ok(true)
         })?;
         let graph = index.state.ready();
-        self.entries_at(txn, evaluator, index, view, &mut |row, tag, _| {
+        self.entries_at(txn, evaluator, index, view, &mut |row, tag, _, _| {
             if !stored.contains(&(row, tag)) {
                 report(desc.oid, row, format!("row has no entry in index \"{}\"", desc.name));
             }

@@ -18,10 +18,11 @@
 //! line; until it is there, and for views older than the index, queries compare every row instead.
 //!
 //! * `state`: what is in memory. [`load`]: filling it, with [`manners`]. `link`: linking what was entered. `checkpoint`: keeping it over restarts.
-//!   [`scan`]: searching it.
+//!   [`scan`]: searching it, among [`allowed`] rows or as [`included`] columns say.
 
 pub mod allowed;
 pub(super) mod checkpoint;
+pub mod included;
 mod link;
 pub mod load;
 pub mod manners;
@@ -39,6 +40,7 @@ use crate::table::row::{Attribute, RowReader};
 use crate::table::spec::{IndexEvaluator, RowId, WriteContext};
 use crate::txn::RowStore;
 use crate::types::{Datum, Oid, codec};
+use included::Included;
 use state::VectorState;
 
 /// A vector index of an open table.
@@ -47,6 +49,15 @@ pub(super) struct OpenVector {
     pub(super) plan: IndexPlan,
     pub(super) options: Arc<Options>,
     pub(super) state: Arc<VectorState>,
+    pub(super) included: Option<OpenIncluded>,
+}
+
+/// The included columns of a vector index whose values are kept.
+#[derive(Clone)]
+pub(super) struct OpenIncluded {
+    pub(super) shared: Arc<Included>,
+    /// Their positions in the table's columns.
+    pub(super) positions: Arc<[usize]>,
 }
 
 /// Calls `see` with a vector value as an index takes it; `None` for NULL and what is no vector.
@@ -177,6 +188,9 @@ impl Table {
         row: &[Datum],
     ) -> Result<()> {
         for index in self.vectors() {
+            if let Some(OpenIncluded { shared, positions }) = &index.included {
+                shared.insert(id, positions.iter().map(|position| &row[*position]));
+            }
             if let Some((tag, vector)) = index.entry(row, write.evaluator)? {
                 index.enter(txn, tag, &vector, id)?;
             }
@@ -184,7 +198,7 @@ impl Table {
         Ok(())
     }
 
-    /// Moves a changed row in the vector indexes whose vector has changed; others are not touched.
+    /// Moves a changed row in the vector indexes whose vector has changed; others are not touched, but for included columns.
     pub(super) fn move_vectors(
         &self,
         txn: &dyn RowStore,
@@ -194,6 +208,9 @@ impl Table {
         new: &[Datum],
     ) -> Result<()> {
         for index in self.vectors() {
+            if let Some(OpenIncluded { shared, positions }) = &index.included {
+                shared.update(id, positions, old, new);
+            }
             let before = index.entry(old, write.evaluator)?;
             let after = index.entry(new, write.evaluator)?;
             // By tag, not by value: 0 and -0 are equal, but a row is known by the bytes of its vector.
@@ -220,7 +237,11 @@ impl Table {
         old: &[Datum],
     ) -> Result<()> {
         for index in self.vectors() {
-            if let Some((tag, _)) = index.entry(old, write.evaluator)? {
+            let entry = index.entry(old, write.evaluator)?;
+            if let Some(included) = &index.included {
+                included.shared.delete(id, entry.is_some());
+            }
+            if let Some((tag, _)) = entry {
                 txn.retire_entry(index.plan.desc.storage, &tag.to_be_bytes(), id)?;
             }
         }

@@ -16,6 +16,8 @@ use crate::table::access::Table;
 use crate::table::scan::Collector;
 use crate::table::spec::{IndexEvaluator, RowId};
 use crate::table::vector::allowed::AllowedRows;
+use crate::table::vector::included::Included;
+use crate::table::vector::included::admission::Admission;
 use crate::table::vector::{OpenVector, query_of};
 use crate::txn::{RowStore, Transaction, View};
 use crate::types::column::Batch;
@@ -26,6 +28,11 @@ use crate::types::{Datum, Oid};
 const ONE_BY_ONE: f64 = 75.0;
 /// What comparing one row takes whose table is not in memory.
 const COMPARING: Duration = Duration::from_nanos(2500);
+
+/// Whether so many of all entries are compared one by one.
+pub(super) fn is_for_comparing(count: f64, ef: usize, all: f64) -> bool {
+    count * count <= ONE_BY_ONE * ef as f64 * all
+}
 
 /// What a search is to find.
 pub struct VectorScanSpec {
@@ -39,6 +46,8 @@ pub struct VectorScanSpec {
     pub wanted: usize,
     /// Only these rows.
     pub allowed: Option<Arc<AllowedRows>>,
+    /// Only rows that are let through; more come than satisfy the condition.
+    pub admission: Option<Arc<Admission>>,
     /// Positions in `columns` of the columns produced.
     pub positions: Vec<usize>,
     /// Whether `Int64` columns of row ids and commit timestamps follow.
@@ -54,6 +63,7 @@ pub struct VectorScan {
     query: Vector,
     search: Box<dyn Search>,
     allowed: Option<Arc<AllowedRows>>,
+    admission: Option<Arc<Admission>>,
     collector: Collector,
     /// Elements of the vector that is compared.
     elements: RefCell<Vec<f32>>,
@@ -90,8 +100,12 @@ impl VectorScan {
 
     /// The next row that the index finds.
     fn find(&mut self, evaluator: &dyn IndexEvaluator, cancel: &CancelFlag) -> Result<Option<Found>> {
-        let Self { table, txn, view, index, query, search, allowed, elements, seen, .. } = self;
-        let admit = |row: RowId| allowed.as_ref().is_none_or(|allowed| allowed.rows().contains(row));
+        let Self { table, txn, view, index, query, search, allowed, admission, elements, seen, .. } = self;
+        let admit = |row: RowId| match (&*allowed, &*admission) {
+            (Some(allowed), _) => allowed.rows().contains(row),
+            (None, Some(admission)) => admission.admits(row),
+            (None, None) => true,
+        };
         let judge = |row: RowId, tag: Tag| {
             let mut result = None;
             if !admit(row) {
@@ -104,7 +118,8 @@ impl VectorScan {
             })?;
             Ok(result)
         };
-        let admit: Option<&dyn Fn(RowId) -> bool> = if allowed.is_some() { Some(&admit) } else { None };
+        let admit: Option<&dyn Fn(RowId) -> bool> =
+            if allowed.is_some() || admission.is_some() { Some(&admit) } else { None };
         let sight = Sight { admit, judge: Some(&judge), cancel };
         while let Some(hit) = search.next(&sight)? {
             // A row whose vector went and came back may have its entry twice.
@@ -147,8 +162,11 @@ impl Table {
         if let Some(rows) = &spec.allowed {
             let (count, all) = (rows.len() as f64, graph.len().max(1) as f64);
             probe.pass_rate = Some(count / all);
-            let one_by_one = count * count <= ONE_BY_ONE * probe.ef as f64 * all;
+            let one_by_one = is_for_comparing(count, probe.ef, all);
             probe.entries = rows.entries(spec.index, &*graph, one_by_one);
+        }
+        if let Some(admission) = &spec.admission {
+            probe.pass_rate = Some(admission.sample().share());
         }
         let collector = Collector::new(self, &spec.positions, spec.system, spec.system, spec.wanted.min(1024));
         Ok(Some(VectorScan {
@@ -159,10 +177,20 @@ impl Table {
             query,
             search: graph.search(probe),
             allowed: spec.allowed,
+            admission: spec.admission,
             collector,
             elements: RefCell::default(),
             seen: HashSet::new(),
         }))
+    }
+
+    /// The included columns of a vector index, when every row that it has an entry of is known by them.
+    ///
+    /// # Errors
+    /// `XX000` when the table has no such vector index.
+    pub fn included(&self, index: Oid) -> Result<Option<&Included>> {
+        let included = self.vector(index)?.included.as_ref();
+        Ok(included.map(|included| &*included.shared).filter(|included| included.is_complete()))
     }
 
     /// Entries of a vector index in memory; `None` when it is not loaded.

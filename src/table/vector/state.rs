@@ -4,8 +4,8 @@
 //! from it are one step. They hold the phase shared meanwhile, so whoever has it exclusively, to publish a loaded graph
 //! or to write a checkpoint, has all writers out; searches hold nothing but the graph itself.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::index::hnsw::{Tag, Vector, VectorIndex, VectorRef};
 use crate::table::spec::RowId;
 use crate::table::vector::checkpoint::Loaded;
+use crate::table::vector::included::Included;
 use crate::txn::TxnManager;
 
 const STRIPES: usize = 64;
@@ -45,6 +46,8 @@ pub(in crate::table) struct VectorState {
     told: Condvar,
     /// Whether somebody waits.
     wanted: AtomicBool,
+    /// Included columns, if there are any to keep; set by who opens the table first.
+    included: OnceLock<Option<Arc<Included>>>,
 }
 
 /// What becomes of a graph that is not there.
@@ -110,7 +113,20 @@ impl VectorState {
             hope: Mutex::new(Hope::Nothing),
             told: Condvar::new(),
             wanted: AtomicBool::new(false),
+            included: OnceLock::new(),
         }
+    }
+
+    /// The included columns, made by the first who asks: all writers do before they write.
+    pub(in crate::table) fn included(&self, make: impl FnOnce() -> Option<Included>) -> Option<Arc<Included>> {
+        self.included.get_or_init(|| make().map(Arc::new)).clone()
+    }
+
+    /// Bytes that the index takes in memory.
+    pub(in crate::table) fn bytes(&self) -> u64 {
+        let included =
+            self.included.get().and_then(|included| included.as_ref()).map_or(0, |included| included.bytes());
+        self.ready().map_or(0, |graph| graph.bytes() + included)
     }
 
     fn set_hope(&self, hope: Hope) {
@@ -253,12 +269,21 @@ impl VectorState {
     /// Sweeps what was put off: every row is free at some time.
     pub(in crate::table) fn sweep_again(&self, manager: &TxnManager) -> Result<()> {
         let again = std::mem::take(&mut *self.put_off.lock());
-        again.into_iter().try_for_each(|(row, tag)| self.sweep(manager, row, tag))
+        again.into_iter().try_for_each(|(row, tag)| self.sweep(manager, row, tag))?;
+        self.included.get().into_iter().flatten().try_for_each(|included| included.make_sure(manager))
     }
 
     /// Removes an entry that storage has no more: it was retired and no snapshot needs it, or its making was undone. Put off when
     /// its row is being written.
     pub(in crate::table) fn sweep(&self, manager: &TxnManager, row: RowId, tag: Tag) -> Result<()> {
+        self.sweep_graph(manager, row, tag)?;
+        match self.included.get() {
+            Some(Some(included)) if !manager.in_flight(self.table, row) => included.sweep(manager, row),
+            _ => Ok(()),
+        }
+    }
+
+    fn sweep_graph(&self, manager: &TxnManager, row: RowId, tag: Tag) -> Result<()> {
         let useless = || -> Result<bool> {
             if manager.newest_row(self.table, row)?.is_none() {
                 return Ok(true);
