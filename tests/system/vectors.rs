@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use postgres::Client;
@@ -184,4 +185,116 @@ pub fn survive_kill() {
         assert_eq!(told, hurt, "{}", server.log());
         db.batch_execute("DROP INDEX IF EXISTS v_other").expect("the other index goes");
     }
+}
+
+/// Rows of a condition on included columns, by the index and by comparing all.
+fn filtered(db: &mut Client, condition: &str) -> [Vec<i32>; 2] {
+    ["", " + 0"].map(|exact| {
+        let sql = format!("SELECT id FROM inc WHERE {condition} ORDER BY (e <-> '{}'){exact} LIMIT 10", place(77));
+        db.query(&sql, &[]).expect("rows").iter().map(|row| row.get(0)).collect()
+    })
+}
+
+/// Both ways give the same rows; how many.
+fn agree(db: &mut Client, condition: &str) -> usize {
+    let [index, all] = filtered(db, condition);
+    assert_eq!(index, all, "{condition}");
+    all.len()
+}
+
+/// Waits until a condition is answered by included columns.
+fn await_included(db: &mut Client) {
+    let begun = Instant::now();
+    let sql = format!("EXPLAIN ANALYZE SELECT id FROM inc WHERE n < 30 ORDER BY e <-> '{}' LIMIT 10", place(1));
+    loop {
+        let plan: Vec<String> = db.query(&sql, &[]).expect("the plan").iter().map(|row| row.get(0)).collect();
+        if plan.iter().any(|line| line.contains("by included columns")) {
+            assert!(plan.iter().any(|line| line.contains("Index Cond: (n < 30)")), "{plan:?}");
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "included columns do not come back: {plan:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Included columns under other sessions' changes, and after a crash.
+pub fn included_columns() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let mut server = Server::start(data.path());
+    let mut db = server.connect("postgres");
+    let rows: Vec<String> =
+        (1..=ROWS).map(|id| format!("({id}, {}, 'tenant {}', '{}')", id % 100, id % 7, place(id))).collect();
+    db.batch_execute(&format!(
+        "CREATE EXTENSION IF NOT EXISTS vector; CREATE TABLE inc (id int PRIMARY KEY, n int, t text, e vector(3));
+         INSERT INTO inc VALUES {}; CREATE INDEX inc_e ON inc USING hnsw (e vector_l2_ops) INCLUDE (n, t);
+         SET hnsw.ef_search = 400",
+        rows.join(", ")
+    ))
+    .expect("rows and their index");
+    await_included(&mut db);
+    let mut old = server.connect("postgres");
+    old.batch_execute("SET hnsw.ef_search = 400; BEGIN ISOLATION LEVEL REPEATABLE READ").expect("a transaction");
+    assert_eq!(agree(&mut old, "n = 5"), 10);
+    let before = filtered(&mut old, "n = 5");
+    let mut other = server.connect("postgres");
+    other.batch_execute("SET hnsw.ef_search = 400; BEGIN; UPDATE inc SET n = 1000 WHERE n = 5").expect("changes");
+    // Its own changes, and not those of another.
+    assert_eq!((agree(&mut other, "n = 5"), agree(&mut other, "n = 1000")), (0, 10));
+    assert_eq!((agree(&mut db, "n = 5"), agree(&mut db, "n = 1000")), (10, 0));
+    other.batch_execute("COMMIT").expect("a commit");
+    assert_eq!((agree(&mut db, "n = 5"), agree(&mut db, "n = 1000")), (0, 10));
+    // Garbage collection comes by in between and must leave them be.
+    for _ in 0..3 {
+        assert_eq!(filtered(&mut old, "n = 5"), before);
+        assert_eq!(agree(&mut old, "n = 1000"), 0);
+        std::thread::sleep(Duration::from_millis(400));
+    }
+    old.batch_execute("COMMIT").expect("an end");
+    other.batch_execute("BEGIN; UPDATE inc SET n = 2000, t = NULL WHERE n = 1000; ROLLBACK").expect("no changes");
+    assert_eq!((agree(&mut db, "n = 2000"), agree(&mut db, "n = 1000 AND t IS NOT NULL")), (0, 10));
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!((agree(&mut db, "t IS NULL"), agree(&mut db, "n BETWEEN 990 AND 1010")), (0, 10));
+    server.kill();
+    server = Server::start(data.path());
+    db = server.connect("postgres");
+    db.batch_execute("SET hnsw.ef_search = 400").expect("a setting");
+    // At once, whoever answers; while they are read, with a writer; and by them.
+    assert_eq!((agree(&mut db, "n = 5"), agree(&mut db, "n = 1000")), (0, 10));
+    db.batch_execute("UPDATE inc SET n = 5 WHERE n = 6; DELETE FROM inc WHERE n = 7").expect("changes");
+    await_included(&mut db);
+    assert_eq!((agree(&mut db, "n = 5"), agree(&mut db, "n IN (6, 7)")), (10, 0));
+    assert_eq!((agree(&mut db, "n = 1000"), agree(&mut db, "t = 'tenant 3' AND n > 90")), (10, 10));
+    rebuild_included(&server, &mut db);
+}
+
+/// The index is built anew beside a writer, and another one is.
+fn rebuild_included(server: &Server, db: &mut Client) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (mut writer, stop) = (server.connect("postgres"), &stop);
+        scope.spawn(move || {
+            let mut random = Random::new();
+            while !stop.load(Ordering::Relaxed) {
+                let (id, end) = (random.below(ROWS as u64), ["COMMIT", "ROLLBACK"][random.below(2) as usize]);
+                let change =
+                    format!("BEGIN; UPDATE inc SET n = (n + 7) % 100 WHERE id BETWEEN {id} AND {id} + 9; {end}");
+                writer.batch_execute(&change).expect("changes");
+            }
+        });
+        for statement in [
+            "REINDEX INDEX CONCURRENTLY inc_e",
+            "CREATE INDEX CONCURRENTLY inc_f ON inc USING hnsw (e vector_l2_ops) INCLUDE (n)",
+            "DROP INDEX inc_e",
+        ] {
+            db.batch_execute(statement).expect("another index");
+            for n in 0..20 {
+                // Both ways must have the same snapshot.
+                db.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").expect("a transaction");
+                agree(db, &format!("n BETWEEN {n} AND {n} + 2"));
+                db.batch_execute("COMMIT").expect("an end");
+            }
+        }
+        await_included(db);
+        stop.store(true, Ordering::Relaxed);
+    });
 }

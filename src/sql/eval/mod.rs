@@ -8,7 +8,7 @@
 //! * [`row`]: one row at a time.
 //! * [`batch`]: a batch at a time.
 //! * [`aggregate`]: aggregate states.
-//! * [`implies`]: whether conditions imply a predicate.
+//! * [`implies`]: whether conditions imply a predicate. [`included_condition`]: what included columns of an index answer.
 //! * [`functions`]: the built-in functions, one file per area; each exports tables only.
 
 pub mod aggregate;
@@ -17,6 +17,7 @@ pub mod context;
 mod distances;
 pub mod functions;
 mod implication;
+mod included;
 mod kernels;
 pub mod registry;
 pub mod row;
@@ -28,6 +29,7 @@ pub use aggregate::{AggregateInfo, AggregateMaker, AggregateState};
 pub use batch::{eval_batch, eval_mask};
 pub use context::{ArgTypes, EvalContext, FnContext, OuterRow, SessionFacade, SubqueryRunner};
 pub use implication::{comparison_class, implies};
+pub use included::{included_condition, is_included};
 pub use registry::{Body, CompareOp, Function, ScalarFn, SetFn, SetRows, Volatility, function};
 pub use row::{Row, call_function, eval_row};
 pub use volatility::is_volatile;

@@ -19,7 +19,6 @@ pub mod deferred;
 mod distinct;
 pub mod explain;
 pub mod foreign;
-mod included;
 mod insert;
 mod join;
 mod keys;

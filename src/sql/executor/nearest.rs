@@ -12,8 +12,8 @@ use std::sync::Arc;
 use crate::catalog::vector_index::{self, IVFFLAT};
 use crate::error::Result;
 use crate::index::hnsw::SearchCounters;
-use crate::sql::eval::eval_batch;
 use crate::sql::eval::row::{Row, eval_row};
+use crate::sql::eval::{eval_batch, included_condition};
 use crate::sql::expr::Expr;
 use crate::sql::physical::{NEAREST_ROWS_MIN, Node, TableAccess, VectorAccess};
 use crate::table::{Admission, AllowedRows, Comparing, VectorScan, VectorScanSpec};
@@ -22,7 +22,6 @@ use crate::types::column::Batch;
 use crate::types::{Datum, Oid};
 
 use super::allowed::Question;
-use super::included::condition;
 use super::recheck::{given_to, look_again};
 use super::scan::{filtered, row_ids, table_types, with_system};
 use super::simple::row_count;
@@ -217,7 +216,10 @@ impl Nearest {
         }
         let table = ctx.shared.table(&self.scan.table)?;
         let Some(included) = table.included(self.vector.index.oid)? else { return Ok(None) };
-        let Some(condition) = condition(conditions, &self.scan, included, ctx) else { return Ok(None) };
+        let column = |index: usize| included.column(self.scan.table.columns[*self.scan.columns.get(index)?].attnum);
+        // What fails is left to who evaluates it by rows, if there are any.
+        let value = |expr: &Expr| eval_row(expr, Row::Values(&[]), &ctx.eval).ok();
+        let Some(condition) = included_condition(conditions, &column, &value) else { return Ok(None) };
         Ok(Some(included.admission(condition)).filter(Admission::is_of_use))
     }
 

@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use crate::catalog::descriptor::{IndexDesc, IndexTarget};
 use crate::catalog::{builtin, vector_index};
-use crate::sql::eval::is_volatile;
 use crate::sql::eval::registry::{self, Body, CompareOp};
+use crate::sql::eval::{is_included, is_volatile};
 use crate::sql::expr::{Call, Expr, SortKey};
 use crate::sql::logical::{Field, LogicalPlan, Scan, SystemColumn};
 use crate::sql::physical::{NEAREST_ROWS_MIN, Node, Op, TableAccess, TopRows, VectorAccess};
 use crate::sql::walk;
+use crate::table::IncludedColumn;
 use crate::types::{Oid, SqlType};
 
 use super::access::is_fixed;
@@ -123,7 +124,7 @@ impl Planner<'_> {
                 early.push(condition);
             }
         }
-        let included = early.iter().all(|condition| is_included(condition, distance.index, scan));
+        let included = early.iter().all(|condition| is_answered(condition, distance.index, scan));
         VectorAccess {
             index: Arc::clone(distance.index),
             order: order.clone(),
@@ -236,15 +237,14 @@ pub(super) fn sees_vectors(condition: &Expr, scan: &Scan) -> bool {
     columns.iter().any(vector)
 }
 
-/// Whether a condition looks at nothing but columns that an index includes.
-fn is_included(condition: &Expr, index: &IndexDesc, scan: &Scan) -> bool {
-    let mut columns = Vec::new();
-    walk::columns_of(condition, &mut columns);
-    let included = |column: &usize| {
-        let position = scan.columns.get(*column);
-        position.is_some_and(|at| index.include.contains(&scan.table.columns[*at].attnum))
+/// Whether the included columns of an index answer a condition.
+fn is_answered(condition: &Expr, index: &IndexDesc, scan: &Scan) -> bool {
+    let column = |at: usize| {
+        let column = &scan.table.columns[*scan.columns.get(at)?];
+        let included = index.include.iter().position(|attnum| *attnum == column.attnum)?;
+        IncludedColumn::new(included, column.stored_type().oid)
     };
-    !columns.is_empty() && columns.iter().all(included) && !walk::has_subquery(condition)
+    is_included(condition, &column)
 }
 
 /// Whether a condition is an upper bound of the very distance that the rows are ordered by.

@@ -26,7 +26,7 @@ const WALK_NS: f64 = 1900.0;
 /// The part of the entries below which walks find too little.
 const WALK_SHARE_MIN: f64 = 0.02;
 /// Nanoseconds that asking about a row takes when all are asked about, and those that entering and comparing its entry does.
-const LOOK_NS: f64 = 2.0;
+const LOOK_NS: f64 = 1.0;
 const COMPARE_NS: f64 = 60.0;
 
 /// See the module.

@@ -7,13 +7,21 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::stretch::{Stretch, WORD_ROWS};
 use super::value::{Accepts, Form, Kept, Verdict};
-use crate::types::Datum;
+use crate::types::{Datum, Oid};
 
 /// A column of those that are kept, by its place among them.
 #[derive(Clone, Copy, Debug)]
 pub struct IncludedColumn {
     pub(super) at: usize,
     pub(super) form: Form,
+}
+
+impl IncludedColumn {
+    /// A column of a type; `None` when its values are not kept.
+    #[must_use]
+    pub fn new(at: usize, oid: Oid) -> Option<Self> {
+        Form::of(oid).map(|form| Self { at, form })
+    }
 }
 
 /// See the module.
@@ -118,11 +126,7 @@ impl Condition {
                 ((value.high.wrapping_sub(*low) <= high - low) != *outside).into()
             }
             Self::Order(column, accepts, bound) => column.form.compare(value, *accepts, *bound),
-            Self::OneOf(column, list, none) => match (column.form.find(value, list), none) {
-                (Verdict::Yes, true) => Verdict::No,
-                (Verdict::No, true) => Verdict::Yes,
-                (verdict, _) => verdict,
-            },
+            Self::OneOf(column, list, none) => column.form.find(value, list, *none),
             _ => unreachable!("it is about one value"),
         }
     }
@@ -139,8 +143,8 @@ impl Condition {
                 let values = &stretch.columns[column.at];
                 let span = high - low;
                 let mut inside = 0;
-                for (bit, value) in values.words(word).iter().enumerate() {
-                    inside |= u64::from(value.load(Relaxed).wrapping_sub(*low) <= span) << bit;
+                for value in values.words(word).iter().rev() {
+                    inside = inside << 1 | u64::from(value.load(Relaxed).wrapping_sub(*low) <= span);
                 }
                 (if *outside { !inside } else { inside }) & !values.nulls(word)
             }

@@ -195,29 +195,43 @@ impl Included {
             let due = doubts.rows.iter().filter(|(_, doubt)| doubt.not_before <= oldest);
             due.map(|(row, doubt)| (*row, doubt.number)).collect()
         };
-        for (row, number) in due {
-            // Who raised this doubt was writing then, and has ended if nobody is writing now.
-            if manager.in_flight(self.table, row) {
-                continue;
-            }
-            let newest = manager.newest_version(self.table, row)?;
-            if let Some((ts, _)) = newest.as_ref().filter(|(ts, _)| *ts > oldest) {
-                let mut doubts = self.doubts.lock();
-                doubts.rows.get_mut(&row).into_iter().for_each(|doubt| doubt.not_before = *ts);
-                continue;
-            }
-            let kept = newest.and_then(|(_, values)| values).map(|values| self.stored(&values)).transpose()?;
-            let mut doubts = self.doubts.lock();
-            if doubts.rows.get(&row).is_none_or(|doubt| doubt.number != number) {
-                continue;
-            }
-            doubts.rows.remove(&row);
-            match kept {
-                Some(kept) => self.with_stretch(row, |stretch, at| stretch.put(at, &kept)),
-                None => self.forget(row),
-            }
+        due.into_iter().try_for_each(|(row, number)| {
+            // One that cannot be read stays unsure.
+            self.look_at(manager, row, number, oldest).inspect_err(|_| {
+                self.doubts.lock().rows.remove(&row);
+            })
+        })
+    }
+
+    /// Makes a row sure unless a later doubt than this one has been raised.
+    fn look_at(&self, manager: &TxnManager, row: RowId, number: u64, oldest: u64) -> Result<()> {
+        // Who raised the doubt was writing then, and has ended if nobody is writing now.
+        if manager.in_flight(self.table, row) {
+            self.put_off(row, oldest + 1);
+            return Ok(());
+        }
+        let newest = manager.newest_version(self.table, row)?;
+        if let Some((ts, _)) = newest.as_ref().filter(|(ts, _)| *ts > oldest) {
+            self.put_off(row, *ts);
+            return Ok(());
+        }
+        let kept = newest.and_then(|(_, values)| values).map(|values| self.stored(&values)).transpose()?;
+        let mut doubts = self.doubts.lock();
+        if doubts.rows.get(&row).is_none_or(|doubt| doubt.number != number) {
+            return Ok(());
+        }
+        doubts.rows.remove(&row);
+        match kept {
+            Some(kept) => self.with_stretch(row, |stretch, at| stretch.put(at, &kept)),
+            None => self.forget(row),
         }
         Ok(())
+    }
+
+    /// Has a row looked at again once every snapshot sees a commit.
+    fn put_off(&self, row: RowId, not_before: u64) {
+        let mut doubts = self.doubts.lock();
+        doubts.rows.get_mut(&row).into_iter().for_each(|doubt| doubt.not_before = not_before);
     }
 
     /// Forgets a row whose entry goes, if no snapshot sees it any more.

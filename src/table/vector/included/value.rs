@@ -34,9 +34,9 @@ pub struct Kept {
 pub enum Verdict {
     /// It does not.
     No,
-    /// The row itself must be looked at.
+    /// Only the row itself can tell.
     Maybe,
-    /// It does.
+    /// It does, or its key is as long as that of one that does and has the same beginning and checksum.
     Yes,
 }
 
@@ -121,16 +121,19 @@ impl Form {
             return accepts.of(value.cmp(&bound)).into();
         }
         // They begin alike and differ, if at all, where it is not known how.
-        let (less, greater) = (accepts.less, accepts.greater);
-        if value != bound && less == greater { less.into() } else { Verdict::Maybe }
+        match (value == bound, accepts.less, accepts.greater) {
+            (true, ..) if accepts.equal => Verdict::Yes,
+            (false, less, greater) if less == greater => less.into(),
+            _ => Verdict::Maybe,
+        }
     }
 
-    /// Whether a value is one of a sorted list.
-    pub(super) fn find(self, value: Kept, list: &[Kept]) -> Verdict {
-        match list.binary_search(&value) {
-            Ok(_) if self.is_whole(value) => Verdict::Yes,
-            Ok(_) => Verdict::Maybe,
-            Err(_) => Verdict::No,
+    /// Whether a value is one of a sorted list, or `none` of it.
+    pub(super) fn find(self, value: Kept, list: &[Kept], none: bool) -> Verdict {
+        match (list.binary_search(&value), none) {
+            (Ok(_), false) | (Err(_), true) => Verdict::Yes,
+            (Ok(_), true) if !self.is_whole(value) => Verdict::Maybe,
+            (Ok(_), true) | (Err(_), false) => Verdict::No,
         }
     }
 }
@@ -181,9 +184,11 @@ mod tests {
         if verdict != Verdict::Maybe {
             assert_eq!(verdict, accepts.of(compare(left, right)).into(), "{left:?} {right:?}");
         }
-        let found = form.find(kept(left), &[kept(right)]);
-        if found != Verdict::Maybe {
-            assert_eq!(found, compare(left, right).is_eq().into(), "{left:?} {right:?}");
+        for none in [false, true] {
+            let found = form.find(kept(left), &[kept(right)], none);
+            if found != Verdict::Maybe {
+                assert_eq!(found, (compare(left, right).is_eq() != none).into(), "{left:?} {right:?}");
+            }
         }
         verdict
     }
@@ -213,7 +218,9 @@ mod tests {
         let tenant = |number: u32| Datum::text(format!("tenant-{number}"));
         assert_eq!(check(Form::Key, &tenant(123), equal, &tenant(123)), Verdict::Yes);
         assert_eq!(check(Form::Key, &tenant(123), equal, &tenant(124)), Verdict::No);
-        assert_eq!(check(Form::Key, &tenant(1_234_567_890), equal, &tenant(1_234_567_890)), Verdict::Maybe);
+        assert_eq!(check(Form::Key, &tenant(1_234_567_890), equal, &tenant(1_234_567_890)), Verdict::Yes);
+        let other = check(Form::Key, &tenant(1_234_567_890), equal.negated(), &tenant(1_234_567_890));
+        assert_eq!(other, Verdict::Maybe, "no checksum says that nobody else has it");
         assert_eq!(check(Form::Key, &tenant(1_234_567_890), equal, &tenant(1_234_567_891)), Verdict::No);
     }
 }

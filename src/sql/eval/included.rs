@@ -3,27 +3,35 @@
 
 use std::cmp::Ordering;
 
+use crate::sql::eval::comparison_class;
 use crate::sql::eval::registry::{Body, CompareOp, function};
-use crate::sql::eval::row::{Row, eval_row};
-use crate::sql::eval::{comparison_class, is_volatile};
+use crate::sql::eval::volatility::is_volatile;
 use crate::sql::expr::{Call, Expr};
-use crate::sql::physical::TableAccess;
 use crate::sql::walk;
-use crate::table::{Accepts, Condition, Included, IncludedColumn};
+use crate::table::{Accepts, Condition, IncludedColumn};
 use crate::types::array::builtin_element;
 use crate::types::{Datum, Oid};
 
-use super::ExecContext;
+/// Whether included columns answer a condition, given which of its columns are included.
+#[must_use]
+pub fn is_included(expr: &Expr, column: &dyn Fn(usize) -> Option<IncludedColumn>) -> bool {
+    included_condition(expr, column, &|_| Some(Datum::Null)).is_some()
+}
 
-/// A condition over scanned columns as one over included columns, with the values of this execution; `None` when more is needed.
-pub(super) fn condition(expr: &Expr, scan: &TableAccess, included: &Included, ctx: &ExecContext) -> Option<Condition> {
-    Reader { scan, included, ctx }.condition(expr, false)
+/// A condition as one over included columns, with the value of each expression in it that is the same for all rows; `None` when more is
+/// needed, or there is no such value.
+#[must_use]
+pub fn included_condition(
+    expr: &Expr,
+    column: &dyn Fn(usize) -> Option<IncludedColumn>,
+    value: &dyn Fn(&Expr) -> Option<Datum>,
+) -> Option<Condition> {
+    Reader { column, value }.condition(expr, false)
 }
 
 struct Reader<'a> {
-    scan: &'a TableAccess,
-    included: &'a Included,
-    ctx: &'a ExecContext,
+    column: &'a dyn Fn(usize) -> Option<IncludedColumn>,
+    value: &'a dyn Fn(&Expr) -> Option<Datum>,
 }
 
 impl Reader<'_> {
@@ -75,10 +83,7 @@ impl Reader<'_> {
     /// An included column under relabelling casts, and the type that it has there.
     fn column(&self, expr: &Expr) -> Option<(IncludedColumn, Oid)> {
         match expr {
-            Expr::Column { index, ty } => {
-                let column = &self.scan.table.columns[*self.scan.columns.get(*index)?];
-                Some((self.included.column(column.attnum)?, ty.oid))
-            }
+            Expr::Column { index, ty } => Some(((self.column)(*index)?, ty.oid)),
             Expr::Relabel { arg, ty } => {
                 let (column, oid) = self.column(arg)?;
                 (comparison_class(oid)? == comparison_class(ty.oid)?).then_some((column, ty.oid))
@@ -91,8 +96,7 @@ impl Reader<'_> {
         self.column(expr).filter(|(_, oid)| *oid == Oid::BOOL)
     }
 
-    /// The value of an expression that has one for the whole scan. One that cannot be had is left to who evaluates it by
-    /// rows, if there are any.
+    /// The value of an expression that has one for the whole scan.
     fn fixed(&self, expr: &Expr) -> Option<Datum> {
         let mut columns = false;
         walk::visit(expr, &mut |node| {
@@ -102,7 +106,7 @@ impl Reader<'_> {
         if columns || walk::has_subquery(expr) || is_volatile(expr) {
             return None;
         }
-        eval_row(expr, Row::Values(&[]), &self.ctx.eval).ok()
+        (self.value)(expr)
     }
 
     /// A column and what it is compared with, of a type whose values compare with its own.
