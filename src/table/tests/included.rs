@@ -198,12 +198,20 @@ fn reader(store: &Store) -> Arc<Transaction> {
     txn
 }
 
+/// Brings the graph back.
+fn load(store: &Store, table: &Table, txn: &Transaction) {
+    let filling = Filling { threads: 1, progress: &|_, _| (), pause: &|| (), room: &|_| None };
+    let index = table.desc().indexes[0].oid;
+    table.load_vector_index(txn, &NoEvaluator, index, &filling, &store.cancel).unwrap();
+}
+
 impl Play {
     fn new() -> Self {
         let (kv, desc) = (Arc::new(MemoryKv::new()), described());
         let store = start(&kv, &desc);
         let (txn, old, ancient) = (store.begin(), (reader(&store), Model::new()), (reader(&store), Model::new()));
         let table = store.open(&txn, &desc);
+        load(&store, &table, &txn);
         let (model, committed, saved) = Default::default();
         Self { kv, desc, store, txn, table, model, committed, saved, old, ancient }
     }
@@ -291,9 +299,7 @@ impl Play {
                 let txn = self.store.begin();
                 self.table = self.store.open(&txn, &self.desc);
                 if *graph {
-                    let filling = Filling { threads: 1, progress: &|_, _| (), pause: &|| (), room: &|_| None };
-                    let (index, cancel) = (self.desc.indexes[0].oid, &self.store.cancel);
-                    self.table.load_vector_index(&*txn, &NoEvaluator, index, &filling, cancel).unwrap();
+                    load(&self.store, &self.table, &txn);
                 }
                 self.old = (reader(&self.store), self.committed.clone());
                 self.ancient = (reader(&self.store), self.committed.clone());
