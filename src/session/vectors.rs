@@ -151,7 +151,7 @@ fn load_all(
             room: &|bytes| tables.room_for_build(bytes, memory_bytes),
         };
         let loaded = item.with_table(tables, txns, |table, txn, evaluator| {
-            table.load_vector_index(txn, evaluator, item.index.oid, &filling, cancel)
+            table.load_vector_index(tables, txn, evaluator, item.index.oid, &filling, cancel)
         });
         match loaded {
             Ok(()) => tables.checkpoint_filled(item.index.storage),

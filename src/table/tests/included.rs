@@ -202,7 +202,7 @@ fn reader(store: &Store) -> Arc<Transaction> {
 fn load(store: &Store, table: &Table, txn: &Transaction) {
     let filling = Filling { threads: 1, progress: &|_, _| (), pause: &|| (), room: &|_| None };
     let index = table.desc().indexes[0].oid;
-    table.load_vector_index(txn, &NoEvaluator, index, &filling, &store.cancel).unwrap();
+    table.load_vector_index(&store.tables, txn, &NoEvaluator, index, &filling, &store.cancel).unwrap();
 }
 
 impl Play {

@@ -54,7 +54,10 @@ fn restore(store: &Store, desc: &Arc<TableDesc>, threads: usize) -> bool {
 fn load(store: &Store, desc: &Arc<TableDesc>) {
     let filling = Filling { threads: 2, progress: &|_, _| (), pause: &|| (), room: &|_| None };
     let (txn, index) = (store.begin(), desc.indexes[1].oid);
-    store.open(&txn, desc).load_vector_index(&*txn, &NoEvaluator, index, &filling, &store.cancel).unwrap();
+    store
+        .open(&txn, desc)
+        .load_vector_index(&store.tables, &*txn, &NoEvaluator, index, &filling, &store.cancel)
+        .unwrap();
 }
 
 /// The index holds just the rows there are.
@@ -147,6 +150,42 @@ fn queries_wait_for_a_checkpoint_and_for_nothing_else() {
     store.tables.give_up_checkpoint(storage);
     store.open(&store.begin(), &desc).await_vector_index(index, f64::from(u32::MAX), &cancel).unwrap();
     assert_eq!(none(&store), None);
+}
+
+#[test]
+fn who_began_before_an_index_was_there_goes_without_it() {
+    let (kv, desc, dir) = (Arc::new(MemoryKv::new()), described(), tempfile::tempdir().unwrap());
+    let storage = desc.indexes[1].storage;
+    let store = start(&kv, &desc, dir.path());
+    load(&store, &desc);
+    assert_eq!(store.tables.checkpoint_vectors(true).unwrap(), 0);
+    change(&store, &desc, |txn, table| insert(&store, txn, table, 1..=1));
+    assert_eq!(store.tables.checkpoint_vectors(true).unwrap(), 1);
+    // The checkpoint has row 1 and not row 2.
+    change(&store, &desc, |txn, table| insert(&store, txn, table, 2..=2));
+    for (changed, checkpoint, without) in [(1, true, false), (2, true, true), (1, false, true), (2, false, true)] {
+        let store = start(&kv, &desc, dir.path());
+        let old = store.manager.begin(Isolation::RepeatableRead, true);
+        old.begin_statement();
+        change(&store, &desc, |txn, table| {
+            store.update(txn, table, changed, &row(changed as i32, 10 * changed as i32)).unwrap();
+        });
+        if checkpoint {
+            assert!(restore(&store, &desc, 2));
+        } else {
+            load(&store, &desc);
+        }
+        let goes_without =
+            |txn: &Transaction| store.tables.made_at(storage).is_some_and(|made| made > txn.snapshot_ts());
+        assert_eq!(goes_without(&old), without, "row {changed}, checkpoint {checkpoint}");
+        let new = store.begin();
+        new.begin_statement();
+        assert!(!goes_without(&new));
+        drop(old);
+        change(&store, &desc, |txn, table| {
+            store.update(txn, table, changed, &row(changed as i32, changed as i32)).unwrap();
+        });
+    }
 }
 
 #[test]

@@ -187,6 +187,7 @@ impl Table {
     /// The graph of the last checkpoint, brought up to date, and how many entries that took; `None` when there is none that can be used.
     pub(super) fn restore_graph(
         &self,
+        tables: &Tables,
         txn: &dyn RowStore,
         evaluator: &dyn IndexEvaluator,
         index: &OpenVector,
@@ -222,7 +223,12 @@ impl Table {
             }
             Ok(())
         })?;
-        let changes = surplus.len() as u64 + entered.into_inner();
+        let entered = entered.into_inner();
+        if entered < missing.len() as u64 {
+            // Vectors that were replaced since the start; who began before that may still see them.
+            tables.note_made(storage, view.ts());
+        }
+        let changes = surplus.len() as u64 + entered;
         Ok(Some((Arc::new(graph), changes)))
     }
 }

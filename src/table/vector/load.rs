@@ -69,7 +69,7 @@ impl Table {
         let index = self.vector(index)?;
         let Some(shelf) = tables.shelf.read().clone() else { return Ok(false) };
         index.state.note_reading();
-        match self.restore_graph(txn, evaluator, index, &shelf, threads) {
+        match self.restore_graph(tables, txn, evaluator, index, &shelf, threads) {
             Ok(Some(loaded)) => index.state.settle(Ok(loaded)).map(|_| true),
             Ok(None) => {
                 index.state.give_up();
@@ -79,12 +79,14 @@ impl Table {
         }
     }
 
-    /// Fills a vector index that awaits it from the rows.
+    /// Fills a vector index that awaits it from the rows. What was replaced between the start and now is not in it, so it is for snapshots
+    /// from now on.
     ///
     /// # Errors
     /// As [`Table::build_vector_index`].
     pub fn load_vector_index(
         &self,
+        tables: &Tables,
         txn: &dyn RowStore,
         evaluator: &dyn IndexEvaluator,
         index: Oid,
@@ -93,6 +95,7 @@ impl Table {
     ) -> Result<()> {
         let index = self.vector(index)?;
         let loaded = self.load_rows(txn, evaluator, index, filling, cancel, false);
+        tables.note_made(index.plan.desc.storage, txn.latest_view().ts());
         index.state.settle(loaded).map(drop)
     }
 
