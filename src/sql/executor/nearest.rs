@@ -1,11 +1,13 @@
 //! The nearest rows by a vector index, or by comparing all rows when that is better.
 //!
 //! The rows that conditions allow are found first, as a set of row ids; then the index is searched within it, and what
-//! it finds is asked the conditions that look at vectors. Conditions on included columns are asked of what the index keeps of them, for each
-//! row that the search comes by or for all, and again of the rows found, for that may be more. All rows are compared instead, by the plan that is kept for it, when the index
-//! cannot answer (it is being built, it is younger than the snapshot, the query is NULL or of other dimensions), when
-//! comparing is cheaper, and when the search comes to its end with fewer rows than wanted: what the index leaves out, NULL
-//! and under cosine zero vectors, comes last and may be wanted then.
+//! it finds is asked the conditions that look at vectors. Conditions on included columns are asked of what the index keeps
+//! of them, for each row that the search comes by or for all, and again of the rows found, for that may be more.
+//!
+//! All rows are compared instead, by the plan that is kept for it, when the index cannot answer (it is being built, it is
+//! younger than the snapshot, the query is NULL or of other dimensions), when comparing is cheaper, and when the search
+//! comes to its end with fewer rows than wanted: what the index leaves out, NULL and under cosine zero vectors, comes last
+//! and may be wanted then.
 
 use std::sync::Arc;
 
