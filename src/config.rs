@@ -404,7 +404,7 @@ impl Setting {
 
 impl PartOfMemory {
     fn of(&self, memory: u64) -> u64 {
-        (memory / self.one_in).clamp(self.least, self.most)
+        (memory / self.one_in / MB * MB).clamp(self.least, self.most)
     }
 }
 
@@ -462,7 +462,8 @@ mod tests {
 
     #[test]
     fn caches_are_parts_of_the_memory() {
-        let sizes: Vec<u64> = [1_u64 << 28, 8 << 30, 24 << 30, 1 << 40].map(|memory| super::ROWS.of(memory)).into();
+        let sizes: Vec<u64> =
+            [1_u64 << 28, (8 << 30) + 12_345, 24 << 30, 1 << 40].map(|memory| super::ROWS.of(memory)).into();
         assert_eq!(sizes, [32 << 20, 512 << 20, 1536 << 20, 8 << 30]);
         let set = Config::load(None, env(&[("OMENDB_ROW_CACHE", "1MB"), ("OMENDB_BLOCK_CACHE", "auto")]), &[]).unwrap();
         assert_eq!((set.row_cache, set.block_cache), (1 << 20, Config::defaults().block_cache));
