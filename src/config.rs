@@ -44,13 +44,9 @@ pub enum SettingKind {
     Part(PartOfMemory, u64, u64),
 }
 
-/// A part of the memory that the process may use.
+/// A sixteenth of the memory that the process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartOfMemory {
-    /// One part in so many.
-    pub one_in: u64,
-    /// In words.
-    pub words: &'static str,
     /// Bytes that it is at least and at most.
     pub least: u64,
     /// See above.
@@ -62,8 +58,8 @@ use SettingKind::{Bool, Choice, Number, Part, Size, Text};
 const MB: u64 = 1 << 20;
 const GB: u64 = 1 << 30;
 
-const BLOCKS: PartOfMemory = PartOfMemory { one_in: 16, words: "a sixteenth", least: 32 * MB, most: 512 * MB };
-const ROWS: PartOfMemory = PartOfMemory { one_in: 16, words: "a sixteenth", least: 32 * MB, most: 8 * GB };
+const BLOCKS: PartOfMemory = PartOfMemory { least: 32 * MB, most: 512 * MB };
+const ROWS: PartOfMemory = PartOfMemory { least: 32 * MB, most: 8 * GB };
 
 /// All settings.
 pub const SETTINGS: &[Setting] = &[
@@ -392,11 +388,10 @@ impl Setting {
             Bool => "true or false".to_owned(),
             Choice(words) => words.join(", "),
             Number(unit, least, most) => format!("{least} to {most} {unit}"),
-            Size(least, most) => format!("{} to {}", show_size(least), show_size(most)),
+            Size(least, most) => show_sizes(least, most),
             Part(part, least, most) => {
-                let (least, most, words) = (show_size(least), show_size(most), part.words);
-                let between = format!("{} to {}", show_size(part.least), show_size(part.most));
-                format!("{least} to {most}; auto: {words} of the memory, {between}")
+                let (values, auto) = (show_sizes(least, most), show_sizes(part.least, part.most));
+                format!("{values}; auto: a sixteenth of the memory, {auto}")
             }
         }
     }
@@ -404,7 +399,7 @@ impl Setting {
 
 impl PartOfMemory {
     fn of(&self, memory: u64) -> u64 {
-        (memory / self.one_in / MB * MB).clamp(self.least, self.most)
+        (memory / 16 / MB * MB).clamp(self.least, self.most)
     }
 }
 
@@ -425,6 +420,10 @@ fn show_size(bytes: u64) -> String {
         Some((name, unit)) => format!("{}{name}", bytes / unit),
         None => format!("{bytes}B"),
     }
+}
+
+fn show_sizes(least: u64, most: u64) -> String {
+    format!("{} to {}", show_size(least), show_size(most))
 }
 
 /// The table of all settings as Markdown, for `omendb config` and the documentation.

@@ -114,18 +114,15 @@ mod linux {
             if self.idle_poll.is_zero() || !spare() {
                 return Ok(0);
             }
-            let (begun, mut polled) = (clock::monotonic(), Duration::ZERO);
+            let (begun, mut polled, mut taken) = (clock::monotonic(), Duration::ZERO, false);
             loop {
                 let count = self.ask(events, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
-                if count > 0 || polled >= self.idle_poll || !spare() {
+                if count > 0 || taken || polled >= self.idle_poll || !spare() {
                     return Ok(count);
                 }
                 std::thread::yield_now();
                 let elapsed = begun.elapsed();
-                if elapsed - polled > OTHERS {
-                    return self.ask(events, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-                }
-                polled = elapsed;
+                (taken, polled) = (elapsed - polled > OTHERS, elapsed);
             }
         }
 

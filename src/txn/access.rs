@@ -120,7 +120,10 @@ impl TxnManager {
     }
 
     /// The newest committed version of a row: timestamp and values, `None` for a deleted one. Fills the row cache.
-    pub(super) fn newest(&self, storage: StorageId, row: RowId) -> Result<Option<(u64, Option<Vec<u8>>)>> {
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn newest(&self, storage: StorageId, row: RowId) -> Result<Option<(u64, Option<Vec<u8>>)>> {
         let key = (storage.0, row);
         let ticket = match self.cache.get(key) {
             Ok((ts, body)) => return Ok(Some((ts, Some(body.to_vec())))),

@@ -133,14 +133,6 @@ impl TxnManager {
     pub fn newest_row(&self, storage: StorageId, row: RowId) -> Result<Option<Vec<u8>>> {
         Ok(self.newest(storage, row)?.and_then(|(_, values)| values))
     }
-
-    /// As [`TxnManager::newest_row`], with its commit timestamp; a deletion has one too.
-    ///
-    /// # Errors
-    /// Storage errors.
-    pub fn newest_version(&self, storage: StorageId, row: RowId) -> Result<Option<(u64, Option<Vec<u8>>)>> {
-        self.newest(storage, row)
-    }
 }
 
 /// Adds to the batch what removes a piece of garbage that a commit at `ts` left.

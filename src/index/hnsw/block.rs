@@ -39,7 +39,7 @@ fn number(from: &mut &[u8]) -> Option<u32> {
 }
 
 /// Bytes as words.
-fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
+fn words(bytes: &[u8]) -> impl DoubleEndedIterator<Item = u32> + ExactSizeIterator {
     bytes.as_chunks().0.iter().map(|word| u32::from_ne_bytes(*word))
 }
 
@@ -164,15 +164,14 @@ fn place_lists(
 
 /// Takes the smallest second row for each of some lists.
 fn place_seconds<'a>(seconds: &Seconds, lists: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u32>> {
-    let used =
-        |list: &[u8]| words(list).collect::<Vec<_>>().iter().rposition(|word| *word != NONE).map_or(1, |at| at + 1);
+    let used = |list: &[u8]| words(list).rposition(|word| word != NONE).map_or(1, |at| at + 1);
     let sizes: Vec<usize> = lists.filter_map(|list| seconds.size_of_words(used(list))).collect();
     let mut counts = [0; SIZES];
     sizes.iter().for_each(|size| counts[*size] += 1);
     let mut next = seconds.take_many(counts)?;
-    let mut take = |size: usize| {
+    let take = |size: usize| {
         next[size] += 1;
         place(size, next[size] - 1)
     };
-    Some(sizes.into_iter().map(&mut take).collect())
+    Some(sizes.into_iter().map(take).collect())
 }

@@ -250,7 +250,9 @@ impl Play {
         }
     }
 
+    /// One step, a statement of its own.
     fn step(&mut self, step: &Step) {
+        self.txn.begin_statement();
         let pick = |at: usize| self.model.keys().nth(at).copied();
         match step {
             Step::Insert(values) => {
@@ -318,7 +320,6 @@ proptest! {
     fn included_columns_leave_nobody_out(steps in prop::collection::vec(step(), 1..60)) {
         let mut play = Play::new();
         for step in steps {
-            play.txn.begin_statement();
             play.step(&step);
             play.txn.begin_statement();
             check(&play.txn, &play.table, &play.model);
@@ -353,7 +354,6 @@ fn who_left_before_they_were_read_is_let_in() {
         Step::Collect,
         Step::Fill,
     ] {
-        play.txn.begin_statement();
         play.step(&step);
     }
     assert_eq!((play.ancient.1.len(), play.model.len()), (2, 1));
@@ -375,7 +375,6 @@ fn who_left_is_let_in_while_anyone_sees_him() {
         Step::Commit,
         Step::Collect,
     ] {
-        play.txn.begin_statement();
         play.step(&step);
     }
     assert_eq!((play.ancient.1.len(), play.model.len()), (1, 0));

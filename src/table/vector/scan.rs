@@ -15,7 +15,7 @@ use crate::index::hnsw::{Probe, Search, SearchCounters, Sight, Tag, Vector};
 use crate::table::access::Table;
 use crate::table::scan::Collector;
 use crate::table::spec::{IndexEvaluator, RowId};
-use crate::table::vector::allowed::AllowedRows;
+use crate::table::vector::allowed::{AllowedRows, is_for_comparing};
 use crate::table::vector::included::Included;
 use crate::table::vector::included::admission::Admission;
 use crate::table::vector::{OpenVector, query_of};
@@ -23,16 +23,8 @@ use crate::txn::{RowStore, Transaction, View};
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid};
 
-/// Rows are compared one by one when their number squared is at most this times `ef` times all entries. One costs 27 ns, as its code
-/// lies ahead; a walk takes 75 us for `ef` 40, and so much longer as it passes by entries of other rows.
-const ONE_BY_ONE: f64 = 75.0;
 /// What comparing one row takes whose table is not in memory.
 const COMPARING: Duration = Duration::from_nanos(2500);
-
-/// Whether so many of all entries are compared one by one.
-pub(super) fn is_for_comparing(count: f64, ef: usize, all: f64) -> bool {
-    count * count <= ONE_BY_ONE * ef as f64 * all
-}
 
 /// What a search is to find.
 pub struct VectorScanSpec {

@@ -11,7 +11,7 @@ use super::value::Verdict;
 use super::{Included, Stretches, place};
 use crate::common::RowSet;
 use crate::table::spec::RowId;
-use crate::table::vector::scan::is_for_comparing;
+use crate::table::vector::allowed::is_for_comparing;
 
 /// Rows looked at for an idea of how many pass.
 const SAMPLE: u64 = 512;

@@ -210,7 +210,7 @@ impl Included {
             self.put_off(row, oldest + 1);
             return Ok(());
         }
-        let newest = manager.newest_version(self.table, row)?;
+        let newest = manager.newest(self.table, row)?;
         if let Some((ts, _)) = newest.as_ref().filter(|(ts, _)| *ts > oldest) {
             self.put_off(row, *ts);
             return Ok(());
@@ -236,7 +236,7 @@ impl Included {
 
     /// Forgets a row whose entry goes, if no snapshot sees it any more.
     pub(super) fn sweep(&self, manager: &TxnManager, row: RowId) -> Result<()> {
-        let gone = match manager.newest_version(self.table, row)? {
+        let gone = match manager.newest(self.table, row)? {
             None => true,
             Some((ts, values)) => values.is_none() && ts <= manager.oldest_snapshot(),
         };
