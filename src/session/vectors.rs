@@ -25,6 +25,10 @@ use super::engine::Engine;
 /// Time between looks at what has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
+/// Time that entries gather before they are linked. Without it every commit wakes the linker, which the system puts in the committing
+/// thread's place: it had to wait for a whole link.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// A vector index that is to be loaded.
 struct Awaited {
     names: Arc<Names>,
@@ -88,6 +92,7 @@ impl VectorKeeper {
         let link = move || {
             while !flag.is_raised() {
                 tables.await_linking();
+                thread::sleep(GATHER);
                 tables.link_vectors(threads, &|| flag.is_raised());
             }
         };

@@ -19,6 +19,8 @@ use crate::txn::row_store::RowId;
 
 /// Things removed per hold of the sequencer.
 const CHUNK: usize = 256;
+/// Things that may be due before collecting them is no longer done in between.
+const LEISURELY_MAX: u64 = 10_000;
 
 impl TxnManager {
     /// Removes what no snapshot needs; for a background thread, a few times a second. Returns how many things went.
@@ -91,6 +93,10 @@ impl TxnManager {
                 Garbage::Entry { index, key } => {
                     if let Some((key, row)) = key.split_last_chunk::<4>() {
                         sweeper.sweep(self, *index, key, RowId::from_be_bytes(*row))?;
+                        // An index may take as long as a statement does, and there is a session that wants to go on.
+                        if self.counters.garbage.load(Ordering::Relaxed) < LEISURELY_MAX {
+                            std::thread::yield_now();
+                        }
                     }
                 }
                 Garbage::Storage(storage) => {

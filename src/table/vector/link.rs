@@ -1,7 +1,8 @@
 //! Linking what writers have entered, behind their backs.
 //!
 //! An entry is in its index as soon as it is written, and every search compares the ones that are not linked yet. Whoever
-//! calls [`Tables::link_vectors`] links them; writers only help when it falls behind.
+//! calls [`Tables::link_vectors`] links them; writers only help when it falls behind. While it keeps up it offers its processor to
+//! others after each entry, for a session that is ready to go on would wait for a whole round otherwise.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ const BATCH: usize = 64;
 impl Tables {
     /// Links the entries of all vector indexes that wait, until none does or `stopped` says so.
     pub fn link_vectors(&self, threads: usize, stopped: &(dyn Fn() -> bool + Sync)) {
+        self.bell.silence();
         loop {
             let states: Vec<_> = self.vectors.read().values().map(Arc::clone).collect();
             let graphs = states.iter().filter_map(|state| state.ready());
@@ -23,10 +25,17 @@ impl Tables {
             }
             let work = &|| {
                 for graph in &waiting {
-                    if stopped() {
-                        return;
+                    for _ in 0..BATCH {
+                        if stopped() {
+                            return;
+                        }
+                        if graph.link(1) == 0 {
+                            break;
+                        }
+                        if graph.waiting() < WAITING_MAX / 2 {
+                            std::thread::yield_now();
+                        }
                     }
-                    graph.link(BATCH);
                 }
             };
             // So many come from a start after a crash.

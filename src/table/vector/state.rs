@@ -61,29 +61,34 @@ enum Hope {
     Reading,
 }
 
-/// Tells one thread that there is something to link.
+/// Tells one thread that there is something to link. Ringing a bell that rang since the thread last looked costs next to nothing.
 #[derive(Default)]
 pub(in crate::table) struct Bell {
-    rung: Mutex<bool>,
+    rung: AtomicBool,
+    asleep: Mutex<()>,
     heard: Condvar,
 }
 
 impl Bell {
     pub(in crate::table) fn ring(&self) {
-        let mut rung = self.rung.lock();
-        if !*rung {
-            *rung = true;
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // Whoever found it silent waits by now. Not held while telling: it would wake up only to wait for it.
+            drop(self.asleep.lock());
             self.heard.notify_one();
         }
     }
 
-    /// Waits for the next ring, unless it has rung since the last time.
+    /// Waits until it has rung since the last [`Bell::silence`].
     pub(in crate::table) fn wait(&self) {
-        let mut rung = self.rung.lock();
-        while !*rung {
-            self.heard.wait(&mut rung);
+        let mut asleep = self.asleep.lock();
+        while !self.rung.load(Ordering::Acquire) {
+            self.heard.wait(&mut asleep);
         }
-        *rung = false;
+    }
+
+    /// From now on it is not rung: who looks for work after this misses none.
+    pub(in crate::table) fn silence(&self) {
+        self.rung.swap(false, Ordering::AcqRel);
     }
 }
 
