@@ -56,6 +56,9 @@ fn body(value: u8) -> Vec<u8> {
     vec![value; 40]
 }
 
+/// Memory for changes that a few rows exceed.
+const SPILLING_BYTES: usize = 300;
+
 #[derive(Clone)]
 struct Write {
     command: u32,
@@ -70,6 +73,8 @@ struct ModelTxn {
     snapshot: Option<u64>,
     command: u32,
     writes: Vec<Write>,
+    /// Whether it took writes back.
+    rolled_back: bool,
     locks: Vec<u32>,
     savepoints: Vec<(SavepointId, usize, usize)>,
 }
@@ -211,8 +216,12 @@ impl World {
         for write in &txn.writes {
             last.insert(write.row, write.value);
         }
-        if !txn.writes.is_empty() {
-            self.visible = self.manager.visible_ts();
+        // What was in the store already and was taken back may still have made a commit.
+        let before = std::mem::replace(&mut self.visible, self.manager.visible_ts());
+        match (txn.writes.is_empty(), txn.rolled_back && self.spill_bytes == SPILLING_BYTES) {
+            (false, _) => assert_eq!(self.visible, before + 1),
+            (true, false) => assert_eq!(self.visible, before),
+            (true, true) => assert!([before, before + 1].contains(&self.visible)),
         }
         for (row, value) in last {
             if value.is_some() || self.committed.contains_key(&row) {
@@ -245,7 +254,8 @@ impl World {
                     let isolation = if strict { Isolation::RepeatableRead } else { Isolation::ReadCommitted };
                     let real = self.manager.begin(isolation, false);
                     let (writes, locks, savepoints) = (Vec::new(), Vec::new(), Vec::new());
-                    let txn = ModelTxn { real, strict, snapshot: None, command: 1, writes, locks, savepoints };
+                    let (snapshot, rolled_back) = (None, false);
+                    let txn = ModelTxn { real, strict, snapshot, command: 1, writes, rolled_back, locks, savepoints };
                     self.txns[slot] = Some(txn);
                 }
             }
@@ -329,6 +339,7 @@ impl World {
                 if let Some((id, writes, locks)) = txn.savepoints.get(at).copied() {
                     txn.real.rollback_to(id);
                     txn.savepoints.truncate(at + 1);
+                    txn.rolled_back |= txn.writes.len() > writes;
                     txn.writes.truncate(writes);
                     txn.locks.truncate(locks);
                 }
@@ -349,7 +360,7 @@ proptest! {
 
     #[test]
     fn transactions_do_what_the_model_does(steps in prop::collection::vec(step(), 1..120), spills in any::<bool>()) {
-        let mut world = World::new(if spills { 300 } else { 1 << 20 });
+        let mut world = World::new(if spills { SPILLING_BYTES } else { 1 << 20 });
         for step in steps {
             world.run(step);
         }
