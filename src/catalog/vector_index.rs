@@ -137,8 +137,7 @@ pub fn options(index: &IndexDesc) -> Result<Options> {
         _ if !coded => options.memory,
         1 => Memory::Fast,
         2 => Memory::Budget,
-        // `auto` is the engine's own choice.
-        _ => options.memory,
+        _ => Memory::Auto,
     };
     Ok(options)
 }

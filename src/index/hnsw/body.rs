@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::codes::{Codes, Slot};
-use super::contract::{Kind, Metric, Options, Quantization, VectorRef};
+use super::contract::{Kind, Memory, Metric, Options, Quantization, VectorRef};
 use super::floats::{BitRows, Floats};
 use super::graph::Graph;
 use super::packed::{Frame, Packed};
@@ -93,8 +93,10 @@ impl Body {
         (expected, file): (usize, Option<Arc<File>>),
     ) -> Self {
         let frame = Arc::new(Frame::new(options.metric, center, spread, options.seed));
-        let store = |bits, file| Arc::new(Store::Packed(Packed::new(Arc::clone(&frame), bits, expected, file)));
-        Self { graph, near: store(bits, None), fine: (bits < 8).then(|| store(8, file)), ef_factor: 1.0, bits }
+        let store =
+            |bits, dims, file| Arc::new(Store::Packed(Packed::new(Arc::clone(&frame), bits, dims, expected, file)));
+        let fine = (bits < 8).then(|| store(8, frame.dims(), file));
+        Self { graph, near: store(bits, coded_dims(options, frame.dims()), None), fine, ef_factor: 1.0, bits }
     }
 
     /// Candidates that a walk holds when a search asks for `ef`.
@@ -132,6 +134,18 @@ impl Body {
 /// Whether a metric and kind fit together.
 pub(super) fn fit(metric: Metric, kind: Kind) -> bool {
     matches!(metric, Metric::Hamming | Metric::Jaccard) == (kind == Kind::Bits)
+}
+
+/// With `memory = budget` codes are of so many dimensions, or of half of them where that is more. 768 bits of 1,536 dimensions and the links
+/// are 197 bytes an entry. Tests are small and want parts too.
+const BUDGET_DIMS: usize = if cfg!(test) { 64 } else { 768 };
+
+/// Of how many rotated dimensions the walk's codes are.
+pub(super) fn coded_dims(options: &Options, rotated: usize) -> usize {
+    match options.memory {
+        Memory::Budget => rotated.min(BUDGET_DIMS.max((rotated / 2).next_multiple_of(64))),
+        Memory::Fast | Memory::Auto => rotated,
+    }
 }
 
 /// Bits of a dimension that the options ask for; `None` for full vectors. What is coded needs an inner product, so L1 and

@@ -4,14 +4,14 @@
 //! back; how much larger depends on the data. So a bulk load measures it: some entries serve as queries, a long walk
 //! by the fine codes says what is near them, and the smallest factor at which the coarse walk, reordered by the fine
 //! codes, finds as much of that as the fine walk of the same nominal `ef` is kept with the index. `auto` takes more bits
-//! when the factor would be too large.
+//! when the factor would be too large, unless memory is what is to be saved.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::body::{Body, Store};
+use super::body::{Body, Store, coded_dims};
 use super::codes::{Codes, Slot};
-use super::contract::{Job, Quantization};
+use super::contract::{Job, Memory, Quantization};
 use super::graph::{Graph, State};
 use super::index::Hnsw;
 use super::packed::{Packed, PackedQuery};
@@ -48,10 +48,12 @@ impl Hnsw {
             let Store::Packed(near) = &*near else { return Ok(()) };
             body.ef_factor = self.measure(&body.graph, near, fine, job)?;
             let more = near.bits() * 2;
-            if self.options.quantization != Quantization::Auto || body.ef_factor <= FACTOR_MAX || more > 4 {
+            let fixed = self.options.quantization != Quantization::Auto || self.options.memory == Memory::Budget;
+            if fixed || body.ef_factor <= FACTOR_MAX || more > 4 {
                 return Ok(());
             }
-            let packed = Packed::new(Arc::clone(fine.frame()), more, self.slots() as usize, None);
+            let dims = coded_dims(&self.options, fine.frame().dims());
+            let packed = Packed::new(Arc::clone(fine.frame()), more, dims, self.slots() as usize, None);
             for slot in 0..self.slots() {
                 packed.write_from(fine, slot);
             }

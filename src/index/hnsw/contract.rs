@@ -93,6 +93,8 @@ pub enum Memory {
     /// 8-bit codes beside coarser ones, so that few entries need judging.
     Fast,
     /// Once the index is built, only the codes that the walk goes by; more entries are judged instead.
+    Auto,
+    /// The same, and of many dimensions codes of a part of them.
     Budget,
 }
 
@@ -128,7 +130,7 @@ impl Options {
             m: 16,
             ef_construction: 64,
             quantization: Quantization::Auto,
-            memory: Memory::Budget,
+            memory: Memory::Auto,
             seed: 0x05ee_d0fa_11a1,
         }
     }

@@ -44,7 +44,7 @@ const QUANTIZATIONS: [Quantization; 6] = [
     Quantization::Rabitq2,
     Quantization::Rabitq4,
 ];
-const MEMORIES: [Memory; 2] = [Memory::Fast, Memory::Budget];
+const MEMORIES: [Memory; 3] = [Memory::Fast, Memory::Auto, Memory::Budget];
 
 /// Appends a block to a file.
 fn seal(block: &[u8], out: &mut dyn Write) -> Result<()> {

@@ -8,7 +8,7 @@ use proptest::strategy::{Just, Strategy};
 
 use super::distance::{distance, indexable};
 use super::{
-    Entries, Flat, Hit, Kind, Metric, Options, Probe, Quantization, Sight, Tag, Vector, VectorIndex, VectorRef,
+    Entries, Flat, Hit, Kind, Memory, Metric, Options, Probe, Quantization, Sight, Tag, Vector, VectorIndex, VectorRef,
 };
 use crate::common::CancelFlag;
 use crate::index::Rid;
@@ -186,8 +186,15 @@ pub(super) fn any_options() -> impl Strategy<Value = Options> {
         Just(Quantization::Rabitq2),
         Just(Quantization::Rabitq4),
     ];
-    (shape, 1_u32..150, 2_u32..8, codes, any::<u64>()).prop_map(|((metric, kind), dims, m, quantization, seed)| {
-        Options { m, ef_construction: 2 * m + 4, quantization, seed, ..Options::new(metric, kind, dims) }
+    let memories = prop_oneof![Just(Memory::Auto), Just(Memory::Fast), Just(Memory::Budget)];
+    let shape = (shape, 1_u32..150, 2_u32..8);
+    (shape, codes, memories, any::<u64>()).prop_map(|(((metric, kind), dims, m), quantization, memory, seed)| Options {
+        m,
+        ef_construction: 2 * m + 4,
+        quantization,
+        memory,
+        seed,
+        ..Options::new(metric, kind, dims)
     })
 }
 
