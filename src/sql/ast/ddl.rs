@@ -182,7 +182,8 @@ pub struct CreateIndex {
     pub table: Name,
     pub method: String,
     pub keys: Vec<IndexElement>,
-    pub include: Vec<String>,
+    /// As keys are written, so that what only keys may have is refused by name.
+    pub include: Vec<IndexElement>,
     pub nulls_not_distinct: bool,
     pub options: Vec<(String, String)>,
     pub filter: Option<Expr>,

@@ -60,7 +60,7 @@ pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Re
         storage: ctx.catalog.allocate_storage(),
         method,
         keys: Vec::new(),
-        include: include_columns(&create.include, &table)?,
+        include: Vec::new(),
         unique: create.unique,
         primary: false,
         nulls_not_distinct: create.nulls_not_distinct,
@@ -75,10 +75,14 @@ pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Re
         index.keys.push(key);
         names.push(name);
     }
+    for element in &create.include {
+        let (attnum, name) = included_column(element, &table)?;
+        index.include.push(attnum);
+        names.push(name);
+    }
     if vector_index::is_vector(method) {
         vector_index::check(&index)?;
     }
-    names.extend(create.include.iter().cloned());
     index.name = match &create.name {
         Some(name) => truncate(name).to_owned(),
         None => {
@@ -158,12 +162,27 @@ fn check_key_limits(element: &IndexElement, method: Oid, method_name: &str) -> R
     bail!(FEATURE_NOT_SUPPORTED, "access method \"{method_name}\" does not support {what}")
 }
 
-fn include_columns(names: &[String], table: &TableDesc) -> Result<Vec<AttNum>> {
-    let find = |name: &String| match table.column_named(name) {
-        Some(at) => check_stored(&table.columns[at]).map(|()| table.columns[at].attnum),
-        None => Err(crate::error!(UNDEFINED_COLUMN, "column \"{name}\" does not exist")),
+/// An INCLUDE column, which has nothing of what keys may have, and its name.
+fn included_column(element: &IndexElement, table: &TableDesc) -> Result<(AttNum, String)> {
+    let ExprKind::Column(column) = &element.order.expr.kind else {
+        bail!(FEATURE_NOT_SUPPORTED, "expressions are not supported in included columns");
     };
-    names.iter().map(find).collect()
+    let Some(at) = table.column_named(column.last()).filter(|_| column.parts.len() == 1) else {
+        bail!(UNDEFINED_COLUMN, "column \"{}\" does not exist", column.last());
+    };
+    let what = if element.collation.is_some() {
+        "a collation"
+    } else if element.opclass.is_some() {
+        "an operator class"
+    } else if element.ordered {
+        "ASC/DESC options"
+    } else if element.order.nulls_first.is_some() {
+        "NULLS FIRST/LAST options"
+    } else {
+        let column = &table.columns[at];
+        return check_stored(column).map(|()| (column.attnum, column.name.clone()));
+    };
+    bail!(INVALID_OBJECT_DEFINITION, "including column does not support {what}")
 }
 
 /// One key as written, and the name it lends to the index.

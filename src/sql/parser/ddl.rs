@@ -558,7 +558,7 @@ impl Parser<'_> {
         let table = self.name()?;
         let method = if self.eat_word("using") { self.identifier()? } else { "btree".into() };
         let keys = self.paren_list(Self::index_element)?;
-        let include = if self.eat_word("include") { self.column_list()? } else { Vec::new() };
+        let include = if self.eat_word("include") { self.paren_list(Self::index_element)? } else { Vec::new() };
         let nulls_not_distinct = self.nulls_not_distinct()?;
         let options = if self.eat_word("with") { self.storage_options()? } else { Vec::new() };
         if self.eat_word("tablespace") {
