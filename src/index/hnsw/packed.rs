@@ -406,8 +406,8 @@ mod tests {
         let common = any();
         let near = |own: Vec<f32>| own.iter().zip(&common).map(|(own, common)| own + common).collect::<Vec<f32>>();
         let vectors: Vec<Vec<f32>> = (0..40).map(|_| near(any())).collect();
-        let square = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-        let spread = (vectors.iter().map(|vector| square(vector, vector)).sum::<f32>() / 40.0).sqrt();
+        let inner = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let spread = (vectors.iter().map(|vector| inner(vector, vector)).sum::<f32>() / 40.0).sqrt();
         let (mut sum, mut squares, mut count, mut query) = (0.0, 0.0, 0.0, PackedQuery::default());
         let rotations = (0..3).map(|seed| {
             let codes = Packed::new(Arc::new(Frame::new(metric, vec![0.0; DIMS], spread, seed)), bits, dims, 40, None);
@@ -425,8 +425,8 @@ mod tests {
             }
             for (other, to) in (0..).zip(&vectors).filter(|(other, _)| *other != slot) {
                 let exact = match metric {
-                    Metric::L2 => square(vector, vector) + square(to, to) - 2.0 * square(vector, to),
-                    _ => -square(vector, to),
+                    Metric::L2 => inner(vector, vector) + inner(to, to) - 2.0 * inner(vector, to),
+                    _ => -inner(vector, to),
                 };
                 let off = (codes.distance(&query, other) - exact) / deviation;
                 (sum, squares, count) = (sum + off, squares + off * off, count + 1.0);

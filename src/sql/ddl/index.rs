@@ -69,17 +69,7 @@ pub(super) fn create_index(create: &CreateIndex, ctx: &mut DdlContext<'_>) -> Re
         valid: true,
         constraint: Oid::NONE,
     };
-    let mut names = Vec::new();
-    for element in &create.keys {
-        let (key, name) = element_key(element, method, &create.method, &table, ctx)?;
-        index.keys.push(key);
-        names.push(name);
-    }
-    for element in &create.include {
-        let (attnum, name) = included_column(element, &table)?;
-        index.include.push(attnum);
-        names.push(name);
-    }
+    let names = add_columns(create, &mut index, &table, ctx)?;
     if vector_index::is_vector(method) {
         vector_index::check(&index)?;
     }
@@ -160,6 +150,27 @@ fn check_key_limits(element: &IndexElement, method: Oid, method_name: &str) -> R
         return Ok(());
     };
     bail!(FEATURE_NOT_SUPPORTED, "access method \"{method_name}\" does not support {what}")
+}
+
+/// Adds keys and INCLUDE columns as written; the names that they lend to the index.
+fn add_columns(
+    create: &CreateIndex,
+    index: &mut IndexDesc,
+    table: &TableDesc,
+    ctx: &DdlContext<'_>,
+) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for element in &create.keys {
+        let (key, name) = element_key(element, index.method, &create.method, table, ctx)?;
+        index.keys.push(key);
+        names.push(name);
+    }
+    for element in &create.include {
+        let (attnum, name) = included_column(element, table)?;
+        index.include.push(attnum);
+        names.push(name);
+    }
+    Ok(names)
 }
 
 /// An INCLUDE column, which has nothing of what keys may have, and its name.
