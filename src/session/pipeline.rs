@@ -38,6 +38,7 @@ pub(super) struct Planned {
     /// `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
     pub verb: &'static str,
     names: Arc<Names>,
+    choices: Choices,
     claims: Vec<Claim>,
     /// The names under which [`Planned::check_rights`] last found nothing to refuse.
     allowed: Mutex<Option<Arc<Names>>>,
@@ -94,6 +95,23 @@ impl Statistics for Counts<'_> {
     }
 }
 
+/// Settings that a plan depends on. PostgreSQL makes a prepared statement's first plans anew each time, and `SET enable_indexscan = off`
+/// is how a pgvector user asks for exact neighbours: a plan from before must not answer it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Choices {
+    scans: bool,
+    indexes: bool,
+    helpers: usize,
+}
+
+impl Choices {
+    fn of(core: &Core) -> Self {
+        let settings = core.settings.lock();
+        let typed = settings.typed();
+        Self { scans: typed.enable_seqscan, indexes: typed.enable_indexscan, helpers: typed.parallel_workers }
+    }
+}
+
 /// Threads that a scan may use: those of the server, and as many as the session lets help.
 fn scan_threads(core: &Core) -> usize {
     core.engine.scan_threads.min(core.settings.lock().typed().parallel_workers + 1)
@@ -116,7 +134,7 @@ impl SystemRows for SystemSource {
 /// # Errors
 /// Whatever is wrong with the statement.
 pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: Option<&[Oid]>) -> Result<Planned> {
-    let names = core.names();
+    let (names, choices) = (core.names(), Choices::of(core));
     let format = Arc::clone(&core.settings.lock().typed().format);
     let env = BindEnv { names: &names, format: &format, now_micros: core.now_micros() };
     let mut params = declared.map_or_else(Params::default, Params::declared);
@@ -142,6 +160,7 @@ pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: Option<&[O
         returns_rows,
         verb,
         names,
+        choices,
         claims,
         allowed: Mutex::default(),
         locks,
@@ -174,11 +193,12 @@ fn collect_subquery_locks(expr: &mut Expr, out: &mut Vec<(Oid, TableLock)>) {
 }
 
 impl Planned {
-    /// Whether the plan still fits the catalog and the search path.
+    /// Whether the plan still fits the catalog, the search path and what the session lets a planner choose.
     pub(super) fn is_current(&self, core: &Core) -> bool {
         let names = core.names();
-        Arc::ptr_eq(&names, &self.names)
-            || (names.snapshot.version == self.names.snapshot.version && names.path == self.names.path)
+        let same = Arc::ptr_eq(&names, &self.names)
+            || (names.snapshot.version == self.names.snapshot.version && names.path == self.names.path);
+        same && self.choices == Choices::of(core)
     }
 
     /// Takes the table locks; false when the catalog changed meanwhile and the plan must be made again.

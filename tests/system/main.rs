@@ -56,6 +56,7 @@ const ALONE: &[(&str, fn())] = &[
     ("crash::survives_kill_in_a_huge_commit", huge::survives_kill_in_a_huge_commit),
     ("crash::vectors_survive_kill", vectors::survive_kill),
     ("vectors::included_columns", vectors::included_columns),
+    ("vectors::settings_reach_prepared_plans", vectors::settings_reach_prepared_plans),
     ("crash::stops_on_sigterm", crash::stops_on_sigterm),
     ("crash::refuses_a_second_server", crash::refuses_a_second_server),
     ("crash::check_finds_damage", crash::check_finds_damage),

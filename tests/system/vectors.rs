@@ -298,3 +298,32 @@ fn rebuild_included(server: &Server, db: &mut Client) {
         stop.store(true, Ordering::Relaxed);
     });
 }
+
+/// A prepared statement does not outlive the settings that its plan was made under: `enable_indexscan = off` asks for exact neighbours.
+pub fn settings_reach_prepared_plans() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let server = Server::start(data.path());
+    let mut db = server.connect("postgres");
+    let rows: Vec<String> = (1..=ROWS).map(|id| format!("({id}, '{}')", place(id))).collect();
+    db.batch_execute(&format!(
+        "CREATE EXTENSION IF NOT EXISTS vector; CREATE TABLE s (id int PRIMARY KEY, e vector(3));
+         INSERT INTO s VALUES {}; CREATE INDEX s_e ON s USING hnsw (e vector_l2_ops); SET enable_seqscan = off;
+         PREPARE near (vector) AS SELECT id FROM s ORDER BY e <-> $1 LIMIT 5",
+        rows.join(", ")
+    ))
+    .expect("rows and their index");
+    let run = format!("EXECUTE near ('{}')", place(3));
+    for (set, expected) in [
+        ("SET enable_indexscan = on", true),
+        ("SET enable_indexscan = off", false),
+        ("RESET enable_indexscan", true),
+        ("BEGIN; SET LOCAL enable_indexscan = off", false),
+        ("ROLLBACK", true),
+    ] {
+        db.batch_execute(set).expect("a setting");
+        (0..7).for_each(|_| assert_eq!(db.query(&run, &[]).expect("rows").len(), 5));
+        let plan = db.query(&format!("EXPLAIN {run}"), &[]).expect("the plan");
+        let found = plan.iter().any(|line| line.get::<_, &str>(0).contains("Index Scan using s_e"));
+        assert_eq!(found, expected, "{set}");
+    }
+}
