@@ -58,10 +58,10 @@ impl Drop for Running {
     }
 }
 
-/// Row counts from the transaction manager, and whether threads may help.
+/// Row counts from the transaction manager, and what may be chosen from.
 struct Counts<'a> {
     core: &'a Core,
-    workers: usize,
+    choices: Choices,
 }
 
 impl Statistics for Counts<'_> {
@@ -83,24 +83,25 @@ impl Statistics for Counts<'_> {
     }
 
     fn may_scan(&self) -> bool {
-        self.core.settings.lock().typed().enable_seqscan
+        self.choices.scans
     }
 
     fn may_use_indexes(&self) -> bool {
-        self.core.settings.lock().typed().enable_indexscan
+        self.choices.indexes
     }
 
     fn workers(&self) -> usize {
-        self.workers
+        self.choices.helpers
     }
 }
 
-/// Settings that a plan depends on. PostgreSQL makes a prepared statement's first plans anew each time, and `SET enable_indexscan = off`
-/// is how a pgvector user asks for exact neighbours: a plan from before must not answer it.
+/// What a session lets a planner choose from, kept with the plan. PostgreSQL makes the first plans of a prepared statement anew each time,
+/// and `SET enable_indexscan = off` is how a pgvector user asks for exact neighbours: a plan from before must not answer it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Choices {
     scans: bool,
     indexes: bool,
+    /// Threads besides the session's own that a scan may use: those of the server, of which the session lets so many help.
     helpers: usize,
 }
 
@@ -108,13 +109,9 @@ impl Choices {
     fn of(core: &Core) -> Self {
         let settings = core.settings.lock();
         let typed = settings.typed();
-        Self { scans: typed.enable_seqscan, indexes: typed.enable_indexscan, helpers: typed.parallel_workers }
+        let helpers = typed.parallel_workers.min(core.engine.scan_threads - 1);
+        Self { scans: typed.enable_seqscan, indexes: typed.enable_indexscan, helpers }
     }
-}
-
-/// Threads that a scan may use: those of the server, and as many as the session lets help.
-fn scan_threads(core: &Core) -> usize {
-    core.engine.scan_threads.min(core.settings.lock().typed().parallel_workers + 1)
 }
 
 /// Rows of system relations as this session sees them.
@@ -145,7 +142,7 @@ pub(super) fn plan(core: &Arc<Core>, statement: &Statement, declared: Option<&[O
     let mut logical = optimizer::optimize(logical);
     let mut locks = Vec::new();
     collect_locks(&mut logical, &mut locks);
-    let node = planner::plan(logical, &Counts { core, workers: scan_threads(core) - 1 })?;
+    let node = planner::plan(logical, &Counts { core, choices })?;
     let (verb, returns_rows) = match statement {
         Statement::Insert(insert) => ("INSERT", !insert.returning.is_empty()),
         Statement::Update(update) => ("UPDATE", !update.returning.is_empty()),
@@ -249,9 +246,11 @@ pub(super) fn open_node(
     params: Vec<Datum>,
     meters: Option<Arc<Meters>>,
 ) -> Result<Running> {
-    let planner_core = Arc::clone(core);
-    let runner =
-        Runner::new(Arc::new(move |plan| planner::plan(plan.clone(), &Counts { core: &planner_core, workers: 0 })));
+    let (planner_core, choices) = (Arc::clone(core), Choices::of(core));
+    let within = Choices { helpers: 0, ..choices };
+    let runner = Runner::new(Arc::new(move |plan| {
+        planner::plan(plan.clone(), &Counts { core: &planner_core, choices: within })
+    }));
     let mut shared = Shared::within(
         core.transaction(),
         Arc::clone(&core.engine.tables),
@@ -273,7 +272,7 @@ pub(super) fn open_node(
             small_exact: typed.enable_seqscan,
         };
     }
-    shared.threads = scan_threads(core);
+    shared.threads = choices.helpers + 1;
     shared.meters = meters;
     let shared = Arc::new(shared);
     runner.attach(&shared);

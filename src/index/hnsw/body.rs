@@ -141,7 +141,7 @@ pub(super) fn fit(metric: Metric, kind: Kind) -> bool {
 const BUDGET_DIMS: usize = if cfg!(test) { 64 } else { 768 };
 
 /// Of how many rotated dimensions the walk's codes are.
-pub(super) fn coded_dims(options: &Options, rotated: usize) -> usize {
+fn coded_dims(options: &Options, rotated: usize) -> usize {
     match options.memory {
         Memory::Budget => rotated.min(BUDGET_DIMS.max((rotated / 2).next_multiple_of(64))),
         Memory::Fast | Memory::Auto => rotated,

@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::body::{Body, Store, coded_dims};
+use super::body::{Body, Store};
 use super::codes::{Codes, Slot};
 use super::contract::{Job, Memory, Quantization};
 use super::graph::{Graph, State};
@@ -52,8 +52,9 @@ impl Hnsw {
             if fixed || body.ef_factor <= FACTOR_MAX || more > 4 {
                 return Ok(());
             }
-            let dims = coded_dims(&self.options, fine.frame().dims());
-            let packed = Packed::new(Arc::clone(fine.frame()), more, dims, self.slots() as usize, None);
+            let frame = Arc::clone(fine.frame());
+            let dims = frame.dims();
+            let packed = Packed::new(frame, more, dims, self.slots() as usize, None);
             for slot in 0..self.slots() {
                 packed.write_from(fine, slot);
             }

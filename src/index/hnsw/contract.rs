@@ -98,6 +98,13 @@ pub enum Memory {
     Budget,
 }
 
+impl Memory {
+    /// Whether finer codes stay when the index is built.
+    pub(super) fn keeps_fine(self) -> bool {
+        self == Self::Fast
+    }
+}
+
 /// What an index is made with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {

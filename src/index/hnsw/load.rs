@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::body::{Body, Store, code_bits, with_linker};
 use super::codes::{Codes, Slot};
-use super::contract::{Job, Memory, Options, Sink, Tag, Vector};
+use super::contract::{Job, Options, Sink, Tag, Vector};
 use super::distance::indexable;
 use super::floats::normalized;
 use super::graph::State;
@@ -49,7 +49,7 @@ impl Hnsw {
     #[must_use]
     pub fn passing_bytes(options: &Options, entries: usize) -> u64 {
         let coarse = code_bits(options).is_some_and(|bits| bits < 8);
-        let passing = coarse && options.memory != Memory::Fast && entries >= CODED_ENTRIES_MIN;
+        let passing = coarse && !options.memory.keeps_fine() && entries >= CODED_ENTRIES_MIN;
         if passing { entries as u64 * (u64::from(options.dims).next_multiple_of(64) + 8) } else { 0 }
     }
 
@@ -88,7 +88,7 @@ impl Hnsw {
         self.link_all(&body, count, job)?;
         self.lead_to_strays(&body, job.cancel)?;
         self.calibrate(&mut body, job)?;
-        if self.options.memory != Memory::Fast {
+        if !self.options.memory.keeps_fine() {
             body.fine = None;
         }
         *self.body.write() = body;
@@ -151,7 +151,7 @@ impl Hnsw {
         for (slot, vector) in slots.iter().zip(&vectors) {
             coded.write(*slot, vector.view());
         }
-        if self.options.memory != Memory::Fast {
+        if !self.options.memory.keeps_fine() {
             coded.fine = None;
         }
         *body = coded;

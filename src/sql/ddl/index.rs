@@ -173,13 +173,21 @@ fn add_columns(
     Ok(names)
 }
 
+/// The column that a key or an INCLUDE column is; `None` for an expression.
+fn element_column<'a>(element: &IndexElement, table: &'a TableDesc) -> Result<Option<&'a ColumnDesc>> {
+    match &element.order.expr.kind {
+        ExprKind::Column(column) if column.parts.len() == 1 => match table.column_named(column.last()) {
+            Some(at) => Ok(Some(&table.columns[at])),
+            None => bail!(UNDEFINED_COLUMN, "column \"{}\" does not exist", column.last()),
+        },
+        _ => Ok(None),
+    }
+}
+
 /// An INCLUDE column, which has nothing of what keys may have, and its name.
 fn included_column(element: &IndexElement, table: &TableDesc) -> Result<(AttNum, String)> {
-    let ExprKind::Column(column) = &element.order.expr.kind else {
+    let Some(column) = element_column(element, table)? else {
         bail!(FEATURE_NOT_SUPPORTED, "expressions are not supported in included columns");
-    };
-    let Some(at) = table.column_named(column.last()).filter(|_| column.parts.len() == 1) else {
-        bail!(UNDEFINED_COLUMN, "column \"{}\" does not exist", column.last());
     };
     let what = if element.collation.is_some() {
         "a collation"
@@ -190,7 +198,6 @@ fn included_column(element: &IndexElement, table: &TableDesc) -> Result<(AttNum,
     } else if element.order.nulls_first.is_some() {
         "NULLS FIRST/LAST options"
     } else {
-        let column = &table.columns[at];
         return check_stored(column).map(|()| (column.attnum, column.name.clone()));
     };
     bail!(INVALID_OBJECT_DEFINITION, "including column does not support {what}")
@@ -204,16 +211,12 @@ fn element_key(
     table: &TableDesc,
     ctx: &DdlContext<'_>,
 ) -> Result<(IndexKey, String)> {
-    let (target, ty, collation, name) = match &element.order.expr.kind {
-        ExprKind::Column(column) if column.parts.len() == 1 => {
-            let Some(at) = table.column_named(column.last()) else {
-                bail!(UNDEFINED_COLUMN, "column \"{}\" does not exist", column.last())
-            };
-            let column = &table.columns[at];
+    let (target, ty, collation, name) = match element_column(element, table)? {
+        Some(column) => {
             check_stored(column)?;
             (IndexTarget::Column(column.attnum), column.ty, column.collation, column.name.clone())
         }
-        _ => {
+        None => {
             let expr = &element.order.expr;
             let bound = bind::bind(expr, &bind::columns_of(table), None, &ctx.names(), &Place::IndexKey)?;
             if visit::volatility(&bound) != Volatility::Immutable {

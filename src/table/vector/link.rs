@@ -6,11 +6,24 @@
 
 use std::sync::Arc;
 
+use crate::index::hnsw::VectorIndex;
 use crate::table::registry::Tables;
 use crate::table::vector::state::WAITING_MAX;
 
 /// Entries that are linked before others get their turn.
 const BATCH: usize = 64;
+
+/// Links some entries; whoever else is ready goes first while few wait.
+fn link_batch(graph: &dyn VectorIndex) {
+    for _ in 0..BATCH {
+        if graph.link(1) == 0 {
+            return;
+        }
+        if graph.waiting() < WAITING_MAX / 2 {
+            std::thread::yield_now();
+        }
+    }
+}
 
 impl Tables {
     /// Links the entries of all vector indexes that wait, until none does or `stopped` says so.
@@ -25,17 +38,10 @@ impl Tables {
             }
             let work = &|| {
                 for graph in &waiting {
-                    for _ in 0..BATCH {
-                        if stopped() {
-                            return;
-                        }
-                        if graph.link(1) == 0 {
-                            break;
-                        }
-                        if graph.waiting() < WAITING_MAX / 2 {
-                            std::thread::yield_now();
-                        }
+                    if stopped() {
+                        return;
                     }
+                    link_batch(&**graph);
                 }
             };
             // So many come from a start after a crash.
