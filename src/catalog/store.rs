@@ -422,7 +422,8 @@ impl Catalog {
         if let Some(verifier) = verifier {
             batch.put(Cf::Users, admin.as_bytes(), verifier.into_bytes());
         }
-        self.kv.write(batch, true);
+        self.kv.write(batch);
+        self.kv.sync();
         self.publish(&edit);
     }
 
@@ -513,7 +514,8 @@ impl Catalog {
             *reserved = oid + OID_RUN;
             let mut batch = WriteBatch::default();
             batch.put(Cf::Default, mark_key("next_oid"), reserved.to_be_bytes());
-            self.kv.write(batch, true);
+            self.kv.write(batch);
+            self.kv.sync();
         }
         Oid(oid)
     }
@@ -545,7 +547,8 @@ mod tests {
         for (key, value) in edit.key_changes() {
             batch.put(Cf::Default, key.clone(), value.clone().expect("only puts"));
         }
-        kv.write(batch, true);
+        kv.write(batch);
+        kv.sync();
         catalog.publish(&edit);
         assert_eq!(catalog.snapshot(FIRST_DATABASE).expect("there").schema_named("s"), Some(oid));
         let again = Catalog::open(kv, "omendb").expect("opens");

@@ -63,9 +63,13 @@ pub trait Kv: Send + Sync {
     /// As [`Kv::scan`].
     fn scan_back(&self, cf: Cf, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<()>;
 
-    /// Applies a batch atomically; durable on return when `sync`. A failure aborts the process: whether the bytes will
-    /// survive is unknown, so nothing may go on.
-    fn write(&self, batch: WriteBatch, sync: bool);
+    /// Applies a batch atomically. It may be lost in a crash of the machine, with everything written after it, until [`Kv::sync`].
+    /// A failure aborts the process: whether the bytes will survive is unknown, so nothing may go on.
+    fn write(&self, batch: WriteBatch);
+
+    /// Makes durable what was written before the call, by anyone. Threads that call it at once do not wait for each other. A
+    /// failure aborts the process, as that of a write.
+    fn sync(&self);
 
     /// Approximate bytes on disk between two keys.
     fn approximate_size(&self, cf: Cf, start: &[u8], end: &[u8]) -> u64;

@@ -77,12 +77,16 @@ impl LogSpace {
         self.writers.read()
     }
 
-    /// Told of a batch that was written, without [`LogSpace::writing`] held; now and then makes the log longer.
-    pub(super) fn wrote(&self, bytes: usize, sync: bool) {
-        let since = |counter: &AtomicU64, more: u64| counter.fetch_add(more, Ordering::Relaxed) + more;
-        let bytes = since(&self.bytes, bytes as u64 + RECORD_BYTES);
-        let syncs = since(&self.syncs, u64::from(sync));
-        if bytes < LOOK_BYTES || !sync {
+    /// Told of a batch that was written.
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64 + RECORD_BYTES, Ordering::Relaxed);
+    }
+
+    /// Told of a sync, without [`LogSpace::writing`] held; now and then makes the log longer.
+    pub(super) fn synced(&self) {
+        let syncs = self.syncs.fetch_add(1, Ordering::Relaxed) + 1;
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        if bytes < LOOK_BYTES {
             return;
         }
         let Some(mut live) = self.live.try_lock() else { return };
@@ -123,7 +127,7 @@ impl LogSpace {
 }
 
 /// The number of the log that takes writes. Numbers only grow, recycled logs get a new one.
-fn newest_log(directory: &Path) -> io::Result<Option<u64>> {
+pub(super) fn newest_log(directory: &Path) -> io::Result<Option<u64>> {
     let mut newest = None;
     for entry in std::fs::read_dir(directory)? {
         let name = entry?.file_name();
@@ -141,7 +145,10 @@ mod tests {
     fn put(kv: &RocksKv, key: u32, value: &[u8], sync: bool) {
         let mut batch = WriteBatch::default();
         batch.put(Cf::ALL[key as usize % Cf::ALL.len()], key.to_be_bytes(), value);
-        kv.write(batch, sync);
+        kv.write(batch);
+        if sync {
+            kv.sync();
+        }
     }
 
     /// The store as a process that dies now would leave it.

@@ -67,7 +67,7 @@ impl Kv for MemoryKv {
         Ok(())
     }
 
-    fn write(&self, batch: WriteBatch, _sync: bool) {
+    fn write(&self, batch: WriteBatch) {
         let mut maps = self.maps.write();
         for op in batch.ops() {
             match op {
@@ -84,6 +84,8 @@ impl Kv for MemoryKv {
             }
         }
     }
+
+    fn sync(&self) {}
 
     fn approximate_size(&self, cf: Cf, start: &[u8], end: &[u8]) -> u64 {
         range(&self.map(cf), start, end).map(|(k, v)| (k.len() + v.len()) as u64).sum()

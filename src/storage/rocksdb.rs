@@ -4,6 +4,7 @@
 //! consistent point), memory is bounded (one block cache for data, index and filter blocks; bounded memtables), and a
 //! failed durable write ends the process, because after a failed fsync nobody knows what is on disk.
 
+use std::io;
 use std::path::Path;
 
 use rocksdb::{
@@ -14,6 +15,7 @@ use rocksdb::{
 use super::batch::{Op, WriteBatch};
 use super::kv::{Cf, Kv, Visit};
 use super::log_space::LogSpace;
+use super::log_sync::{Log, LogSync, Probe};
 use crate::error;
 use crate::error::{Error, Result};
 
@@ -48,6 +50,7 @@ pub struct RocksKv {
     /// Whether the database numbers its families as [`Cf`] does, so that a batch is taken as it is.
     numbered: bool,
     log_space: LogSpace,
+    pub(super) log_sync: LogSync,
 }
 
 fn family_options(cf: Cf, options: &RocksOptions, cache: &Cache) -> Options {
@@ -103,7 +106,7 @@ impl RocksKv {
             Error::corrupt(format!("could not open data directory \"{}\": {text}", path.display()))
         })?;
         let numbered = Cf::ALL.iter().all(|cf| numbered(&db, *cf));
-        Ok(Self { db, numbered, log_space: LogSpace::new(path) })
+        Ok(Self { db, numbered, log_space: LogSpace::new(path), log_sync: LogSync::new(path) })
     }
 
     fn family(&self, cf: Cf) -> &ColumnFamily {
@@ -122,6 +125,12 @@ impl RocksKv {
             }
         }
         native
+    }
+
+    /// Writes to the log's part of the page cache and to memtables.
+    fn log(&self, batch: rocksdb::WriteBatch) -> io::Result<()> {
+        let _writing = self.log_space.writing();
+        self.db.write(batch).map_err(io::Error::other)
     }
 
     fn iterate(&self, cf: Cf, start: &[u8], end: &[u8], back: bool, visit: &mut Visit<'_>) -> Result<()> {
@@ -160,11 +169,30 @@ fn numbered(db: &Database, cf: Cf) -> bool {
     cf == Cf::Default || native.data() == own.encoded()
 }
 
+/// Ends the process after a write or a sync that failed: nobody knows what is on disk, and asking again may be answered wrongly.
+fn stop(error: &io::Error) -> ! {
+    tracing::error!(%error, "a durable write failed; stopping so that nothing unwritten is acknowledged");
+    std::process::abort();
+}
+
 fn read_error(error: rocksdb::Error) -> Error {
     let text = error.to_string();
     match error.kind() {
         rocksdb::ErrorKind::Corruption => Error::corrupt(format!("stored data is damaged: {text}")),
         _ => error!(IO_ERROR, "could not read stored data: {text}"),
+    }
+}
+
+impl Log for RocksKv {
+    fn write_probe(&self, probe: &Probe) -> io::Result<()> {
+        let mut batch = rocksdb::WriteBatch::default();
+        batch.put_log_data(probe);
+        self.log(batch)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        let _writing = self.log_space.writing();
+        self.db.flush_wal(true).map_err(io::Error::other)
     }
 }
 
@@ -188,27 +216,27 @@ impl Kv for RocksKv {
         self.iterate(cf, start, end, true, visit)
     }
 
-    fn write(&self, mut batch: WriteBatch, sync: bool) {
-        if batch.is_empty() && !sync {
+    fn write(&self, mut batch: WriteBatch) {
+        if batch.is_empty() {
             return;
         }
         let native = match self.numbered {
-            true if !batch.is_empty() => rocksdb::WriteBatch::from_data(batch.encoded()),
-            _ => self.translated(&batch),
+            true => rocksdb::WriteBatch::from_data(batch.encoded()),
+            false => self.translated(&batch),
         };
         let bytes = batch.size();
         drop(batch);
-        let mut options = rocksdb::WriteOptions::default();
-        options.set_sync(sync);
-        let outcome = {
-            let _writing = self.log_space.writing();
-            self.db.write_opt(native, &options)
-        };
-        if let Err(error) = outcome {
-            tracing::error!(%error, "a durable write failed; stopping so that nothing unwritten is acknowledged");
-            std::process::abort();
+        if let Err(error) = self.log(native) {
+            stop(&error);
         }
-        self.log_space.wrote(bytes, sync);
+        self.log_space.wrote(bytes);
+    }
+
+    fn sync(&self) {
+        if let Err(error) = self.log_sync.sync(self) {
+            stop(&error);
+        }
+        self.log_space.synced();
     }
 
     fn approximate_size(&self, cf: Cf, start: &[u8], end: &[u8]) -> u64 {
@@ -248,8 +276,9 @@ mod tests {
                 batch.delete(cf, b"b");
                 batch.delete_range(cf, b"c", b"d");
             }
-            kv.write(batch, true);
-            kv.write(WriteBatch::default(), true);
+            kv.write(batch);
+            kv.write(WriteBatch::default());
+            kv.sync();
             for cf in Cf::ALL {
                 let mut found = Vec::new();
                 let mut visit = |key: &[u8], value: &[u8]| {

@@ -93,7 +93,7 @@ impl Transaction {
         let piece = Ahead::Rows(vec![(storage, rows.clone())]);
         batch.put(Cf::Default, keyspace::ahead_key(txn, buffer.piece_next), piece.encode());
         buffer.piece_next += 1;
-        self.manager.kv.write(batch, false);
+        self.manager.kv.write(batch);
         for row in rows.clone() {
             buffer.note_ahead(storage, row, std::iter::once(block.epoch));
         }
@@ -131,7 +131,7 @@ impl Transaction {
         batch.put(Cf::Default, keyspace::ahead_key(self.member.id, buffer.piece_next), ranges.encode());
         buffer.piece_next += 1;
         table.difference += difference;
-        self.manager.kv.write(batch, false);
+        self.manager.kv.write(batch);
         drop(settling);
         for _ in 0..piece.len() {
             let moved = buffer.tables.get_mut(&storage).and_then(|table| table.rows.pop_first());
@@ -235,7 +235,7 @@ impl Transaction {
             buffer.retired.push((buffer.piece_next, epoch));
             buffer.piece_next += 1;
         }
-        self.manager.kv.write(batch, false);
+        self.manager.kv.write(batch);
         drop(order);
         true
     }
@@ -298,7 +298,7 @@ impl Transaction {
             for piece in &undone.pieces {
                 batch.delete(Cf::Default, keyspace::ahead_key(self.member.id, *piece));
             }
-            self.manager.kv.write(batch, false);
+            self.manager.kv.write(batch);
         }
     }
 
@@ -361,6 +361,6 @@ impl Transaction {
             let versions = |row: RowId| keyspace::versions_of(storage.0, row).to_vec();
             batch.delete_range(Cf::Versions, versions(*start), versions(*end));
         }
-        self.manager.kv.write(batch, false);
+        self.manager.kv.write(batch);
     }
 }

@@ -1,23 +1,14 @@
-//! Commit: one order for all.
-//!
-//! A committing thread prepares its batch and joins a queue. The first one leads: it takes the queue, checks
-//! serializable transactions, gives out timestamps, writes one synced batch for all, and then in timestamp order runs the hooks,
-//! brings the cache and the counts up to date, and makes the group visible. The next leader is whoever came while it was
-//! busy (group commit). So commit order, log order and the order of visibility are the same.
+//! Commit: what a transaction leaves becomes one batch with room for a timestamp, which the sequencer then gives it.
 
 use std::ops::Range;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::Ordering;
 
 use crate::cache::chunks::ChunkKey;
 use crate::cache::rows;
 use crate::catalog::descriptor::StorageId;
 use crate::common::RowSet;
 use crate::error::Result;
-use crate::storage::keyspace::{self, garbage_key, mark_key, pending_key};
+use crate::storage::keyspace;
 use crate::storage::{Cf, WriteBatch};
 use crate::txn::buffer::{Buffer, CommitHook, KEYS_MAX, TableWrites, body};
 use crate::txn::chunks::{CHUNK_ROWS, chunk_of};
@@ -28,64 +19,27 @@ use crate::txn::row_store::RowId;
 use crate::txn::serializable::{ReadSet, WriteSet};
 use crate::txn::transaction::Transaction;
 
-/// Timestamps that the store is told of at once. After a start the next one is behind them.
-const TIMESTAMPS_AHEAD: u64 = if cfg!(test) { 3 } else { 1000 };
-
 /// A transaction ready to be ordered.
 #[derive(Default)]
-struct Prepared {
-    batch: WriteBatch,
+pub(super) struct Prepared {
+    pub(super) batch: WriteBatch,
     /// Places in `batch` for the timestamp.
-    stamps: Vec<usize>,
+    pub(super) stamps: Vec<usize>,
     /// The transaction's number and rows that are in the store already.
-    early: Option<(u64, Vec<(StorageId, RowSet)>)>,
-    garbage: Vec<Garbage>,
-    writes: WriteSet,
+    pub(super) early: Option<(u64, Vec<(StorageId, RowSet)>)>,
+    pub(super) garbage: Vec<Garbage>,
+    pub(super) writes: WriteSet,
     /// What it read, and its snapshot.
-    reads: Option<(ReadSet, u64)>,
+    pub(super) reads: Option<(ReadSet, u64)>,
     /// Chunks that hold rows of it.
-    chunks: Vec<ChunkKey>,
+    pub(super) chunks: Vec<ChunkKey>,
     /// Rows that readers may have cached, and where in `batch` the body of the new version is.
-    changed: Vec<(rows::Key, Option<Range<usize>>)>,
-    differences: Vec<(StorageId, i64)>,
+    pub(super) changed: Vec<(rows::Key, Option<Range<usize>>)>,
+    pub(super) differences: Vec<(StorageId, i64)>,
     /// Tables whose number of rows nobody knows now.
-    recount: Vec<StorageId>,
-    hooks: Vec<CommitHook>,
-    sync: bool,
-}
-
-enum Turn {
-    Waiting,
-    Lead,
-    Done(Result<u64>),
-}
-
-struct Request {
-    work: Mutex<Option<Prepared>>,
-    bytes: usize,
-    turn: Mutex<Turn>,
-    turned: Condvar,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<Arc<Request>>,
-    led: bool,
-}
-
-/// Orders commits.
-pub(super) struct Sequencer {
-    queue: Mutex<Queue>,
-    /// The newest timestamp given out. Whoever holds it is alone in changing what is committed.
-    pub(super) order: Mutex<u64>,
-    /// The timestamp in the store: none above it was given out. Changed by whoever holds `order`.
-    logged: AtomicU64,
-}
-
-impl Sequencer {
-    pub(super) fn new(newest: u64) -> Self {
-        Self { queue: Mutex::default(), order: Mutex::new(newest), logged: AtomicU64::new(newest) }
-    }
+    pub(super) recount: Vec<StorageId>,
+    pub(super) hooks: Vec<CommitHook>,
+    pub(super) sync: bool,
 }
 
 impl Prepared {
@@ -96,7 +50,7 @@ impl Prepared {
         at..self.batch.size()
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.batch.is_empty() && self.early.is_none() && self.garbage.is_empty()
     }
 
@@ -254,10 +208,8 @@ impl Transaction {
                 self.undo_all(buffer);
                 return Err(error);
             }
-        } else if self.synchronous.load(Ordering::Relaxed) && self.manager.sequences.take_unsynced() {
-            let mut batch = WriteBatch::default();
-            batch.put(Cf::Default, mark_key("sync"), []);
-            self.manager.kv.write(batch, true);
+        } else if self.synchronous.load(Ordering::Relaxed) && self.manager.sequences.is_unsynced() {
+            self.manager.sync_store();
         }
         self.leave(&buffer);
         self.manager.counters.commits.fetch_add(1, Ordering::Relaxed);
@@ -284,177 +236,3 @@ impl Transaction {
         Ok(prepared)
     }
 }
-
-impl TxnManager {
-    /// Gives a prepared transaction its place; its timestamp.
-    fn order(&self, prepared: Prepared) -> Result<u64> {
-        let request = Arc::new(Request {
-            bytes: prepared.batch.size(),
-            work: Mutex::new(Some(prepared)),
-            turn: Mutex::new(Turn::Waiting),
-            turned: Condvar::new(),
-        });
-        let leads = {
-            let mut queue = self.sequencer.queue.lock();
-            queue.waiting.push(Arc::clone(&request));
-            !std::mem::replace(&mut queue.led, true)
-        };
-        if !leads {
-            let mut turn = request.turn.lock();
-            while matches!(*turn, Turn::Waiting) {
-                request.turned.wait(&mut turn);
-            }
-            if let Turn::Done(outcome) = std::mem::replace(&mut *turn, Turn::Waiting) {
-                return outcome;
-            }
-        }
-        let group = self.take_group();
-        let outcomes = self.write_group(&group);
-        self.hand_over();
-        let mut own = None;
-        for (member, outcome) in group.iter().zip(outcomes) {
-            if Arc::ptr_eq(member, &request) {
-                own = Some(outcome);
-            } else {
-                *member.turn.lock() = Turn::Done(outcome);
-                member.turned.notify_one();
-            }
-        }
-        own.expect("the leader is the first of its group")
-    }
-
-    fn take_group(&self) -> Vec<Arc<Request>> {
-        let mut queue = self.sequencer.queue.lock();
-        let mut bytes = 0;
-        let fits = queue.waiting.iter().take_while(|request| {
-            let fits = bytes == 0 || bytes + request.bytes <= self.options.group_bytes_max;
-            bytes += request.bytes.max(1);
-            fits
-        });
-        let count = fits.count();
-        queue.waiting.drain(..count).collect()
-    }
-
-    fn hand_over(&self) {
-        let mut queue = self.sequencer.queue.lock();
-        match queue.waiting.first() {
-            Some(next) => {
-                *next.turn.lock() = Turn::Lead;
-                next.turned.notify_one();
-            }
-            None => queue.led = false,
-        }
-    }
-
-    fn write_group(&self, group: &[Arc<Request>]) -> Vec<Result<u64>> {
-        let mut newest = self.sequencer.order.lock();
-        let mut ordered: Vec<(u64, Prepared)> = Vec::with_capacity(group.len());
-        let mut written: Vec<Arc<WriteSet>> = Vec::new();
-        let mut outcomes = Vec::with_capacity(group.len());
-        for request in group {
-            let mut prepared = request.work.lock().take().expect("a request is ordered once");
-            let valid = match prepared.reads.take() {
-                Some((reads, snapshot)) => {
-                    self.snapshots.with_history(|history| history.validate(&reads, snapshot, &written))
-                }
-                None => Ok(()),
-            };
-            outcomes.push(valid.map(|()| {
-                *newest += 1;
-                written.push(Arc::new(std::mem::take(&mut prepared.writes)));
-                ordered.push((*newest, prepared));
-                *newest
-            }));
-        }
-        if ordered.is_empty() {
-            return outcomes;
-        }
-        let keep = self.write_ordered(&mut ordered, *newest);
-        self.settle_group(&mut ordered, &keep);
-        let published = ordered.iter().map(|(ts, _)| *ts).zip(written);
-        self.snapshots.publish(*newest, |mut history| {
-            for ((ts, writes), (_, prepared)) in published.zip(&ordered) {
-                prepared.recount.iter().for_each(|storage| self.counts.forget(*storage));
-                prepared.differences.iter().for_each(|(storage, by)| self.counts.add(*storage, ts, *by));
-                if let Some(history) = history.as_deref_mut() {
-                    history.push(ts, writes);
-                }
-            }
-        });
-        self.counters.groups.fetch_add(1, Ordering::Relaxed);
-        outcomes
-    }
-
-    /// Writes a group; the bodies that the cache is to have instead of those it may have.
-    fn write_ordered(&self, ordered: &mut [(u64, Prepared)], newest: u64) -> Vec<CacheChange> {
-        let (mut batch, mut sync, mut cached) = (WriteBatch::default(), false, Vec::new());
-        for (ts, prepared) in ordered.iter_mut() {
-            let bytes = prepared.batch.bytes_mut();
-            prepared.stamps.iter().for_each(|at| record::stamp(bytes, *at, *ts));
-            sync |= prepared.sync && !prepared.is_empty();
-            for (key, place) in prepared.changed.drain(..) {
-                let body = place.filter(|_| self.options.row_cache_bytes > 0);
-                cached.push((key, *ts, body.map(|place| prepared.batch.bytes()[place].to_vec())));
-            }
-            batch.append(std::mem::take(&mut prepared.batch));
-            if let Some((txn, _)) = &prepared.early {
-                batch.put(Cf::Default, pending_key(*txn), record::encode_early(*ts));
-            }
-            if let Some(record) = record::encode_garbage(&prepared.garbage) {
-                batch.put(Cf::Default, garbage_key(*ts), record);
-            }
-        }
-        if !batch.is_empty() {
-            // In the batch of the first commit that needs it, so whatever has a timestamp has the mark before it.
-            if newest > self.sequencer.logged.load(Ordering::Relaxed) {
-                let logged = newest + TIMESTAMPS_AHEAD;
-                batch.put(Cf::Default, mark_key("ts"), logged.to_le_bytes());
-                self.sequencer.logged.store(logged, Ordering::Relaxed);
-            }
-            // A synced write covers everything written before it, sequences included.
-            let _covered = sync && self.sequences.take_unsynced();
-            self.kv.write(batch, sync);
-        }
-        cached
-    }
-
-    /// Brings memory in line with what was written, in order.
-    fn settle_group(&self, ordered: &mut [(u64, Prepared)], cached: &[CacheChange]) {
-        {
-            let mut changes = self.changes.write();
-            for (ts, prepared) in ordered.iter() {
-                let mut last = None;
-                for (storage, _) in &prepared.chunks {
-                    if last.replace(*storage) != Some(*storage) {
-                        changes.insert(StorageId(*storage), *ts);
-                    }
-                }
-            }
-        }
-        self.chunks.changed(ordered.iter_mut().flat_map(|(_, prepared)| prepared.chunks.drain(..)));
-        for (key, ts, body) in cached {
-            self.cache.changed(*key, *ts, body.as_deref());
-        }
-        for (ts, prepared) in ordered {
-            if let Some((txn, rows)) = &prepared.early {
-                self.early.write().insert(*txn, *ts);
-                self.unsettled.lock().push((*txn, *ts));
-                rows.iter().for_each(|(storage, rows)| self.cache.changed_all(storage.0, rows));
-            }
-            for hook in prepared.hooks.drain(..) {
-                // The commit is durable: what follows from it has to happen, or memory and store part ways.
-                if std::panic::catch_unwind(AssertUnwindSafe(|| hook(*ts))).is_err() {
-                    tracing::error!("a commit's follow-up failed; stopping so that memory is rebuilt from the store");
-                    std::process::abort();
-                }
-            }
-            if !prepared.garbage.is_empty() {
-                self.counters.garbage.fetch_add(prepared.garbage.len() as u64, Ordering::Relaxed);
-                self.garbage.lock().push_back((*ts, std::mem::take(&mut prepared.garbage)));
-            }
-        }
-    }
-}
-
-/// Row, timestamp, and the new version if there is one and it may be kept.
-type CacheChange = (rows::Key, u64, Option<Vec<u8>>);

@@ -80,7 +80,7 @@ impl TxnManager {
                 let recorded = due.iter().filter(|(_, items)| items.iter().any(Garbage::is_recorded));
                 recorded.for_each(|(ts, _)| batch.delete(Cf::Default, garbage_key(*ts)));
             }
-            self.kv.write(batch, false);
+            self.kv.write(batch);
         }
         Ok(())
     }

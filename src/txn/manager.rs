@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::storage::keyspace::mark_key;
 use crate::storage::{Cf, Kv, WriteBatch};
 use crate::txn::chunks::Chunk;
-use crate::txn::commit::Sequencer;
 use crate::txn::counts::Counts;
 use crate::txn::inflight::Inserting;
 use crate::txn::locks::{ADVISORY_CONFLICTS, AdvisoryKey, LockTable, ROW_CONFLICTS, TABLE_CONFLICTS, WRITTEN};
@@ -21,6 +20,7 @@ use crate::txn::options::{Isolation, TxnOptions, TxnStats};
 use crate::txn::record::{Garbage, Head, PENDING, u64_at};
 use crate::txn::recovery;
 use crate::txn::row_store::RowId;
+use crate::txn::sequencer::Sequencer;
 use crate::txn::sequences::{SequenceSpec, SequenceState, Sequences};
 use crate::txn::snapshot::Snapshots;
 use crate::txn::transaction::Transaction;
@@ -179,7 +179,7 @@ impl TxnManager {
             let mut batch = WriteBatch::default();
             batch.put(Cf::Default, mark_key("txn"), logged.to_le_bytes());
             // Whatever carries the number is written later to the same log.
-            self.kv.write(batch, false);
+            self.kv.write(batch);
         }
         id
     }

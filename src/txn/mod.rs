@@ -8,7 +8,8 @@
 //!
 //! * [`TxnManager`], [`Transaction`], [`View`]: what others use. [`RowStore`]: the part of it that tables use.
 //! * `snapshot`, `locks`, `wide_locks`, `waits`, `inflight`: who sees and holds what. `buffer`, `fresh`: what is not committed.
-//! * `access`, `chunks`, `writes`: reading rows one by one and by the thousand, and writing them. `commit`, `serializable`: order.
+//! * `access`, `chunks`, `writes`: reading rows one by one and by the thousand, and writing them. `commit`, `sequencer`, `line`,
+//!   `serializable`: order.
 //! * `ahead`, `settle`: transactions larger than memory. `gc`, `collector`, `recovery`: cleaning up.
 //! * `lock_view`: locks as others see them. `sequences`, `counts`, `session_locks`: beside rows. `record`: bytes.
 
@@ -22,6 +23,7 @@ mod counts;
 mod fresh;
 mod gc;
 mod inflight;
+mod line;
 mod lock_view;
 mod locks;
 mod manager;
@@ -29,6 +31,7 @@ mod options;
 mod record;
 mod recovery;
 mod row_store;
+mod sequencer;
 mod sequences;
 mod serializable;
 mod session_locks;

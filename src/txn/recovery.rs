@@ -20,7 +20,7 @@ pub(super) fn recover(kv: &dyn Kv) -> Result<u64> {
     settle_all(kv)?;
     let mut batch = WriteBatch::default();
     batch.delete_range(Cf::Versions, Vec::new(), vec![0xff; 17]);
-    kv.write(batch, false);
+    kv.write(batch);
     collect(kv)?;
     Ok(newest)
 }
@@ -34,7 +34,8 @@ fn check_format(kv: &dyn Kv) -> Result<()> {
         None | Some(Ok(FORMAT_VERSION_MIN..FORMAT_VERSION)) => {
             let mut batch = WriteBatch::default();
             batch.put(Cf::Default, key, FORMAT_VERSION.to_le_bytes());
-            kv.write(batch, true);
+            kv.write(batch);
+            kv.sync();
             Ok(())
         }
         Some(other) => {
@@ -109,7 +110,7 @@ fn collect(kv: &dyn Kv) -> Result<()> {
             gc::remove(kv, &item, ts, &mut batch)?;
         }
         batch.delete(Cf::Default, key);
-        kv.write(batch, false);
+        kv.write(batch);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! in force at once for that transaction, which holds the sequence's lock, and is stored by its commit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -76,8 +76,9 @@ struct Live {
 pub(super) struct Sequences {
     kv: Arc<dyn Kv>,
     live: Mutex<HashMap<Oid, Live>>,
-    /// Something was stored that may not be on disk yet.
-    unsynced: AtomicBool,
+    /// States that were stored, and how many of them are on disk.
+    stored: AtomicU64,
+    synced: AtomicU64,
 }
 
 impl SequenceSpec<'_> {
@@ -119,7 +120,7 @@ impl SequenceSpec<'_> {
 
 impl Sequences {
     pub(super) fn new(kv: Arc<dyn Kv>) -> Self {
-        Self { kv, live: Mutex::default(), unsynced: AtomicBool::new(false) }
+        Self { kv, live: Mutex::default(), stored: AtomicU64::new(0), synced: AtomicU64::new(0) }
     }
 
     fn stored(&self, oid: Oid) -> Result<Option<SequenceState>> {
@@ -129,13 +130,23 @@ impl Sequences {
     fn store(&self, oid: Oid, state: SequenceState) {
         let mut batch = WriteBatch::default();
         batch.put(Cf::Default, sequence_key(oid.0), state.encode());
-        self.kv.write(batch, false);
-        self.unsynced.store(true, Ordering::Release);
+        self.kv.write(batch);
+        self.stored.fetch_add(1, Ordering::Release);
     }
 
-    /// Whether a commit has to force the log for sequences' sake; asked once, the caller does it.
-    pub(super) fn take_unsynced(&self) -> bool {
-        self.unsynced.load(Ordering::Acquire) && self.unsynced.swap(false, Ordering::AcqRel)
+    /// Whether a value may have been given out that a crash of the machine would give out again.
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.synced.load(Ordering::Acquire) < self.stored_so_far()
+    }
+
+    /// How many states were stored: what a sync that begins now makes durable.
+    pub(super) fn stored_so_far(&self) -> u64 {
+        self.stored.load(Ordering::Acquire)
+    }
+
+    /// So many of them are on disk.
+    pub(super) fn synced(&self, stored: u64) {
+        self.synced.fetch_max(stored, Ordering::AcqRel);
     }
 
     pub(super) fn next(&self, oid: Oid, spec: &SequenceSpec<'_>) -> Result<i64> {

@@ -62,7 +62,7 @@ pub(super) fn forget(kv: &dyn Kv, txn: u64) {
     let mut batch = WriteBatch::default();
     batch.delete(Cf::Default, pending_key(txn));
     batch.delete_range(Cf::Default, ahead_key(txn, 0), pending_key(txn + 1));
-    kv.write(batch, false);
+    kv.write(batch);
 }
 
 impl TxnManager {
@@ -115,7 +115,7 @@ pub(super) fn remove_retired(kv: &dyn Kv, items: &[Garbage], (txn, ts): (u64, u6
             gc::remove(kv, item, ts, &mut batch)?;
         }
     }
-    kv.write(batch, false);
+    kv.write(batch);
     Ok(())
 }
 
@@ -145,7 +145,7 @@ pub(super) fn settle(kv: &dyn Kv, txn: u64, ts: u64, storage: StorageId, range: 
         }
         Ok(true)
     })?;
-    kv.write(batch, false);
+    kv.write(batch);
     Ok(next)
 }
 
@@ -215,6 +215,6 @@ pub(super) fn take_back(
         gone.push(*row);
         batch.delete(Cf::Rows, keyspace::row_key(storage.0, *row));
     }
-    kv.write(batch, false);
+    kv.write(batch);
     Ok(next)
 }

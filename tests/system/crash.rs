@@ -407,7 +407,8 @@ pub fn check_finds_damage() {
     let mut batch = WriteBatch::default();
     batch.delete(Cf::Rows, entry.expect("an index entry"));
     batch.delete(Cf::Rows, parent.expect("a row"));
-    store.write(batch, true);
+    store.write(batch);
+    store.sync();
     drop(store);
     let (fine, told) = check_directory(data.path());
     assert!(!fine, "{told}");

@@ -202,7 +202,7 @@ fn the_check_finds_what_is_missing_and_what_is_damaged() {
         })
         .unwrap();
     batch.delete(Cf::Rows, entries[1].clone());
-    store.manager.kv().write(batch, false);
+    store.manager.kv().write(batch);
     let txn = store.begin();
     let problems = store.open(&txn, &desc).check(&*txn, &NoEvaluator).unwrap();
     assert_eq!(problems.len(), 1);

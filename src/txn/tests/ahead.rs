@@ -41,7 +41,7 @@ fn copy_of(kv: &dyn Kv) -> Arc<MemoryKv> {
         .unwrap();
     }
     let copy = MemoryKv::new();
-    copy.write(batch, false);
+    copy.write(batch);
     Arc::new(copy)
 }
 
@@ -68,13 +68,15 @@ impl Kv for Recorder {
         self.kv.scan_back(cf, start, end, visit)
     }
 
-    fn write(&self, batch: WriteBatch, sync: bool) {
+    fn write(&self, batch: WriteBatch) {
         if let Some(watch) = &mut *self.watch.lock() {
             watch();
         }
-        self.kv.write(batch, sync);
+        self.kv.write(batch);
         self.states.lock().push(copy_of(&*self.kv));
     }
+
+    fn sync(&self) {}
 
     fn approximate_size(&self, cf: Cf, start: &[u8], end: &[u8]) -> u64 {
         self.kv.approximate_size(cf, start, end)

@@ -60,7 +60,7 @@ fn version_1() -> Arc<MemoryKv> {
     }
     batch.put(Cf::Default, [&b"P"[..], &71_u64.to_be_bytes()].concat(), early(0, &[(6, 9)]));
     let kv = MemoryKv::new();
-    kv.write(batch, false);
+    kv.write(batch);
     Arc::new(kv)
 }
 
@@ -106,7 +106,7 @@ fn other_versions_are_refused_and_left_alone() {
         let kv = version_1();
         let mut batch = WriteBatch::default();
         batch.put(Cf::Default, b"Mformat", found);
-        kv.write(batch, false);
+        kv.write(batch);
         let recorder = Recorder::of(&*kv);
         let Err(error) = TxnManager::open(Arc::clone(&recorder) as Arc<dyn Kv>, TxnOptions::default()) else {
             panic!("format {name} was opened")

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod concurrency;
+mod durability;
 mod format;
 mod isolation;
 mod model;
