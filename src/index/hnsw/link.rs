@@ -151,11 +151,21 @@ impl<'a, C: Codes> Linker<'a, C> {
     /// Adds one link; a full list is selected anew from its links and the new one.
     pub(super) fn add(&mut self, from: Slot, to: Slot, level: u32) {
         let _guard = self.graph.lock(from);
-        let is_node = self.graph.state(from) == State::Live;
-        if !is_node || self.graph.links(from, level).any(|link| link == to) || self.graph.push(from, level, to) {
-            return;
+        if self.may_lead(from, to, level) && !self.graph.push(from, level, to) {
+            self.reselect(from, to, level);
         }
-        self.reselect(from, to, level);
+    }
+
+    /// Adds one link unless the list is full.
+    pub(super) fn add_if_room(&self, from: Slot, to: Slot, level: u32) {
+        let _guard = self.graph.lock(from);
+        if self.may_lead(from, to, level) {
+            self.graph.push(from, level, to);
+        }
+    }
+
+    fn may_lead(&self, from: Slot, to: Slot, level: u32) -> bool {
+        self.graph.state(from) == State::Live && self.graph.links(from, level).all(|link| link != to)
     }
 
     /// Replaces a full list by a selection of it and one more node; the caller holds the node's lock.

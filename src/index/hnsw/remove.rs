@@ -2,7 +2,7 @@
 //!
 //! A twin goes by itself, and so does an entry that was never linked. A node dies: nobody returns it or links to it any more, and
 //! its lists lead on until all that lead to it have been mended ([`super::tidy`]). Where it had twins, one of them has its list by then. Otherwise its
-//! neighbours, which lost a node that led to them, are linked among themselves.
+//! neighbours, which lost a node that led to them, are led to by each other.
 
 use super::body::{Body, with_linker};
 use super::codes::{Codes, Slot};
@@ -10,10 +10,7 @@ use super::graph::{Graph, State};
 use super::index::Hnsw;
 use super::link::Linker;
 use super::twins::Ended;
-use super::walk::{candidate, slot_of};
-
-/// Nodes that lead to a neighbour of a removed node instead of it.
-const ADOPTERS: usize = 2;
+use super::walk::{Candidate, candidate, slot_of};
 
 impl Hnsw {
     /// Takes an entry out whose name was taken away.
@@ -60,25 +57,23 @@ impl Hnsw {
 }
 
 impl<C: Codes> Linker<'_, C> {
-    /// Links the live neighbours of a dead node among themselves.
+    /// The live neighbours of a dead node lost a node that led to them: to each leads the nearest of the others, if it has room.
     fn adopt_neighbours(&mut self, slot: Slot) {
         for level in 0..=self.graph.level(slot) {
             let live = |heir: &Slot| self.graph.state(*heir) == State::Live;
             let heirs: Vec<Slot> = self.graph.links(slot, level).filter(live).collect();
-            self.adopt(&heirs, level);
-        }
-    }
-
-    /// The removed node's neighbours lost a node that led to them: each is linked with the nearest few of the others.
-    fn adopt(&mut self, heirs: &[Slot], level: u32) {
-        for heir in heirs {
-            self.codes.prepare_slot(*heir, &mut self.other);
-            let others = heirs.iter().filter(|other| *other != heir);
-            let mut near: Vec<_> =
-                others.map(|other| candidate(self.codes.distance(&self.other, *other), *other)).collect();
-            near.sort_unstable();
-            for other in near.iter().take(ADOPTERS).map(|near| slot_of(*near)) {
-                self.add(other, *heir, level);
+            let mut nearest = vec![Candidate::MAX; heirs.len()];
+            for (at, heir) in heirs.iter().enumerate() {
+                self.codes.prepare_slot(*heir, &mut self.other);
+                self.codes.distances(&self.other, &heirs[at + 1..], &mut self.distances);
+                for (behind, distance) in self.distances.iter().enumerate() {
+                    let other = at + 1 + behind;
+                    nearest[at] = nearest[at].min(candidate(*distance, heirs[other]));
+                    nearest[other] = nearest[other].min(candidate(*distance, *heir));
+                }
+            }
+            if heirs.len() > 1 {
+                heirs.iter().zip(nearest).for_each(|(heir, near)| self.add_if_room(slot_of(near), *heir, level));
             }
         }
     }

@@ -111,42 +111,51 @@ impl<C: Codes> Linker<'_, C> {
         }
         for level in 0..=graph.level(slot) {
             let dead: Vec<Slot> = graph.links(slot, level).filter(|link| graph.state(*link) == State::Dead).collect();
-            for gone in dead {
-                let heirs = match heirs.get(&gone).filter(|heir| graph.state(**heir) == State::Live) {
-                    Some(heir) => vec![*heir],
-                    None => heirs_of(graph, gone, level),
-                };
-                self.mend(slot, level, &heirs, gone);
+            if !dead.is_empty() {
+                self.mend(slot, level, &dead, heirs);
             }
         }
     }
 
-    /// Replaces a node's link to a dead one by links to those of that one's neighbours which no other link of the list leads to
-    /// (the rule of [`super::select`]), but one at least. The rest of the list stays: selecting it anew would thin it out, for links
+    /// Replaces a node's links to dead ones by links to those of their neighbours which no other link of the list leads to
+    /// (the rule of [`super::select`]), but one at least for each. The rest of the list stays: selecting it anew would thin it out, for links
     /// that came back from later nodes were not selected either.
-    fn mend(&mut self, from: Slot, level: u32, heirs: &[Slot], gone: Slot) {
-        let _guard = self.graph.lock(from);
-        let mut links: Vec<Slot> = self.graph.links(from, level).filter(|link| *link != gone).collect();
+    fn mend(&mut self, from: Slot, level: u32, dead: &[Slot], heirs: &HashMap<Slot, Slot>) {
+        let graph = self.graph;
+        let _guard = graph.lock(from);
+        let mut links: Vec<Slot> = graph.links(from, level).filter(|link| !dead.contains(link)).collect();
         self.codes.prepare_slot(from, &mut self.other);
         self.codes.distances(&self.other, &links, &mut self.distances);
         let mut own: Vec<_> = self.distances.iter().zip(&links).map(|(own, link)| candidate(*own, *link)).collect();
         own.sort_unstable();
-        let others = heirs.iter().copied().filter(|heir| *heir != from && !links.contains(heir)).collect::<Vec<_>>();
-        self.codes.distances(&self.other, &others, &mut self.distances);
-        let mut near: Vec<_> = self.distances.iter().zip(&others).map(|(own, heir)| candidate(*own, *heir)).collect();
-        near.sort_unstable();
-        let room = self.graph.capacity(level);
-        for (nth, found) in near.into_iter().take(HEIRS).enumerate() {
-            if links.len() >= room {
-                break;
+        let (room, mut others) = (graph.capacity(level), Vec::new());
+        for (at, gone) in dead.iter().enumerate() {
+            others.clear();
+            match heirs.get(gone).filter(|heir| graph.state(**heir) == State::Live) {
+                Some(heir) => others.push(*heir),
+                None => heirs_of(graph, *gone, level, &mut others),
             }
-            let nearer = own.partition_point(|own| distance_of(*own) <= distance_of(found));
-            if nth == 0 || !self.is_led_to(found, &own[..nearer]) {
-                links.push(slot_of(found));
-                own.insert(nearer, found);
+            others.retain(|heir| *heir != from && !links.contains(heir));
+            if at > 0 {
+                // What was asked whether links lead to took its place.
+                self.codes.prepare_slot(from, &mut self.other);
+            }
+            self.codes.distances(&self.other, &others, &mut self.distances);
+            let mut near: Vec<_> =
+                self.distances.iter().zip(&others).map(|(own, heir)| candidate(*own, *heir)).collect();
+            near.sort_unstable();
+            for (nth, found) in near.into_iter().take(HEIRS).enumerate() {
+                if links.len() >= room {
+                    break;
+                }
+                let nearer = own.partition_point(|own| distance_of(*own) <= distance_of(found));
+                if nth == 0 || !self.is_led_to(found, &own[..nearer]) {
+                    links.push(slot_of(found));
+                    own.insert(nearer, found);
+                }
             }
         }
-        self.graph.write(from, level, &links);
+        graph.write(from, level, &links);
     }
 
     /// Whether one of some nodes is nearer to a candidate than so much.
@@ -161,9 +170,8 @@ impl<C: Codes> Linker<'_, C> {
     }
 }
 
-/// The live nodes that a dead one leads to, past others that are dead.
-fn heirs_of(graph: &Graph, gone: Slot, level: u32) -> Vec<Slot> {
-    let mut heirs = Vec::new();
+/// Adds the live nodes that a dead one leads to, past others that are dead.
+fn heirs_of(graph: &Graph, gone: Slot, level: u32, heirs: &mut Vec<Slot>) {
     for link in graph.links(gone, level) {
         match graph.state(link) {
             State::Live => heirs.push(link),
@@ -173,5 +181,4 @@ fn heirs_of(graph: &Graph, gone: Slot, level: u32) -> Vec<Slot> {
     }
     heirs.sort_unstable();
     heirs.dedup();
-    heirs
 }
