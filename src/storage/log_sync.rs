@@ -144,7 +144,19 @@ impl Watch {
         use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
         let watch = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         add_watch(&watch, directory, WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR)?;
-        Ok(Self(watch))
+        let watch = Self(watch);
+        // Not every file system tells; this one has to show that it does.
+        let (made, moved) = (directory.join("watched"), directory.join("watched.moved"));
+        let _left_by_a_crash = (std::fs::remove_file(&made), std::fs::remove_file(&moved));
+        File::create_new(&made)?;
+        let told_of_made = watch.has_changed();
+        std::fs::rename(&made, &moved)?;
+        let told_of_moved = watch.has_changed();
+        std::fs::remove_file(&moved)?;
+        if !told_of_made || !told_of_moved {
+            return Err(io::Error::other("the file system does not tell of new files"));
+        }
+        Ok(watch)
     }
 
     /// Whether one has since the last call. An event is in the queue before the call that made the file has returned.
