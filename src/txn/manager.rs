@@ -239,6 +239,8 @@ impl TxnManager {
         self.stopping.store(true, Ordering::Release);
         // Whoever is in the middle of a commit finishes first.
         drop(self.sequencer.order.lock());
+        self.sync_line();
+        self.publish_ready();
         self.kv.flush();
     }
 
