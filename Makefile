@@ -5,7 +5,7 @@ LISTEN ?= 127.0.0.1:5433
 PACKAGES := clang libclang-dev lld g++ pkg-config
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: run build test fmt clippy doc bench fuzz crash-long setup
+.PHONY: run build test fmt clippy doc bench fuzz crash-long power-failure setup
 
 run: build
 	target/release/omendb serve --data $(DATA) --listen $(LISTEN)
@@ -53,3 +53,7 @@ fuzz: setup
 # Kills the server at random moments 200 times; CI does it 10 times within `make test`.
 crash-long: setup
 	OMENDB_CRASH_ROUNDS=200 cargo test --test system crash -- --nocapture
+
+# Stops the machine under the server, as far as its disk can tell; as root, with psycopg.
+power-failure: build
+	python3 tests/power_failure.py --rounds 10
