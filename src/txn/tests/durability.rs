@@ -81,21 +81,7 @@ impl Drop for Held<'_> {
 }
 
 impl Kv for Disk {
-    fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.kv.get(cf, key)
-    }
-
-    fn get_with(&self, cf: Cf, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-        self.kv.get_with(cf, key, visit)
-    }
-
-    fn scan(&self, cf: Cf, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<()> {
-        self.kv.scan(cf, start, end, visit)
-    }
-
-    fn scan_back(&self, cf: Cf, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<()> {
-        self.kv.scan_back(cf, start, end, visit)
-    }
+    reads_of!(kv);
 
     fn write(&self, batch: WriteBatch) {
         let mut log = self.log.lock();
@@ -127,12 +113,6 @@ impl Kv for Disk {
         }
         self.durable.fetch_max(batches, Ordering::SeqCst);
     }
-
-    fn approximate_size(&self, cf: Cf, start: &[u8], end: &[u8]) -> u64 {
-        self.kv.approximate_size(cf, start, end)
-    }
-
-    fn flush(&self) {}
 }
 
 fn disk(uneven: bool) -> (Arc<Disk>, Arc<TxnManager>) {

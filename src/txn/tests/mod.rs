@@ -1,5 +1,32 @@
 //! Tests of transactions as a whole.
 
+/// The part of a store that another one does for it.
+macro_rules! reads_of {
+    ($kv:ident) => {
+        fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Vec<u8>>> {
+            self.$kv.get(cf, key)
+        }
+
+        fn get_with(&self, cf: Cf, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+            self.$kv.get_with(cf, key, visit)
+        }
+
+        fn scan(&self, cf: Cf, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+            self.$kv.scan(cf, start, end, visit)
+        }
+
+        fn scan_back(&self, cf: Cf, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+            self.$kv.scan_back(cf, start, end, visit)
+        }
+
+        fn approximate_size(&self, cf: Cf, start: &[u8], end: &[u8]) -> u64 {
+            self.$kv.approximate_size(cf, start, end)
+        }
+
+        fn flush(&self) {}
+    };
+}
+
 mod ahead;
 mod concurrency;
 mod durability;
