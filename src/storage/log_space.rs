@@ -102,14 +102,14 @@ impl LogSpace {
 
     fn look(&self, live: &mut Live, bytes: u64, short: bool) -> io::Result<()> {
         let _alone = self.writers.write();
-        let Some(number) = newest_log(&self.directory)? else { return Ok(()) };
+        let Some((number, path)) = newest_log(&self.directory)? else { return Ok(()) };
         // After a switch the position is at most what was written since the last look.
         live.position = if number == live.number { live.position + bytes } else { bytes };
         live.number = number;
         if !short {
             return Ok(());
         }
-        let log = File::options().write(true).open(self.directory.join(format!("{number:06}.log")))?;
+        let log = File::options().write(true).open(path)?;
         let end = log.metadata()?.len();
         // RocksDB may be anywhere before the end, and in a file that nothing was written to it is at its start.
         if end == 0 || live.position + AHEAD_BYTES <= end {
@@ -126,13 +126,14 @@ impl LogSpace {
     }
 }
 
-/// The number of the log that takes writes. Numbers only grow, recycled logs get a new one.
-pub(super) fn newest_log(directory: &Path) -> io::Result<Option<u64>> {
+/// The number and the path of the log that takes writes. Numbers only grow, recycled logs get a new one.
+pub(super) fn newest_log(directory: &Path) -> io::Result<Option<(u64, PathBuf)>> {
     let mut newest = None;
     for entry in std::fs::read_dir(directory)? {
-        let name = entry?.file_name();
+        let entry = entry?;
+        let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|number| number.parse().ok());
-        newest = newest.max(number);
+        newest = newest.max(number.map(|number| (number, entry.path())));
     }
     Ok(newest)
 }
@@ -162,8 +163,8 @@ mod tests {
     }
 
     fn log_bytes(directory: &Path) -> u64 {
-        let number = newest_log(directory).unwrap().expect("a store has a log");
-        std::fs::metadata(directory.join(format!("{number:06}.log"))).unwrap().len()
+        let (_, path) = newest_log(directory).unwrap().expect("a store has a log");
+        std::fs::metadata(path).unwrap().len()
     }
 
     fn count(kv: &RocksKv) -> usize {

@@ -79,12 +79,8 @@ impl LogSync {
         let known = {
             let mut live = self.live.lock();
             live.look |= self.watch.as_ref().is_some_and(Watch::has_changed);
-            if std::mem::take(&mut live.look) && self.is_overtaken(&live) {
+            if std::mem::take(&mut live.look) && self.look(&mut live, store) {
                 // Nobody else may sync one log before older ones are on disk.
-                live.log = self.find(store).unwrap_or_else(|error| {
-                    tracing::warn!(%error, "could not look for the live write-ahead log; commits are synced in turn");
-                    None
-                });
                 return store.sync_all().map(|()| None);
             }
             live.log.clone()
@@ -95,26 +91,35 @@ impl LogSync {
         }
     }
 
-    fn is_overtaken(&self, live: &Live) -> bool {
+    /// Looks which log takes writes; whether it is another one than the known.
+    fn look(&self, live: &mut Live, store: &dyn Log) -> bool {
         let known = live.log.as_ref().map(|(number, _)| *number);
-        known.is_none() || newest_log(&self.directory).ok().flatten() != known
+        let found = match newest_log(&self.directory) {
+            Ok(Some((number, _))) if known == Some(number) => return false,
+            Ok(Some((number, path))) => open_if_live(&path, store).map(|log| log.map(|log| (number, log))),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        live.log = found.unwrap_or_else(|error| {
+            tracing::warn!(%error, "could not look for the live write-ahead log; commits are synced in turn");
+            None
+        });
+        true
     }
+}
 
-    /// The log that takes writes.
-    fn find(&self, store: &dyn Log) -> io::Result<Option<(u64, Arc<File>)>> {
-        let Some(number) = newest_log(&self.directory)? else { return Ok(None) };
-        let path = self.directory.join(format!("{number:06}.log"));
-        let log = File::options().read(true).write(true).open(path)?;
-        for _ in 0..PROBES {
-            let mut probe = Probe::default();
-            rng::fill(&mut probe);
-            store.write_probe(&probe)?;
-            if contains(&log, &probe)? {
-                return Ok(Some((number, Arc::new(log))));
-            }
+/// Opens a log if it takes writes.
+fn open_if_live(path: &Path, store: &dyn Log) -> io::Result<Option<Arc<File>>> {
+    let log = File::options().read(true).write(true).open(path)?;
+    for _ in 0..PROBES {
+        let mut probe = Probe::default();
+        rng::fill(&mut probe);
+        store.write_probe(&probe)?;
+        if contains(&log, &probe)? {
+            return Ok(Some(Arc::new(log)));
         }
-        Ok(None)
     }
+    Ok(None)
 }
 
 fn contains(file: &File, probe: &Probe) -> io::Result<bool> {

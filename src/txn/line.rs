@@ -25,7 +25,6 @@ use crate::txn::serializable::WriteSet;
 /// Commits that were written together.
 #[derive(Default)]
 pub(super) struct Group {
-    pub(super) newest: u64,
     /// Whether it has to be durable before it is visible.
     pub(super) sync: bool,
     pub(super) commits: Vec<(u64, Prepared)>,
@@ -52,7 +51,7 @@ pub(super) struct Line {
 
 impl Group {
     pub(super) fn add(&mut self, ts: u64, mut prepared: Prepared, request: Arc<Request>) {
-        self.newest = ts;
+        self.sync |= prepared.sync && !prepared.is_empty();
         self.writes.push((ts, Arc::new(std::mem::take(&mut prepared.writes))));
         self.commits.push((ts, prepared));
         self.requests.push(request);
@@ -60,6 +59,11 @@ impl Group {
 
     pub(super) fn is_empty(&self) -> bool {
         self.commits.is_empty()
+    }
+
+    /// Its last timestamp.
+    pub(super) fn newest(&self) -> u64 {
+        self.writes.last().map_or(0, |(ts, _)| *ts)
     }
 }
 
@@ -76,15 +80,14 @@ impl Line {
 
     /// The newest timestamp in line that a sync is needed for, if there is one.
     fn unsynced(&self) -> Option<u64> {
-        self.groups.back().map(|group| group.newest).filter(|newest| *newest > self.durable)
+        self.groups.back().map(Group::newest).filter(|newest| *newest > self.durable)
     }
 
     /// Takes the work of the first group, if it may become visible; the group stays.
     fn take_ready(&mut self) -> Option<Group> {
-        let group = self.groups.front_mut().filter(|group| !group.sync || group.newest <= self.durable)?;
-        let writes = group.writes.clone();
+        let group = self.groups.front_mut().filter(|group| !group.sync || group.newest() <= self.durable)?;
         let taken = std::mem::take(group);
-        (group.newest, group.writes) = (taken.newest, writes);
+        group.writes.clone_from(&taken.writes);
         Some(taken)
     }
 }
@@ -112,7 +115,7 @@ impl TxnManager {
             let ready = self.sequencer.line.lock().take_ready();
             let Some(mut group) = ready else { return };
             self.settle_group(&mut group);
-            self.snapshots.publish(group.newest, |mut history| {
+            self.snapshots.publish(group.newest(), |mut history| {
                 for ((ts, prepared), (_, writes)) in group.commits.iter().zip(group.writes) {
                     prepared.recount.iter().for_each(|storage| self.counts.forget(*storage));
                     prepared.differences.iter().for_each(|(storage, by)| self.counts.add(*storage, *ts, *by));

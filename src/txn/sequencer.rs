@@ -215,7 +215,6 @@ impl TxnManager {
     fn write_ordered(&self, group: &mut Group) {
         let (mut batch, cache) = (WriteBatch::default(), self.options.row_cache_bytes > 0);
         for (ts, prepared) in &mut group.commits {
-            group.sync |= prepared.sync && !prepared.is_empty();
             let bytes = prepared.batch.bytes_mut();
             prepared.stamps.iter().for_each(|at| record::stamp(bytes, *at, *ts));
             for (key, place) in prepared.changed.drain(..) {
@@ -232,8 +231,9 @@ impl TxnManager {
         }
         if !batch.is_empty() {
             // In the batch of the first commit that needs it, so whatever has a timestamp has the mark before it.
-            if group.newest > self.sequencer.logged.load(Ordering::Relaxed) {
-                let logged = group.newest + TIMESTAMPS_AHEAD;
+            let newest = group.newest();
+            if newest > self.sequencer.logged.load(Ordering::Relaxed) {
+                let logged = newest + TIMESTAMPS_AHEAD;
                 batch.put(Cf::Default, mark_key("ts"), logged.to_le_bytes());
                 self.sequencer.logged.store(logged, Ordering::Relaxed);
             }
