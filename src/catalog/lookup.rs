@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::bail;
 use crate::catalog::regnames;
 use crate::catalog::snapshot::{PG_CATALOG, PUBLIC, Relation, SearchPath, Snapshot, TypeRef};
-use crate::catalog::system::objects::{FIRST_NORMAL, extension_schema};
+use crate::catalog::system::objects::{FIRST_NORMAL, builtin_schema, extension_schema};
 use crate::common::quote_ident;
 use crate::error::Result;
 use crate::types::io::{TypeLookup, UserType};
@@ -173,6 +173,16 @@ impl Names {
             },
             _ => self.snapshot.type_text(ty),
         }
+    }
+
+    /// The schema that the name of a built-in function or operator needs in a text; none where the bare name finds it, and in
+    /// stored texts: they outlive the renaming of an extension's schema.
+    #[must_use]
+    pub fn schema_to_show(&self, namespace: &str) -> Option<String> {
+        let is_stored = self.path.role.is_none();
+        let schema = builtin_schema(&self.snapshot, namespace).filter(|_| namespace != "pg_catalog" && !is_stored)?;
+        let name = self.snapshot.schema_name(schema).filter(|_| !self.path.schemas.contains(&schema))?;
+        Some(quote_ident(name))
     }
 
     /// The type that a name means, as `regtype` reads it: SQL's spellings, modifiers and `[]` allowed.

@@ -302,7 +302,6 @@ impl Snapshot {
     pub fn type_in(&self, schema: Oid, name: &str) -> Option<TypeRef> {
         let wanted = match schema {
             PG_CATALOG => Some("pg_catalog"),
-            PUBLIC => Some("public"),
             INFORMATION_SCHEMA => Some("information_schema"),
             _ if system::extension_schema(self) == Some(schema) => Some("public"),
             _ => None,
@@ -316,13 +315,11 @@ impl Snapshot {
         self.type_by_oid(oid)
     }
 
-    /// A type by its bare name. pgvector's types are found in `public` whether or not the path has it.
+    /// A type by its bare name. Those of the extension `vector` are found wherever it is installed, last of all.
     #[must_use]
     pub fn find_type(&self, path: &SearchPath, name: &str) -> Option<TypeRef> {
-        path.schemas
-            .iter()
-            .find_map(|schema| self.type_in(*schema, name))
-            .or_else(|| builtin().types_named(name).find(|row| row.namespace == "public").map(TypeRef::Builtin))
+        let listed = path.schemas.iter().find_map(|schema| self.type_in(*schema, name));
+        listed.or_else(|| self.type_in(system::extension_schema(self)?, name))
     }
 
     /// A type by OID.

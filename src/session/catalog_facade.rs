@@ -14,8 +14,9 @@ use crate::catalog::snapshot::{PG_CATALOG, Relation};
 use crate::catalog::{describe, signature, system};
 use crate::common::quote_ident;
 use crate::error::Result;
+use crate::sql::ast::Query;
 use crate::sql::binder::{self, Place};
-use crate::sql::deparse::{deparse, deparse_pretty, deparse_query};
+use crate::sql::deparse::{HiddenExtension, deparse, deparse_pretty, deparse_query_for};
 use crate::sql::eval::context::{CatalogQuestion, FunctionPart, ObjectClass};
 use crate::sql::parser;
 use crate::types::array::ArrayValue;
@@ -76,7 +77,9 @@ fn column_number(names: &Names, relation: Oid, name: &str) -> Option<i16> {
 /// single expression over the relation's columns (an index's list, a domain's check) stays as it is.
 fn expression(names: &Names, text: &str, relation: Oid, pretty: bool) -> String {
     let stored = Names::stored(Arc::clone(&names.snapshot));
-    if !pretty && names.path.schemas == stored.path.schemas {
+    let extension = system::extension_schema(&names.snapshot);
+    let sees_extension = extension.is_none_or(|schema| names.path.schemas.contains(&schema));
+    if !pretty && sees_extension && names.path.schemas == stored.path.schemas {
         return text.to_owned();
     }
     let Some(columns) = columns_of(names, relation) else { return text.to_owned() };
@@ -103,9 +106,19 @@ fn columns_of(names: &Names, owner: Oid) -> Option<Vec<(String, SqlType)>> {
 fn view_def(names: &Names, view: Oid, pretty: bool) -> Option<String> {
     let stored = &names.snapshot.objects.views.get(&view)?.query;
     match parser::parse_query(stored) {
-        Ok(query) => Some(format!("{};", deparse_query(&query, Some(names), pretty))),
+        Ok(query) => {
+            let hidden = hidden_extension(names, &query);
+            Some(format!("{};", deparse_query_for(&query, names, hidden.as_ref(), pretty)))
+        }
         Err(_) => describe::view_def(names, view),
     }
+}
+
+/// What a view's text must qualify for this session: pg_dump, for one, reads it under an empty path.
+fn hidden_extension(names: &Names, query: &Query) -> Option<HiddenExtension> {
+    let schema = names.schema_to_show("public")?;
+    let uses = binder::extension_uses(query, &Names::stored(Arc::clone(&names.snapshot))).unwrap_or_default();
+    Some(HiddenExtension { schema, uses })
 }
 
 /// Whether the object's bare name finds it; none when there is no such object.

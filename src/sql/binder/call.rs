@@ -1,7 +1,6 @@
 //! Function calls: plain functions, casts by type name, aggregates, set-returning functions.
 
-use crate::catalog::builtin::{ProcRow, builtin};
-use crate::catalog::system::builtin_schema;
+use crate::catalog::builtin::{ProcRow, TypeRow, builtin};
 use crate::error::{Error, Result};
 use crate::sql::ast::{self, ExprKind};
 use crate::sql::expr::{AggregateCall, Call, CallForm, Expr, SortKey};
@@ -162,9 +161,11 @@ impl Binder<'_> {
         if has_function || call.over.is_some() {
             return Ok(None);
         }
-        let Some(row) = builtin().types_named(call.name.last()).next() else { return Ok(None) };
-        let source = arg.ty().oid;
         let snapshot = &self.names().snapshot;
+        let schema = self.schema_of_builtin(call.name.schema(), position)?;
+        let is_there = |row: &&TypeRow| overload::is_in_schema(snapshot, row.namespace, schema);
+        let Some(row) = builtin().types_named(call.name.last()).find(is_there) else { return Ok(None) };
+        let source = arg.ty().oid;
         let relabels = matches!(
             super::coerce::find_path(source, row.oid, CoercionContext::Explicit, snapshot),
             Some(super::coerce::Path::Relabel | super::coerce::Path::Io)
@@ -188,13 +189,9 @@ impl Binder<'_> {
         position: u32,
     ) -> Result<ChosenCall> {
         let given: Vec<Oid> = args.iter().map(|arg| arg.ty().oid).collect();
-        let schema = name.schema();
-        if let Some(schema) = schema.filter(|schema| self.names().snapshot.schema_named(schema).is_none()) {
-            return Err(crate::error!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist").at(position));
-        }
+        let schema = self.schema_of_builtin(name.schema(), position)?;
         let snapshot = &self.names().snapshot;
-        let schema = schema.and_then(|schema| snapshot.schema_named(schema));
-        let is_there = |row: &&ProcRow| schema.is_none() || builtin_schema(snapshot, row.namespace) == schema;
+        let is_there = |row: &&ProcRow| overload::is_in_schema(snapshot, row.namespace, schema);
         let rows = builtin().procs_named(name.last()).filter(is_there);
         let named = arg_names.iter().any(Option::is_some);
         let (candidates, args) = if named {
@@ -218,6 +215,18 @@ impl Binder<'_> {
         self.finish_choice(found, args, &given, position)
     }
 
+    /// The schema that the name of a function or operator is written with.
+    ///
+    /// # Errors
+    /// `3F000` when there is none.
+    pub(super) fn schema_of_builtin(&self, name: Option<&str>, position: u32) -> Result<Option<Oid>> {
+        let Some(name) = name else { return Ok(None) };
+        match self.names().snapshot.schema_named(name) {
+            Some(schema) => Ok(Some(schema)),
+            None => Err(crate::error!(INVALID_SCHEMA_NAME, "schema \"{name}\" does not exist").at(position)),
+        }
+    }
+
     fn finish_choice(
         &mut self,
         found: Candidate<FunctionChoice>,
@@ -226,6 +235,7 @@ impl Binder<'_> {
         position: u32,
     ) -> Result<ChosenCall> {
         let row = found.item.row;
+        self.note_use(row.namespace, position);
         let snapshot = std::sync::Arc::clone(&self.names().snapshot);
         let (wanted, result) = overload::polymorphic(&found.args, given, row.result, &snapshot)
             .ok_or_else(|| undetermined(row).at(position))?;

@@ -218,6 +218,8 @@ pub struct Binder<'a> {
     pub(super) claims: Vec<Claim>,
     /// The owner of the view being expanded: its rights count inside.
     pub(super) claims_of: Option<Oid>,
+    /// Where the statement's own text uses functions and operators of the extension, for texts that name its schema.
+    pub(super) extension_uses: Vec<u32>,
 }
 
 impl<'a> Binder<'a> {
@@ -234,6 +236,14 @@ impl<'a> Binder<'a> {
             views: Vec::new(),
             claims: Vec::new(),
             claims_of: None,
+            extension_uses: Vec::new(),
+        }
+    }
+
+    /// Remembers that the text uses something built in at this position.
+    pub(super) fn note_use(&mut self, namespace: &str, position: u32) {
+        if namespace == "public" && self.views.is_empty() {
+            self.extension_uses.push(position);
         }
     }
 

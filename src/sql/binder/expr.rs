@@ -114,12 +114,12 @@ impl Binder<'_> {
             ExprKind::AnyQuery { op, left, query, any } => {
                 self.check_subquery(place, position)?;
                 let left = self.row_items(left, place)?;
-                self.quantified(&op.symbol, left, query, *any, position)
+                self.quantified(op, left, query, *any, position)
             }
             ExprKind::AnyArray { op, left, right, any } => {
                 let left = self.expr(left, place)?;
                 let right = self.expr(right, place)?;
-                self.any_array(&op.symbol, left, right, *any, position)
+                self.any_array(op, left, right, *any, position)
             }
             ExprKind::Like { kind, arg, pattern, escape, negated } => {
                 self.like(*kind, arg, pattern, escape.as_deref(), *negated, place, position)
@@ -245,7 +245,7 @@ impl Binder<'_> {
             return number(&format!("-{text}")).map_err(|error| error.at(position));
         }
         let arg = self.expr(arg, place)?;
-        self.prefix(&op.symbol, arg, position)
+        self.prefix(op, arg, position)
     }
 
     fn binary_expr(
@@ -263,11 +263,11 @@ impl Binder<'_> {
         }
         if let (ExprKind::Row(a), ExprKind::ScalarQuery(query)) = (&left.kind, &right.kind) {
             let a = a.iter().map(|item| self.expr(item, place)).collect::<Result<Vec<_>>>()?;
-            return self.quantified(&op.symbol, a, query, true, position);
+            return self.quantified(op, a, query, true, position);
         }
         let left = self.expr(left, place)?;
         let right = self.expr(right, place)?;
-        self.binary(&op.symbol, left, right, position)
+        self.binary(op, left, right, position)
     }
 
     fn logic(

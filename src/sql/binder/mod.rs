@@ -26,7 +26,7 @@ mod window;
 
 pub use context::{BindEnv, Binder, Params, Place};
 pub use query::column_name;
-pub use table_expr::{bind as bind_table_expr, bind_stored, bind_view_query};
+pub use table_expr::{bind as bind_table_expr, bind_stored, bind_view_query, extension_uses};
 pub use types::resolve_type;
 
 use crate::catalog::privileges::Claim;

@@ -12,21 +12,50 @@ use super::coerce::CoercionContext;
 use super::context::Binder;
 use super::overload;
 
+/// An operator as it is looked up: `+`, or `OPERATOR(pg_catalog.+)`.
+#[derive(Clone, Copy)]
+pub(super) struct Symbol<'a> {
+    schema: Option<&'a str>,
+    text: &'a str,
+}
+
+impl<'a> From<&'a str> for Symbol<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { schema: None, text: if text == "!=" { "<>" } else { text } }
+    }
+}
+
+impl<'a> From<&'a ast::OpName> for Symbol<'a> {
+    fn from(op: &'a ast::OpName) -> Self {
+        Self { schema: op.schema.as_deref(), ..Self::from(op.symbol.as_str()) }
+    }
+}
+
+impl std::fmt::Display for Symbol<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.text),
+            None => f.write_str(self.text),
+        }
+    }
+}
+
 impl Binder<'_> {
     /// Chooses an operator for operands of these types.
     ///
     /// # Errors
-    /// `42883` with PostgreSQL's hint when there is none.
-    pub(super) fn find_operator(
+    /// `42883` with PostgreSQL's hint when there is none, `3F000` for a missing schema.
+    pub(super) fn find_operator<'s>(
         &self,
-        symbol: &str,
+        symbol: impl Into<Symbol<'s>>,
         left: Option<Oid>,
         right: Oid,
         position: u32,
     ) -> Result<(&'static OperatorRow, Vec<Oid>)> {
+        let symbol = symbol.into();
         let snapshot = &self.names().snapshot;
-        let symbol = if symbol == "!=" { "<>" } else { symbol };
-        match overload::operator(symbol, left, right, snapshot).map_err(|error| {
+        let schema = self.schema_of_builtin(symbol.schema, position)?;
+        match overload::operator(symbol.text, schema, left, right, snapshot).map_err(|error| {
             error
                 .hint("Could not choose a best candidate operator. You might need to add explicit type casts.")
                 .at(position)
@@ -48,7 +77,13 @@ impl Binder<'_> {
     ///
     /// # Errors
     /// As [`Binder::find_operator`].
-    pub(super) fn binary(&mut self, symbol: &str, left: Expr, right: Expr, position: u32) -> Result<Expr> {
+    pub(super) fn binary<'s>(
+        &mut self,
+        symbol: impl Into<Symbol<'s>>,
+        left: Expr,
+        right: Expr,
+        position: u32,
+    ) -> Result<Expr> {
         let (row, args) = self.find_operator(symbol, Some(left.ty().oid), right.ty().oid, position)?;
         let given = [left.ty().oid, right.ty().oid];
         let left = self.coerce(left, args[0], CoercionContext::Implicit, position)?;
@@ -56,7 +91,8 @@ impl Binder<'_> {
         self.operator_call(row, vec![left, right], &given, position)
     }
 
-    fn operator_call(&self, row: &OperatorRow, args: Vec<Expr>, given: &[Oid], position: u32) -> Result<Expr> {
+    fn operator_call(&mut self, row: &OperatorRow, args: Vec<Expr>, given: &[Oid], position: u32) -> Result<Expr> {
+        self.note_use(row.namespace, position);
         let snapshot = &self.names().snapshot;
         let declared: Vec<Oid> = if row.kind == 'l' { vec![row.right] } else { vec![row.left, row.right] };
         let result = overload::polymorphic(&declared, given, row.result, snapshot).map_or(row.result, |found| found.1);
@@ -69,7 +105,7 @@ impl Binder<'_> {
     ///
     /// # Errors
     /// As [`Binder::find_operator`].
-    pub(super) fn prefix(&mut self, symbol: &str, arg: Expr, position: u32) -> Result<Expr> {
+    pub(super) fn prefix<'s>(&mut self, symbol: impl Into<Symbol<'s>>, arg: Expr, position: u32) -> Result<Expr> {
         let given = arg.ty().oid;
         let (row, args) = self.find_operator(symbol, None, given, position)?;
         let arg = self.coerce(arg, args[0], CoercionContext::Implicit, position)?;
@@ -77,7 +113,13 @@ impl Binder<'_> {
     }
 
     /// The function of `=` or `<` and so on for two types, with the operand types it wants.
-    pub(super) fn comparison(&self, symbol: &str, left: Oid, right: Oid, position: u32) -> Result<(Oid, Oid, Oid)> {
+    pub(super) fn comparison<'s>(
+        &self,
+        symbol: impl Into<Symbol<'s>>,
+        left: Oid,
+        right: Oid,
+        position: u32,
+    ) -> Result<(Oid, Oid, Oid)> {
         let (row, args) = self.find_operator(symbol, Some(left), right, position)?;
         Ok((row.function, args[0], args[1]))
     }
@@ -184,9 +226,9 @@ impl Binder<'_> {
     ///
     /// # Errors
     /// `42809` when the right side is no array or the operator no predicate.
-    pub(super) fn any_array(
+    pub(super) fn any_array<'s>(
         &mut self,
-        symbol: &str,
+        symbol: impl Into<Symbol<'s>>,
         left: Expr,
         right: Expr,
         any: bool,
@@ -210,6 +252,7 @@ impl Binder<'_> {
                 crate::error!(WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires operator to yield boolean").at(position)
             );
         }
+        self.note_use(row.namespace, position);
         let array_type = snapshot.array_type(args[1]);
         let left = self.coerce(left, args[0], CoercionContext::Implicit, position)?;
         let right = self.coerce(right, array_type, CoercionContext::Implicit, position)?;
@@ -220,14 +263,15 @@ impl Binder<'_> {
     ///
     /// # Errors
     /// `42601` when the numbers of columns differ.
-    pub(super) fn quantified(
+    pub(super) fn quantified<'s>(
         &mut self,
-        symbol: &str,
+        symbol: impl Into<Symbol<'s>>,
         left: Vec<Expr>,
         query: &ast::Query,
         any: bool,
         position: u32,
     ) -> Result<Expr> {
+        let symbol = symbol.into();
         let (plan, correlated) = self.subquery(query)?;
         let columns = plan.fields().to_vec();
         if columns.len() != left.len() {
@@ -238,7 +282,7 @@ impl Binder<'_> {
         let (mut outer, mut inner) = (Vec::with_capacity(width), Vec::with_capacity(width));
         for (at, (expr, column)) in left.into_iter().zip(&columns).enumerate() {
             let (_, want, _) =
-                self.comparison(if width == 1 { symbol } else { "=" }, expr.ty().oid, column.ty.oid, position)?;
+                self.comparison(if width == 1 { symbol } else { "=".into() }, expr.ty().oid, column.ty.oid, position)?;
             let expr = if expr.ty().oid == Oid::UNKNOWN {
                 self.coerce(expr, want, CoercionContext::Implicit, position)?
             } else {
@@ -255,7 +299,7 @@ impl Binder<'_> {
             let test = self.binary(symbol, a, b, position)?;
             self.to_bool(test, "ANY/ALL", position)?
         } else {
-            self.row_comparison(symbol, outer, right, position)?
+            self.row_comparison(symbol.text, outer, right, position)?
         };
         let kind = SubqueryKind::Quantified { left, test: Box::new(test), any };
         Ok(Expr::Subquery(Box::new(Subquery { kind, plan: Arc::new(plan), correlated, ty: SqlType::of(Oid::BOOL) })))

@@ -6,6 +6,7 @@
 use crate::bail;
 use crate::catalog::Snapshot;
 use crate::catalog::builtin::{OperatorRow, ProcRow, builtin};
+use crate::catalog::system::builtin_schema;
 use crate::error::Result;
 use crate::types::{Oid, SqlType};
 
@@ -200,19 +201,26 @@ fn common_of(types: &[Oid], snapshot: &Snapshot) -> Option<Option<Oid>> {
     Some(Some(best))
 }
 
+/// Whether what is built in under this namespace is there, and in the schema that the name is written with, if it is.
+pub(super) fn is_in_schema(snapshot: &Snapshot, namespace: &str, schema: Option<Oid>) -> bool {
+    builtin_schema(snapshot, namespace).is_some_and(|own| schema.is_none_or(|wanted| own == wanted))
+}
+
 /// Chooses a binary operator (`left` given) or a prefix one.
 ///
 /// # Errors
 /// `42883` when there is none, `42725` when several fit equally.
 pub(super) fn operator(
     symbol: &str,
+    schema: Option<Oid>,
     left: Option<Oid>,
     right: Oid,
     snapshot: &Snapshot,
 ) -> Result<Option<(&'static OperatorRow, Vec<Oid>)>> {
     let given: Vec<Oid> = left.into_iter().chain([right]).collect();
-    let rows: Vec<&'static OperatorRow> =
-        builtin().operators_named(symbol).filter(|row| (row.kind == 'l') == left.is_none()).collect();
+    let is_there =
+        |row: &&OperatorRow| (row.kind == 'l') == left.is_none() && is_in_schema(snapshot, row.namespace, schema);
+    let rows: Vec<&'static OperatorRow> = builtin().operators_named(symbol).filter(is_there).collect();
     let args =
         |row: &OperatorRow| -> Vec<Oid> { if row.kind == 'l' { vec![row.right] } else { vec![row.left, row.right] } };
     // An unknown operand is assumed to have the other's type first.

@@ -96,10 +96,24 @@ pub fn bind_stored(
 /// # Errors
 /// Whatever is wrong with it.
 pub fn bind_view_query(query: &ast::Query, names: &Names) -> Result<LogicalPlan> {
+    bind_query(query, names).map(|(plan, _)| plan)
+}
+
+/// The positions of a view's query that use functions and operators of the extension.
+///
+/// # Errors
+/// As [`bind_view_query`].
+pub fn extension_uses(query: &ast::Query, names: &Names) -> Result<Vec<u32>> {
+    bind_query(query, names).map(|(_, uses)| uses)
+}
+
+fn bind_query(query: &ast::Query, names: &Names) -> Result<(LogicalPlan, Vec<u32>)> {
     let format = FormatSettings::default();
     let env = BindEnv { names, format: &format, now_micros: crate::common::clock::now_micros() };
     let mut params = Params::default();
-    Binder::new(&env, &mut params).query(query)
+    let mut binder = Binder::new(&env, &mut params);
+    let plan = binder.query(query)?;
+    Ok((plan, binder.extension_uses))
 }
 
 impl Binder<'_> {

@@ -1,6 +1,8 @@
 //! Type names: `numeric(10,2)`, `items[]`, `public.mood` to a type and its modifier.
 
 use crate::bail;
+use crate::catalog::builtin::builtin;
+use crate::catalog::system::extension_schema;
 use crate::catalog::{Names, TypeRef};
 use crate::error::Result;
 use crate::sql::ast;
@@ -32,7 +34,10 @@ pub fn resolve_type(name: &ast::TypeName, names: &Names) -> Result<SqlType> {
         Some(TypeRef::Row(oid, _)) => oid,
         None => {
             let text = format!("{}{}", name.name, "[]".repeat(name.array_dims.min(1)));
-            return Err(crate::error!(UNDEFINED_OBJECT, "type \"{text}\" does not exist").at(name.name.position));
+            let error = crate::error!(UNDEFINED_OBJECT, "type \"{text}\" does not exist").at(name.name.position);
+            let of_extension = builtin().types_named(name.name.last()).any(|row| row.namespace == "public");
+            let is_missing = of_extension && extension_schema(&names.snapshot).is_none();
+            return Err(if is_missing { error.hint("CREATE EXTENSION vector brings this type.") } else { error });
         }
     };
     let typmod = match name.interval_typmod {

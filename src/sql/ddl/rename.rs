@@ -98,7 +98,7 @@ impl Restate {
         for view in ctx.snapshot().objects.views.values() {
             let mut query = parser::parse_query(&view.query)?;
             view_text::resolve(&mut query, renaming, ctx)?;
-            let text = deparse_query(&query, None, false).trim_start().to_owned();
+            let text = deparse_query(&query).trim_start().to_owned();
             if text != view.query {
                 views.push((view.oid, text));
             }

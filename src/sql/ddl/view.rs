@@ -37,7 +37,7 @@ pub(super) fn create_view(create: &CreateView, ctx: &mut DdlContext<'_>) -> Resu
     if !has_star {
         view_text::name_columns(&mut resolved.body, &names);
     }
-    let query = deparse_query(&resolved, None, false).trim_start().to_owned();
+    let query = deparse_query(&resolved).trim_start().to_owned();
     bind::view_query(&parser::parse_query(&query)?, &ctx.stored_names())?;
     let old = match ctx.relation_in_the_way(schema, &name) {
         None => None,

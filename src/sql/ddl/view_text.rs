@@ -6,11 +6,12 @@
 
 use super::context::DdlContext;
 use crate::catalog::snapshot::TypeRef;
+use crate::catalog::system::extension_schema;
 use crate::catalog::{Relation, Snapshot, builtin};
 use crate::error::{Error, Result};
 use crate::sql::ast::{
-    Alias, CteBody, Expr, ExprKind, FromItem, GroupItem, JoinCondition, Name, OrderItem, Over, Query, QueryBody,
-    Select, Subscript, Target, TypeName, WindowSpec,
+    Alias, CteBody, Expr, ExprKind, FromItem, GroupItem, JoinCondition, Name, OpName, OrderItem, Over, Query,
+    QueryBody, Select, Subscript, Target, TypeName, WindowSpec,
 };
 use crate::sql::binder::column_name;
 use crate::types::Oid;
@@ -426,6 +427,27 @@ impl Resolver<'_> {
         }
     }
 
+    /// Whether the schema that a name is written with is the extension's. Its functions, operators and types are stored bare:
+    /// they are found whatever the schema is called by then.
+    fn is_extension(&self, schema: Option<&str>) -> bool {
+        let extension = extension_schema(self.snapshot).and_then(|schema| self.snapshot.schema_name(schema));
+        schema.is_some() && schema == extension
+    }
+
+    fn operator(&self, op: &mut OpName) {
+        let is_there = || builtin().operators_named(&op.symbol).any(|row| row.namespace == "public");
+        if self.is_extension(op.schema.as_deref()) && is_there() {
+            op.schema = None;
+        }
+    }
+
+    fn function(&self, name: &mut Name) {
+        let is_there = || builtin().procs_named(name.last()).any(|row| row.namespace == "public");
+        if self.is_extension(name.schema()) && is_there() {
+            name.parts.drain(..name.parts.len() - 1);
+        }
+    }
+
     /// Qualifies a type of the user's.
     fn type_name(&mut self, ty: &mut TypeName) -> Result<()> {
         let found = match ty.name.schema() {
@@ -439,6 +461,10 @@ impl Resolver<'_> {
             if let Some(schema) = self.snapshot.schema_name(desc.schema) {
                 ty.name.parts = self.renamed_object(desc.oid, schema, &desc.name);
             }
+        } else if let Some(TypeRef::Builtin(row)) = found
+            && row.namespace == "public"
+        {
+            ty.name.parts = vec![row.name.to_owned()];
         }
         Ok(())
     }
@@ -493,6 +519,14 @@ impl Resolver<'_> {
     }
 
     fn expr(&mut self, expr: &mut Expr) -> Result<()> {
+        match &mut expr.kind {
+            ExprKind::Unary { op, .. }
+            | ExprKind::Binary { op, .. }
+            | ExprKind::AnyArray { op, .. }
+            | ExprKind::AnyQuery { op, .. } => self.operator(op),
+            ExprKind::Call(call) => self.function(&mut call.name),
+            _ => {}
+        }
         match &mut expr.kind {
             ExprKind::Column(name) => {
                 self.column(name);

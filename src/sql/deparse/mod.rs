@@ -15,7 +15,7 @@ mod tests;
 mod tree;
 
 use printer::Printer;
-pub use query::deparse_query;
+pub use query::{HiddenExtension, deparse_query, deparse_query_for};
 
 use crate::catalog::Names;
 use crate::sql::expr::Expr;

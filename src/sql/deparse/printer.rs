@@ -7,7 +7,6 @@ use super::constant::constant;
 use super::simple::is_simple;
 use crate::catalog::Names;
 use crate::catalog::builtin::{OperatorRow, builtin};
-use crate::catalog::snapshot::{PG_CATALOG, PUBLIC};
 use crate::common::quote_ident;
 use crate::sql::expr::{Call, CallForm, Expr, RowCompareOp};
 use crate::types::{Datum, Oid, SqlType};
@@ -92,7 +91,7 @@ impl<'a> Printer<'a> {
                 if let Expr::ArrayCompare { function, any: true, left, array } = &**arg
                     && let Some(negator) = operator_of(*function).and_then(|row| builtin().operator_row(row.negator))
                 {
-                    return self.array_test(left, negator.name, "ALL", array, arg);
+                    return self.array_test(left, Some(negator), "ALL", array, arg);
                 }
                 self.bracket("(");
                 self.push("NOT ");
@@ -159,7 +158,7 @@ impl<'a> Printer<'a> {
             }
             Expr::ArrayCompare { function, any, left, array } => {
                 let word = if *any { "ANY" } else { "ALL" };
-                self.array_test(left, operator_of(*function).map_or("=", |row| row.name), word, array, expr);
+                self.array_test(left, operator_of(*function), word, array, expr);
             }
             Expr::RowCompare { op, pairs } => {
                 self.push("(ROW(");
@@ -183,7 +182,16 @@ impl<'a> Printer<'a> {
         }
     }
 
-    fn array_test(&mut self, left: &Expr, operator: &str, word: &str, array: &Expr, expr: &Expr) {
+    /// An operator's symbol, or how it is written where the symbol alone does not find it.
+    fn symbol(&self, row: &OperatorRow) -> String {
+        match self.names.schema_to_show(row.namespace) {
+            Some(schema) => format!("OPERATOR({schema}.{})", row.name),
+            None => row.name.to_owned(),
+        }
+    }
+
+    fn array_test(&mut self, left: &Expr, operator: Option<&OperatorRow>, word: &str, array: &Expr, expr: &Expr) {
+        let operator = operator.map_or_else(|| "=".to_owned(), |row| self.symbol(row));
         self.bracket("(");
         self.operand(left, true, expr);
         self.push(&format!(" {operator} {word} ("));
@@ -326,13 +334,13 @@ impl<'a> Printer<'a> {
     }
 
     fn operator(&mut self, oid: Oid, args: &[Expr], expr: &Expr) {
-        let symbol = builtin().operator_row(oid).map_or("?", |row| row.name);
+        let symbol = builtin().operator_row(oid).map_or_else(|| "?".to_owned(), |row| self.symbol(row));
         self.bracket("(");
         if let [left, _] = args {
             self.operand(left, true, expr);
             self.push(" ");
         }
-        self.push(symbol);
+        self.push(&symbol);
         self.push(" ");
         if let Some(last) = args.last() {
             self.operand(last, true, expr);
@@ -347,10 +355,11 @@ impl<'a> Printer<'a> {
         if row.namespace == "pg_catalog" && self.sql_syntax(row.name, &call.args) {
             return;
         }
-        let schema = if row.namespace == "public" { PUBLIC } else { PG_CATALOG };
         let name = quote_ident(row.name);
-        let visible = schema == PG_CATALOG || self.names.path.schemas.contains(&schema);
-        let name = if visible { name } else { format!("{}.{name}", row.namespace) };
+        let name = match self.names.schema_to_show(row.namespace) {
+            Some(schema) => format!("{schema}.{name}"),
+            None => name,
+        };
         match call.args.split_last() {
             Some((Expr::Array { items, nested: false, .. }, before)) if row.variadic.is_some() => {
                 let all: Vec<Expr> = before.iter().chain(items).cloned().collect();

@@ -4,26 +4,42 @@ use crate::catalog::Names;
 use crate::common::quote_ident;
 use crate::sql::ast::{
     Alias, CteBody, Distinct, Expr, FromItem, GroupItem, JoinCondition, JoinKind, LockStrength, LockWait, Name, Query,
-    QueryBody, Select, SetOp, TableFunction, Target, With,
+    QueryBody, Select, SetOp, TableFunction, Target, TypeName, With,
 };
 
-use super::tree::{name, type_name};
+use super::tree::name;
 
 /// Writes queries.
 pub(super) struct QueryPrinter<'a> {
     /// Whose search path decides which relations need their schema; `None` writes names as they are.
     names: Option<&'a Names>,
+    /// What needs the schema of the extension.
+    pub(super) hidden: Option<&'a HiddenExtension>,
     /// Leave out the parentheses that PostgreSQL leaves out when pretty.
     pub(super) pretty: bool,
     /// Spaces before the clauses of the query being written.
     pub(super) indent: usize,
 }
 
-/// The text of a query. With `names`, relations that a bare name finds lose their schema; `pretty` leaves out parentheses
+/// An extension that the reader's search path does not show: its objects are written with their schema.
+pub struct HiddenExtension {
+    /// The schema, quoted where it must be.
+    pub schema: String,
+    /// Where the query uses the extension's functions and operators.
+    pub uses: Vec<u32>,
+}
+
+/// The text of a query, as it is stored.
+#[must_use]
+pub fn deparse_query(query: &Query) -> String {
+    QueryPrinter { names: None, hidden: None, pretty: false, indent: 0 }.query(query)
+}
+
+/// The text of a query for a reader: relations that a bare name finds lose their schema; `pretty` leaves out parentheses
 /// that the meaning does not need.
 #[must_use]
-pub fn deparse_query(query: &Query, names: Option<&Names>, pretty: bool) -> String {
-    QueryPrinter { names, pretty, indent: 0 }.query(query)
+pub fn deparse_query_for(query: &Query, names: &Names, hidden: Option<&HiddenExtension>, pretty: bool) -> String {
+    QueryPrinter { names: Some(names), hidden, pretty, indent: 0 }.query(query)
 }
 
 impl QueryPrinter<'_> {
@@ -234,11 +250,11 @@ impl QueryPrinter<'_> {
                 let (text, implied) = self.relation(relation);
                 let only = if *only { "ONLY " } else { "" };
                 let named = written.as_ref().is_some_and(|alias| alias.name != implied || !alias.columns.is_empty());
-                format!("{only}{text}{}", if named { alias(written.as_ref(), &[]) } else { String::new() })
+                format!("{only}{text}{}", if named { alias(written.as_ref(), "") } else { String::new() })
             }
             FromItem::Query { query, lateral, alias: written, .. } => {
                 let lateral = if *lateral { "LATERAL " } else { "" };
-                format!("{lateral}{}{}", self.subquery(query), alias(written.as_ref(), &[]))
+                format!("{lateral}{}{}", self.subquery(query), alias(written.as_ref(), ""))
             }
             FromItem::Function { calls, rows_from, ordinality, lateral, alias: written, .. } => {
                 let mut text = if *lateral { "LATERAL ".to_owned() } else { String::new() };
@@ -253,7 +269,7 @@ impl QueryPrinter<'_> {
                     [call] if !rows_from => call.columns.as_slice(),
                     _ => &[],
                 };
-                text + &alias(written.as_ref(), defined)
+                text + &alias(written.as_ref(), &self.definitions(defined))
             }
             FromItem::Join { kind, left, right, condition, alias: written } => {
                 self.join(*kind, left, right, condition, written.as_ref())
@@ -263,7 +279,12 @@ impl QueryPrinter<'_> {
 
     fn call_with_columns(&mut self, call: &TableFunction) -> String {
         let text = self.expr(&call.call);
-        if call.columns.is_empty() { text } else { format!("{text} AS ({})", definitions(&call.columns)) }
+        if call.columns.is_empty() { text } else { format!("{text} AS ({})", self.definitions(&call.columns)) }
+    }
+
+    fn definitions(&self, list: &[(String, TypeName)]) -> String {
+        let text = |(name, ty): &(String, TypeName)| format!("{} {}", quote_ident(name), self.type_name(ty));
+        list.iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
     fn join(
@@ -297,7 +318,7 @@ impl QueryPrinter<'_> {
         };
         let text = format!("{left}{}{natural}{word} {right}{condition}", self.line("     "));
         let text = if self.pretty && written.is_none() { text } else { format!("({text})") };
-        format!("{text}{}", alias(written, &[]))
+        format!("{text}{}", alias(written, ""))
     }
 
     /// A relation's name as the reader's search path wants it, and the name it goes by without an alias.
@@ -321,16 +342,12 @@ fn columns(list: &[String]) -> String {
     format!("({})", list.iter().map(|column| quote_ident(column)).collect::<Vec<_>>().join(", "))
 }
 
-fn definitions(list: &[(String, crate::sql::ast::TypeName)]) -> String {
-    let texts: Vec<String> = list.iter().map(|(name, ty)| format!("{} {}", quote_ident(name), type_name(ty))).collect();
-    texts.join(", ")
-}
-
-fn alias(alias: Option<&Alias>, defined: &[(String, crate::sql::ast::TypeName)]) -> String {
+/// An alias; `defined` is the text of its column definitions.
+fn alias(alias: Option<&Alias>, defined: &str) -> String {
     match alias {
         None if defined.is_empty() => String::new(),
-        None => format!(" AS ({})", definitions(defined)),
+        None => format!(" AS ({defined})"),
         Some(alias) if defined.is_empty() => format!(" {}{}", quote_ident(&alias.name), columns(&alias.columns)),
-        Some(alias) => format!(" {}({})", quote_ident(&alias.name), definitions(defined)),
+        Some(alias) => format!(" {}({defined})", quote_ident(&alias.name)),
     }
 }

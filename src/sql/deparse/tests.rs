@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use super::{deparse, deparse_pretty};
-use crate::catalog::store::FIRST_DATABASE;
+use crate::catalog::descriptor::ExtensionDesc;
+use crate::catalog::snapshot::PUBLIC;
+use crate::catalog::store::{FIRST_DATABASE, FIRST_ROLE};
 use crate::catalog::{Catalog, Names};
 use crate::common::quote_ident;
 use crate::sql::binder::{Place, bind_table_expr};
@@ -140,7 +142,15 @@ END",
 
 fn names() -> Names {
     let catalog = Catalog::open(Arc::new(MemoryKv::new()), "postgres").expect("an empty store opens");
-    Names::stored(Arc::new(catalog.snapshot(FIRST_DATABASE).expect("the first database")))
+    let mut edit = catalog.edit(FIRST_DATABASE, false);
+    edit.put_extension(ExtensionDesc {
+        oid: Oid(20_000),
+        name: "vector".to_owned(),
+        schema: PUBLIC,
+        owner: FIRST_ROLE,
+        version: "0.8.5".to_owned(),
+    });
+    Names::stored(Arc::new(edit.snapshot))
 }
 
 #[test]

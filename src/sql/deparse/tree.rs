@@ -16,8 +16,8 @@ pub(super) fn name(name: &Name) -> String {
     name.parts.iter().map(|part| quote_ident(part)).collect::<Vec<_>>().join(".")
 }
 
-/// A type as PostgreSQL prints it.
-pub(super) fn type_name(ty: &TypeName) -> String {
+/// A type whose bare name is found.
+fn type_name(ty: &TypeName) -> String {
     let arrays = "[]".repeat(ty.array_dims);
     let modifiers: Vec<&str> = ty
         .modifiers
@@ -70,14 +70,37 @@ fn is_wrapped(expr: &Expr) -> bool {
     }
 }
 
-fn operator(op: &OpName) -> String {
-    match &op.schema {
-        Some(schema) => format!("OPERATOR({}.{})", quote_ident(schema), op.symbol),
-        None => op.symbol.clone(),
-    }
-}
-
 impl QueryPrinter<'_> {
+    /// The schema that what is used at a position must be written with.
+    fn hidden_schema(&self, position: u32) -> Option<&str> {
+        let hidden = self.hidden.filter(|hidden| hidden.uses.contains(&position))?;
+        Some(&hidden.schema)
+    }
+
+    fn operator(&self, op: &OpName, position: u32) -> String {
+        match &op.schema {
+            Some(schema) => format!("OPERATOR({}.{})", quote_ident(schema), op.symbol),
+            None => self.symbol(&op.symbol, position),
+        }
+    }
+
+    fn symbol(&self, symbol: &str, position: u32) -> String {
+        match self.hidden_schema(position) {
+            Some(schema) => format!("OPERATOR({schema}.{symbol})"),
+            None => symbol.to_owned(),
+        }
+    }
+
+    /// A type as PostgreSQL prints it.
+    pub(super) fn type_name(&self, ty: &TypeName) -> String {
+        let is_bare = ty.name.parts.len() == 1;
+        let of_extension = || builtin().types_named(ty.name.last()).any(|row| row.namespace == "public");
+        match self.hidden.filter(|_| is_bare && of_extension()) {
+            Some(hidden) => format!("{}.{}", hidden.schema, type_name(ty)),
+            None => type_name(ty),
+        }
+    }
+
     pub(super) fn exprs(&mut self, items: &[Expr]) -> String {
         items.iter().map(|item| self.bare(item)).collect::<Vec<_>>().join(", ")
     }
@@ -126,9 +149,9 @@ impl QueryPrinter<'_> {
             ExprKind::Field { base, name } => format!("({}).{}", self.expr(base), quote_ident(name)),
             ExprKind::FieldStar(base) => format!("({}).*", self.expr(base)),
             ExprKind::Subscript { base, subscripts } => self.subscripts(base, subscripts),
-            ExprKind::Unary { op, arg } => format!("({} {})", operator(op), self.expr(arg)),
+            ExprKind::Unary { op, arg } => format!("({} {})", self.operator(op, expr.position), self.expr(arg)),
             ExprKind::Binary { op, left, right } => {
-                format!("({} {} {})", self.expr(left), operator(op), self.expr(right))
+                format!("({} {} {})", self.expr(left), self.operator(op, expr.position), self.expr(right))
             }
             ExprKind::And(..) => self.logic(expr, true),
             ExprKind::Or(..) => self.logic(expr, false),
@@ -146,7 +169,7 @@ impl QueryPrinter<'_> {
             ExprKind::Greatest(items) => format!("GREATEST({})", self.exprs(items)),
             ExprKind::Least(items) => format!("LEAST({})", self.exprs(items)),
             ExprKind::Grouping(items) => format!("GROUPING({})", self.exprs(items)),
-            ExprKind::Call(call) => self.function(call),
+            ExprKind::Call(call) => self.function(call, expr.position),
             ExprKind::SqlValue { name, precision: None } => (*name).to_owned(),
             ExprKind::SqlValue { name, precision: Some(digits) } => format!("{name}({digits})"),
             ExprKind::Default => "DEFAULT".to_owned(),
@@ -174,6 +197,7 @@ impl QueryPrinter<'_> {
                 let (arg, low, high) = (self.expr(arg), self.expr(low), self.expr(high));
                 let wrap = |text: String| if self.pretty { text } else { format!("({text})") };
                 let (first, word, second) = if *negated { ("<", "OR", ">") } else { (">=", "AND", "<=") };
+                let (first, second) = (self.symbol(first, expr.position), self.symbol(second, expr.position));
                 format!("({} {word} {})", wrap(format!("{arg} {first} {low}")), wrap(format!("{arg} {second} {high}")))
             }
             ExprKind::Between { arg, low, high, symmetric, negated } => {
@@ -199,11 +223,11 @@ impl QueryPrinter<'_> {
             }
             ExprKind::AnyArray { op, left, right, any } => {
                 let word = if *any { "ANY" } else { "ALL" };
-                format!("({} {} {word} ({}))", self.expr(left), operator(op), self.expr(right))
+                format!("({} {} {word} ({}))", self.expr(left), self.operator(op, expr.position), self.expr(right))
             }
             ExprKind::AnyQuery { op, left, query, any } => {
                 let word = if *any { "ANY" } else { "ALL" };
-                format!("({} {} {word} {})", self.expr(left), operator(op), self.subquery(query))
+                format!("({} {} {word} {})", self.expr(left), self.operator(op, expr.position), self.subquery(query))
             }
             ExprKind::Exists(query) => format!("(EXISTS {})", self.subquery(query)),
             ExprKind::ScalarQuery(query) => self.subquery(query),
@@ -232,7 +256,8 @@ impl QueryPrinter<'_> {
         let simple = self.pretty && !is_wrapped(arg);
         let plain = simple || matches!(arg.kind, ExprKind::String(_) | ExprKind::Null);
         let inner = if plain { self.expr(arg) } else { self.bare(arg) };
-        if plain { format!("{inner}::{}", type_name(ty)) } else { format!("({inner})::{}", type_name(ty)) }
+        let ty = self.type_name(ty);
+        if plain { format!("{inner}::{ty}") } else { format!("({inner})::{ty}") }
     }
 
     fn case(&mut self, operand: Option<&Expr>, arms: &[(Expr, Expr)], otherwise: Option<&Expr>) -> String {
@@ -254,9 +279,12 @@ impl QueryPrinter<'_> {
         text
     }
 
-    fn function(&mut self, call: &FuncCall) -> String {
+    fn function(&mut self, call: &FuncCall, position: u32) -> String {
         let bare = call.name.parts.len() == 1 || call.name.schema() == Some("pg_catalog");
-        let function = if bare { quote_ident(call.name.last()) } else { name(&call.name) };
+        let mut function = if bare { quote_ident(call.name.last()) } else { name(&call.name) };
+        if let Some(schema) = self.hidden_schema(position).filter(|_| bare) {
+            function = format!("{schema}.{function}");
+        }
         let mut args: Vec<String> = call.args.iter().map(|arg| self.bare(arg)).collect();
         if call.variadic
             && let Some(last) = args.last_mut()

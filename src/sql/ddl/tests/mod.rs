@@ -7,7 +7,7 @@ use crate::catalog::store::{FIRST_DATABASE, FIRST_ROLE};
 use crate::catalog::{Catalog, Edit, Names, Relation, SearchPath};
 use crate::error::{Error, Result};
 use crate::sql::ddl::{DdlContext, Later, execute, finish};
-use crate::sql::deparse::deparse_query;
+use crate::sql::deparse::deparse_query_for;
 use crate::sql::eval::EvalContext;
 use crate::sql::parser;
 use crate::storage::{Kv, MemoryKv};
@@ -146,7 +146,7 @@ impl Bench {
         let mut texts: Vec<(String, String)> = Vec::new();
         for view in edit.snapshot.objects.views.values() {
             let query = parser::parse_query(&view.query).expect("a stored query parses");
-            texts.push((view.name.clone(), deparse_query(&query, Some(&names), false)));
+            texts.push((view.name.clone(), deparse_query_for(&query, &names, None, false)));
         }
         texts.sort();
         texts.into_iter().map(|(name, text)| format!("{name}:\n{text};")).collect()
