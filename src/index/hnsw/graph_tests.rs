@@ -397,6 +397,34 @@ fn owners_are_asked_about_few_and_the_right_ones() {
 }
 
 #[test]
+fn a_row_in_the_middle_of_all_does_not_draw_all_links() {
+    const ROWS: usize = 1500;
+    const DIMS: usize = 64;
+    let mut dice = Dice::new(71);
+    let mut even =
+        |count: usize| -> Vec<Vec<f32>> { (0..count).map(|_| (0..DIMS).map(|_| dice.unit()).collect()).collect() };
+    let (plain, queries) = (even(ROWS), even(60));
+    let mut with_middle = plain.clone();
+    with_middle[3] = vec![0.0; DIMS];
+    let found = |vectors: &[Vec<f32>], loaded: usize| {
+        let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(Options::new(Metric::L2, Kind::Dense, DIMS as u32)));
+        load(&*index, &vectors[..loaded], 2);
+        for (rid, vector) in vectors.iter().enumerate().skip(loaded) {
+            assert!(index.insert(rid as Rid, 0, VectorRef::Dense(vector)));
+            index.link(1);
+        }
+        let own = |rid: &usize| ten(&index, &vectors[*rid], 100, 1).contains(&(*rid as Rid));
+        let lost: Vec<usize> = (0..ROWS).step_by(7).filter(|rid| !own(rid)).collect();
+        assert!(lost.is_empty(), "rows that are not found by their own vectors, {loaded} loaded: {lost:?}");
+        recall(&index, vectors, &queries, 1)
+    };
+    for loaded in [0, ROWS - 300, ROWS] {
+        let (without, with) = (found(&plain, loaded), found(&with_middle, loaded));
+        assert!(with >= without - 0.04, "{loaded} loaded: {with}, and {without} without the one in the middle");
+    }
+}
+
+#[test]
 fn a_cancelled_load_stops() {
     let cancel = CancelFlag::new();
     cancel.raise(CancelReason::UserRequest);

@@ -10,6 +10,13 @@
 //!    x       c
 //! ```
 //!
+//! The rule believes that a kept one leads to whatever is nearer to it. One in the middle of all cannot: in many dimensions a
+//! vector of zeros among vectors of all directions, or their mean, is nearer to every candidate than the base is. It would be the only
+//! one kept, by every node, and has room for a few links: a star that walks do not get out of. One such row among 3,200 of 128
+//! normally distributed numbers took recall@10 at ef 40 from .919 to .473, and to .255 where rows came one by one. So one that would
+//! leave out most of what is left is a hub, and leaves out only what is all but a copy of it: .918 and .925 now. Of sentence
+//! embeddings, one comparison in 150 is with a hub by this measure, of GloVe's words one in 400; their recall and speed are as before.
+//!
 //! A candidate that is the base over again, by its codes, leads nowhere that the base does not: it is kept and leaves out nothing. Whether
 //! others are nearer to it than to the base is for the rounding of codes to say.
 //!
@@ -19,6 +26,13 @@
 
 use super::codes::{Codes, Slot};
 use super::walk::{Candidate, distance_of, slot_of};
+
+/// Who would leave out more than this part of the candidates that are left is a hub.
+const HUB_PART: f32 = 0.75;
+/// Fewer say nothing about that.
+const HUB_MIN: usize = 8;
+/// A hub leaves out what is so many times nearer to it than to the base.
+const HUB_NEARER: f32 = 4.0;
 
 /// What a selection works in.
 pub(super) struct Selection<C: Codes> {
@@ -67,6 +81,9 @@ impl<C: Codes> Selection<C> {
             }
             codes.prepare_slot(last, query);
             codes.distances(query, left, distances);
+            if is_hub(distances, own) {
+                distances.iter_mut().for_each(|distance| *distance = as_of_hub(*distance));
+            }
             let mut count = 0;
             for at in 0..left.len() {
                 (left[count], own[count]) = (left[at], own[at]);
@@ -76,4 +93,15 @@ impl<C: Codes> Selection<C> {
             own.truncate(count);
         }
     }
+}
+
+/// Whether too many are nearer to one, which is so far from each, than to the base.
+fn is_hub(distances: &[f32], own: &[f32]) -> bool {
+    let nearer = distances.iter().zip(own).filter(|(distance, own)| distance < own).count();
+    own.len() >= HUB_MIN && nearer as f32 > HUB_PART * own.len() as f32
+}
+
+/// The distance from a hub that the rule compares. Negative inner products have no zero to be near to: there it leaves out nothing.
+fn as_of_hub(distance: f32) -> f32 {
+    if distance < 0.0 { f32::INFINITY } else { HUB_NEARER * distance }
 }
