@@ -1,7 +1,7 @@
 //! DECLARE, FETCH, MOVE, CLOSE.
 //!
-//! A cursor without SCROLL keeps nothing of what was read and goes forward only; one with SCROLL or WITH HOLD keeps the rows
-//! that it has read.
+//! A cursor with SCROLL or WITH HOLD keeps the rows that it has read, one with NO SCROLL none of them. PostgreSQL lets one that is declared neither way
+//! go back where its plan can; here it can while its result is short.
 
 use crate::bail;
 use crate::error::Result;
@@ -25,12 +25,7 @@ impl Session {
         }
         let statement = Statement::Query(Box::new(declare.query.clone()));
         let prepared = self.prepare(Some(parsed_inner(&statement, text)), Some(&[]), false)?;
-        let cursor = Cursor {
-            scroll: declare.scroll == Some(true),
-            hold: declare.hold,
-            binary: declare.binary,
-            ..Cursor::default()
-        };
+        let cursor = Cursor { scroll: declare.scroll, hold: declare.hold, binary: declare.binary, ..Cursor::default() };
         let mut portal = Portal {
             prepared,
             params: params.to_vec(),
@@ -61,7 +56,15 @@ impl Session {
         let Some(mut portal) = self.portals.remove(name) else {
             bail!(INVALID_CURSOR_NAME, "cursor \"{name}\" does not exist")
         };
-        let rows = move_cursor(&mut portal, fetch.direction);
+        let rows = match &portal.cursor {
+            Some(cursor) if cursor.failed => {
+                Err(crate::error!(OBJECT_NOT_IN_PREREQUISITE_STATE, "portal \"{name}\" cannot be run"))
+            }
+            _ => move_cursor(&mut portal, fetch),
+        };
+        if let (Err(_), Some(cursor)) = (&rows, &mut portal.cursor) {
+            cursor.failed = true;
+        }
         let fields = fields_of(&portal.prepared).unwrap_or_default().to_vec();
         self.portals.insert(name.clone(), portal);
         let rows = rows?;
@@ -88,12 +91,46 @@ impl Session {
     }
 }
 
-/// Reads until `count` rows are kept or the query ends.
+/// Rows that a cursor which was not declared SCROLL keeps for going back; of longer results those passed are forgotten.
+const KEPT_MAX: usize = 1000;
+
+impl Cursor {
+    /// Rows read so far.
+    fn read(&self) -> usize {
+        self.forgotten + self.kept.len()
+    }
+
+    /// The row at a place, counted from 1; none before the first, behind the last and where it is not read yet.
+    fn row(&self, place: usize) -> Option<&Vec<Datum>> {
+        self.kept.get(place.checked_sub(self.forgotten + 1)?)
+    }
+
+    /// Whether rows that were passed are there still.
+    fn check_back(&self) -> Result<()> {
+        if self.hold || self.scroll == Some(true) || (self.scroll.is_none() && self.forgotten == 0) {
+            return Ok(());
+        }
+        Err(crate::error!(OBJECT_NOT_IN_PREREQUISITE_STATE, "cursor can only scan forward")
+            .hint("Declare it with SCROLL option to enable backward scan."))
+    }
+
+    /// Forgets what was passed, if nothing goes back or too much would be kept.
+    fn forget(&mut self) {
+        let forgets = self.scroll == Some(false) || (self.scroll.is_none() && self.kept.len() > KEPT_MAX);
+        if forgets && !self.hold {
+            let passed = self.at.min(self.read()) - self.forgotten;
+            self.kept.drain(..passed);
+            self.forgotten += passed;
+        }
+    }
+}
+
+/// Reads until `count` rows are read or the query ends.
 fn fill(portal: &mut Portal, count: usize) -> Result<()> {
     let types: Vec<Oid> = fields_of(&portal.prepared).unwrap_or_default().iter().map(|field| field.ty.oid).collect();
     let PortalState::Running { running, .. } = &mut portal.state else { return Ok(()) };
     let Some(cursor) = &mut portal.cursor else { return Ok(()) };
-    while cursor.kept.len() < count && !cursor.exhausted {
+    while cursor.read() < count && !cursor.exhausted {
         match running.operator.next(&running.ctx)? {
             Some(batch) => cursor.kept.extend((0..batch.rows).map(|row| batch.row(&types, row))),
             None => cursor.exhausted = true,
@@ -103,94 +140,70 @@ fn fill(portal: &mut Portal, count: usize) -> Result<()> {
 }
 
 /// Moves a cursor and gives the rows passed, in the order passed.
-fn move_cursor(portal: &mut Portal, direction: FetchDirection) -> Result<Vec<Vec<Datum>>> {
-    let at = portal.cursor.as_ref().map_or(0, |cursor| cursor.at);
-    if portal.cursor.is_none() {
-        portal.cursor = Some(Cursor::default());
-    }
-    let backward = |portal: &Portal| -> Result<()> {
-        let held = portal.cursor.as_ref().is_some_and(|cursor| cursor.scroll || cursor.hold);
-        if held {
-            return Ok(());
+fn move_cursor(portal: &mut Portal, fetch: &Fetch) -> Result<Vec<Vec<Datum>>> {
+    let at = portal.cursor.get_or_insert_default().at;
+    let size = |count: i64| usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    match fetch.direction {
+        FetchDirection::Forward(0) | FetchDirection::Backward(0) | FetchDirection::Relative(0) => {
+            again(portal, fetch.is_move)
         }
-        Err(crate::error!(OBJECT_NOT_IN_PREREQUISITE_STATE, "cursor can only scan forward")
-            .hint("Declare it with SCROLL option to enable backward scan."))
-    };
-    match direction {
-        FetchDirection::Forward(count) if count >= 0 => forward(portal, usize::try_from(count).unwrap_or(usize::MAX)),
-        FetchDirection::Forward(count) => {
-            backward(portal)?;
-            back(portal, usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX))
+        FetchDirection::Forward(count) if count > 0 => forward(portal, size(count)),
+        FetchDirection::Backward(count) if count < 0 => forward(portal, size(count)),
+        FetchDirection::Forward(count) | FetchDirection::Backward(count) => back(portal, size(count)),
+        FetchDirection::Relative(step) if step < 0 => absolute(portal, at.saturating_sub(size(step))),
+        FetchDirection::Relative(step) => absolute(portal, at.saturating_add(size(step))),
+        FetchDirection::Absolute(place) if place < 0 => {
+            fill(portal, usize::MAX)?;
+            let read = portal.cursor.as_ref().map_or(0, Cursor::read);
+            absolute(portal, (read + 1).saturating_sub(size(place)))
         }
-        FetchDirection::Backward(count) if count < 0 => {
-            forward(portal, usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX))
-        }
-        FetchDirection::Backward(count) => {
-            backward(portal)?;
-            back(portal, usize::try_from(count).unwrap_or(usize::MAX))
-        }
-        FetchDirection::Relative(step) => {
-            let target = i64::try_from(at).unwrap_or(i64::MAX).saturating_add(step);
-            if step < 0 {
-                backward(portal)?;
-            }
-            absolute(portal, target)
-        }
-        FetchDirection::Absolute(place) => {
-            if place < 0 {
-                backward(portal)?;
-                fill(portal, usize::MAX)?;
-                let total = portal.cursor.as_ref().map_or(0, |cursor| cursor.kept.len());
-                return absolute(portal, i64::try_from(total).unwrap_or(i64::MAX) + 1 + place);
-            }
-            if usize::try_from(place).is_ok_and(|place| place < at) {
-                backward(portal)?;
-            }
-            absolute(portal, place)
-        }
+        FetchDirection::Absolute(place) => absolute(portal, size(place)),
     }
 }
 
-fn forward(portal: &mut Portal, count: usize) -> Result<Vec<Vec<Datum>>> {
-    let at = portal.cursor.as_ref().map_or(0, |cursor| cursor.at);
-    fill(portal, at.saturating_add(count))?;
-    let Some(cursor) = &mut portal.cursor else { return Ok(Vec::new()) };
-    let end = at.saturating_add(count).min(cursor.kept.len());
-    let start = at.min(end);
-    let rows = cursor.kept[start..end].to_vec();
-    cursor.at = if end < at.saturating_add(count) { cursor.kept.len() + 1 } else { end };
-    if !cursor.scroll && !cursor.hold {
-        // Nothing goes back: forget what was passed, counting from here.
-        cursor.kept.drain(..end);
-        cursor.at = cursor.at.saturating_sub(end);
+/// The row that the cursor is on once more.
+fn again(portal: &Portal, is_move: bool) -> Result<Vec<Vec<Datum>>> {
+    let Some(cursor) = &portal.cursor else { return Ok(Vec::new()) };
+    let is_on_row = (1..=cursor.read()).contains(&cursor.at);
+    if is_on_row && is_move {
+        return Ok(vec![Vec::new()]);
     }
+    if is_on_row {
+        cursor.check_back()?;
+    }
+    Ok(cursor.row(cursor.at).cloned().into_iter().collect())
+}
+
+fn forward(portal: &mut Portal, count: usize) -> Result<Vec<Vec<Datum>>> {
+    let wanted = portal.cursor.as_ref().map_or(0, |cursor| cursor.at).saturating_add(count);
+    fill(portal, wanted)?;
+    let Some(cursor) = &mut portal.cursor else { return Ok(Vec::new()) };
+    let rows: Vec<Vec<Datum>> =
+        (cursor.at + 1..=wanted.min(cursor.read())).filter_map(|at| cursor.row(at).cloned()).collect();
+    cursor.at = wanted.min(cursor.read() + 1);
+    cursor.forget();
     Ok(rows)
 }
 
 fn back(portal: &mut Portal, count: usize) -> Result<Vec<Vec<Datum>>> {
     let Some(cursor) = &mut portal.cursor else { return Ok(Vec::new()) };
-    if count == 0 {
-        let at = cursor.at;
-        return Ok(at.checked_sub(1).and_then(|at| cursor.kept.get(at)).cloned().into_iter().collect());
+    if cursor.at > 0 {
+        cursor.check_back()?;
     }
-    let mut rows = Vec::new();
-    while rows.len() < count && cursor.at > 1 {
-        cursor.at -= 1;
-        match cursor.kept.get(cursor.at - 1) {
-            Some(row) => rows.push(row.clone()),
-            None => continue,
-        }
-    }
-    if rows.len() < count {
-        cursor.at = 0;
-    }
+    let first = cursor.at.saturating_sub(count);
+    let rows = (first.max(1)..cursor.at).rev().filter_map(|at| cursor.row(at).cloned()).collect();
+    cursor.at = first;
     Ok(rows)
 }
 
-fn absolute(portal: &mut Portal, place: i64) -> Result<Vec<Vec<Datum>>> {
-    let place = usize::try_from(place).unwrap_or(0);
+fn absolute(portal: &mut Portal, place: usize) -> Result<Vec<Vec<Datum>>> {
     fill(portal, place)?;
     let Some(cursor) = &mut portal.cursor else { return Ok(Vec::new()) };
-    cursor.at = place.min(cursor.kept.len() + 1);
-    Ok(place.checked_sub(1).and_then(|at| cursor.kept.get(at)).cloned().into_iter().collect())
+    if place <= cursor.at && cursor.at > 0 {
+        cursor.check_back()?;
+    }
+    cursor.at = place.min(cursor.read() + 1);
+    let row = cursor.row(place).cloned();
+    cursor.forget();
+    Ok(row.into_iter().collect())
 }

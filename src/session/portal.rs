@@ -55,11 +55,16 @@ pub(super) struct Portal {
 /// What DECLARE says of a cursor, and where it stands.
 #[derive(Default)]
 pub(super) struct Cursor {
-    pub scroll: bool,
+    /// SCROLL or NO SCROLL, if it was declared with either.
+    pub scroll: Option<bool>,
     pub hold: bool,
     pub binary: bool,
-    /// All rows read so far, when it can scroll or is held.
+    /// The rows read so far, without those that were forgotten.
     pub kept: Vec<Vec<Datum>>,
+    /// Rows read and forgotten: they were passed, and it does not go back.
+    pub forgotten: usize,
+    /// An error ended a FETCH half-way; there is no going on from there.
+    pub failed: bool,
     /// Rows before the present one, the present one included: 0 is before the first.
     pub at: usize,
     pub exhausted: bool,
