@@ -36,7 +36,8 @@ impl Session {
     /// BEGIN, COMMIT and their kin.
     pub(super) fn control(&mut self, control: &TransactionStatement) -> Result<Effect> {
         match control {
-            TransactionStatement::Begin(modes) => self.begin(modes),
+            TransactionStatement::Begin(modes) => self.begin(modes, "BEGIN"),
+            TransactionStatement::Start(modes) => self.begin(modes, "START TRANSACTION"),
             TransactionStatement::Commit { chain } => self.end(true, *chain),
             TransactionStatement::Rollback { chain } => self.end(false, *chain),
             TransactionStatement::Savepoint(name) => {
@@ -127,7 +128,7 @@ impl Session {
         }
     }
 
-    fn begin(&mut self, modes: &TransactionModes) -> Result<Effect> {
+    fn begin(&mut self, modes: &TransactionModes, tag: &str) -> Result<Effect> {
         if self.block != Block::None {
             self.core.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
         } else {
@@ -135,13 +136,18 @@ impl Session {
             self.block = Block::Open;
         }
         self.apply_modes(modes)?;
-        Ok(Effect::tag("BEGIN"))
+        Ok(Effect::tag(tag))
     }
 
     fn apply_modes(&mut self, modes: &TransactionModes) -> Result<()> {
         let txn = self.core.transaction();
         if let Some(isolation) = &modes.isolation {
+            let isolation_now = txn.isolation();
             txn.set_isolation(isolation_named(isolation))?;
+            if isolation_now != txn.isolation() && !self.savepoints.is_empty() {
+                txn.set_isolation(isolation_now)?;
+                bail!(ACTIVE_SQL_TRANSACTION, "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+            }
             self.core.settings.lock().set_text("transaction_isolation", isolation, true)?;
         }
         if let Some(read_only) = modes.read_only {
@@ -202,7 +208,7 @@ impl Session {
                 read_only: Some(read_only),
                 deferrable: None,
             };
-            self.begin(&modes)?;
+            self.begin(&modes, "BEGIN")?;
         }
         Ok(Effect::tag(tag))
     }

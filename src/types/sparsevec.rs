@@ -31,7 +31,7 @@ impl SparseVec {
     /// # Errors
     /// `54000` when they are more than 16,000.
     pub fn from_dense(elements: impl ExactSizeIterator<Item = f32>) -> Result<Self> {
-        let dims = u32::try_from(elements.len()).expect("dense vectors are short");
+        let dims = u32::try_from(elements.len()).expect("arrays are short");
         let mut made = Self { dims, indices: Vec::new(), values: Vec::new() };
         for (index, element) in (0..dims).zip(elements) {
             if element != 0.0 {

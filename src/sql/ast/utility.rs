@@ -7,6 +7,8 @@ use super::{Expr, Name, Query, Statement};
 #[allow(missing_docs)]
 pub enum TransactionStatement {
     Begin(TransactionModes),
+    /// START TRANSACTION: BEGIN with a tag of its own.
+    Start(TransactionModes),
     Commit {
         chain: bool,
     },

@@ -170,7 +170,7 @@ impl Binder<'_> {
             super::coerce::find_path(source, row.oid, CoercionContext::Explicit, snapshot),
             Some(super::coerce::Path::Relabel | super::coerce::Path::Io)
         );
-        if source == Oid::UNKNOWN || relabels {
+        if source == Oid::UNKNOWN || source == row.oid || relabels {
             return self.cast(arg.clone(), SqlType::of(row.oid), position).map(Some);
         }
         Ok(None)

@@ -24,7 +24,7 @@ impl Parser<'_> {
             }
             "start" => {
                 self.expect_word("transaction")?;
-                TransactionStatement::Begin(self.transaction_modes()?)
+                TransactionStatement::Start(self.transaction_modes()?)
             }
             "commit" | "end" => {
                 if self.eat_word("prepared") {

@@ -73,7 +73,8 @@ pub fn sparse_cosine(left: &SparseVec, right: &SparseVec) -> f64 {
 }
 
 fn norm_of(value: &SparseVec) -> f64 {
-    value.values.iter().map(|element| f64::from(*element) * f64::from(*element)).sum::<f64>().sqrt()
+    // Sums of nothing are -0.
+    value.values.iter().fold(0.0, |sum, element| sum + f64::from(*element) * f64::from(*element)).sqrt()
 }
 
 fn float(value: f32) -> Result<Datum> {
