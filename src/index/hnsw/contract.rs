@@ -288,8 +288,13 @@ pub trait VectorIndex: Send + Sync {
 
     /// Mends what linking may leave behind: entries that searches do not come by until they are resumed to their end. How many there
     /// were; takes time in proportion to the number of entries.
-    fn mend(&self) -> usize {
+    fn lead_to_strays(&self) -> usize {
         0
+    }
+
+    /// Frees what removed entries hold, and then [`VectorIndex::lead_to_strays`].
+    fn mend(&self) -> usize {
+        self.lead_to_strays()
     }
 
     /// Whether there is such an entry.

@@ -175,11 +175,15 @@ impl VectorIndex for Hnsw {
         self.link_waiting(most)
     }
 
+    fn lead_to_strays(&self) -> usize {
+        let body = self.body.read().clone();
+        self.find_strays(&body, &CancelFlag::new()).expect("nobody cancels")
+    }
+
     fn mend(&self) -> usize {
         // Under the lock: places are set free in the graph that there is.
         self.tidy(&self.body.read());
-        let body = self.body.read().clone();
-        self.lead_to_strays(&body, &CancelFlag::new()).expect("nobody cancels")
+        self.lead_to_strays()
     }
 
     fn contains(&self, rid: Rid, tag: Tag) -> bool {

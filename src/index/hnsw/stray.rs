@@ -2,8 +2,9 @@
 //!
 //! Links are one-way, and a list that overflows is selected anew: what falls out of it may lose the last link that led to
 //! it. Nothing notices, and from then on no walk comes by that node, not even one that looks for its very vector: 204 of
-//! 50,000 sentence embeddings after a bulk load, 239 of 300,000. So after a bulk load and before a checkpoint level 0 is flooded from
-//! the entry point (90 ms for 300,000); each node that stays dry gets a link from the nearest wet one that has room.
+//! 50,000 sentence embeddings after a bulk load, 239 of 300,000. So after a bulk load, before a checkpoint, and now and then while rows come,
+//! level 0 is flooded from the entry point (90 ms for 300,000); each node that stays dry gets a link from the nearest wet one that has
+//! room.
 //!
 //! Writers may be at work meanwhile. A node that was linked behind the flood may be taken for a stray; it gets one link too many.
 
@@ -24,7 +25,7 @@ impl Hnsw {
     ///
     /// # Errors
     /// A cancellation.
-    pub(super) fn lead_to_strays(&self, body: &Body, cancel: &CancelFlag) -> Result<usize> {
+    pub(super) fn find_strays(&self, body: &Body, cancel: &CancelFlag) -> Result<usize> {
         let Some((entry, _)) = body.graph.entry() else { return Ok(0) };
         let slots = self.slots();
         let mut wet = Visited::default();

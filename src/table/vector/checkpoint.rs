@@ -140,8 +140,8 @@ impl Tables {
         Ok(())
     }
 
-    /// Writes checkpoints of the vector indexes that have changed: `all` of them, or those that changed much. Writers to an index wait
-    /// while it is written. Returns how many were written.
+    /// Writes checkpoints of the vector indexes that have changed: `all` of them, or those that changed much; of the others, makes sure that
+    /// walks come by what is new. Writers to an index wait while it is written. Returns how many were written.
     ///
     /// # Errors
     /// `58030`.
@@ -155,6 +155,8 @@ impl Tables {
             drop(graph);
             if state.changes() >= if all { 1 } else { due } {
                 written += usize::from(shelf.keep(index, &state)?);
+            } else {
+                state.lead_to_strays();
             }
         }
         Ok(written)

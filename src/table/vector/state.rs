@@ -23,6 +23,9 @@ const STRIPES: usize = 64;
 /// Entries that may wait to be linked before writers link too: comparing them is a small part of a search.
 pub(super) const WAITING_MAX: usize = 1000;
 
+/// Strays are looked for once more than one in so many entries is new: 300 ms for a million, which the next thousand may have cost theirs.
+const UNPROVEN_PART: u64 = 1000;
+
 /// Time between looks at whether a statement that waits is cancelled.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -38,6 +41,8 @@ pub(in crate::table) struct VectorState {
     put_off: Mutex<Vec<(RowId, Tag)>>,
     /// Changes since the last checkpoint.
     changes: AtomicU64,
+    /// Entries that came since strays were last looked for.
+    unproven: AtomicU64,
     /// Wakes whoever links what waits.
     bell: Arc<Bell>,
     /// What who waits for the graph may hope for.
@@ -114,6 +119,7 @@ impl VectorState {
             stripes: std::array::from_fn(|_| Mutex::new(())),
             put_off: Mutex::default(),
             changes: AtomicU64::new(0),
+            unproven: AtomicU64::new(0),
             bell,
             hope: Mutex::new(Hope::Nothing),
             told: Condvar::new(),
@@ -263,6 +269,7 @@ impl VectorState {
         };
         if entered {
             self.changes.fetch_add(1, Ordering::Relaxed);
+            self.unproven.fetch_add(1, Ordering::Relaxed);
             self.bell.ring();
             if index.waiting() > WAITING_MAX {
                 index.link(1);
@@ -330,11 +337,22 @@ impl VectorState {
         self.changes.load(Ordering::Relaxed)
     }
 
+    /// Leads to linked entries that walks do not come by, if enough have come for it to be worth the look.
+    pub(in crate::table) fn lead_to_strays(&self) {
+        let Some(index) = self.ready() else { return };
+        let came = self.unproven.load(Ordering::Relaxed);
+        if came > index.len() as u64 / UNPROVEN_PART && index.waiting() == 0 {
+            self.unproven.fetch_sub(came, Ordering::Relaxed);
+            index.lead_to_strays();
+        }
+    }
+
     /// Runs `save` on the graph with all writers out, if it is there; changes are counted anew.
     pub(in crate::table) fn checkpoint(&self, save: &mut dyn FnMut(&dyn VectorIndex) -> Result<()>) -> Result<bool> {
         // Saving links what waits; better while writers go on, though they may bring as much again.
         if let Some(index) = self.ready() {
             index.link(index.waiting());
+            self.unproven.store(0, Ordering::Relaxed);
             index.mend();
         }
         let phase = self.phase.write();
