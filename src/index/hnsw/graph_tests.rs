@@ -425,6 +425,25 @@ fn a_row_in_the_middle_of_all_does_not_draw_all_links() {
 }
 
 #[test]
+fn an_index_that_grows_by_inserts_is_calibrated() {
+    let mut dice = Dice::new(83);
+    let mut even = |spread: f32| -> Vec<f32> { (0..64).map(|_| spread * dice.unit()).collect() };
+    let centres: Vec<Vec<f32>> = (0..2).map(|_| even(1.0)).collect();
+    let mut near = |nth: usize| -> Vec<f32> { centres[nth % 2].iter().zip(even(0.02)).map(|(a, b)| a + b).collect() };
+    let options = Options { quantization: Quantization::Rabitq1, ..Options::new(Metric::L2, Kind::Dense, 64) };
+    let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
+    let rows: Vec<Vec<f32>> = (0..240).map(&mut near).collect();
+    for (rid, row) in rows.iter().enumerate() {
+        assert!(index.insert(rid as Rid, 0, VectorRef::Dense(row)));
+        index.link(1);
+    }
+    let stats = index.stats();
+    assert!(stats.code_bits < 32, "it has codes by now");
+    // Of the rows of a cluster the codes hardly tell one from another.
+    assert!(stats.ef_factor > 1.0, "{stats:?}");
+}
+
+#[test]
 fn a_cancelled_load_stops() {
     let cancel = CancelFlag::new();
     cancel.raise(CancelReason::UserRequest);

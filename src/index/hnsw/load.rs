@@ -21,6 +21,7 @@ use super::index::Hnsw;
 use super::link::Linker;
 use super::names::Names;
 use super::walk::Scratch;
+use crate::common::CancelFlag;
 use crate::common::parallel::side_by_side;
 use crate::error::Result;
 use crate::index::Rid;
@@ -133,7 +134,7 @@ impl Hnsw {
         waiting.vectors.clear();
     }
 
-    /// Replaces full vectors by codes, the links as they are. Searches and inserts wait meanwhile.
+    /// Replaces full vectors by codes as good as them, the links as they are. Searches and inserts wait meanwhile.
     pub(super) fn outgrow(&self) {
         let mut body = self.body.write();
         let Store::Floats(floats) = &*body.near else { return };
@@ -151,6 +152,10 @@ impl Hnsw {
         for (slot, vector) in slots.iter().zip(&vectors) {
             coded.write(*slot, vector.view());
         }
+        // There is no other build: an index that was made before its rows keeps the factor that is found here.
+        let (cancel, progress) = (CancelFlag::new(), &|_, _| {});
+        let job = Job { threads: 1, expected: slots.len(), progress, cancel: &cancel, file: None };
+        self.calibrate(&mut coded, &job).expect("nobody cancels");
         if !self.options.memory.keeps_fine() {
             coded.fine = None;
         }
