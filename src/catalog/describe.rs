@@ -10,7 +10,7 @@ use crate::catalog::lookup::Names;
 use crate::catalog::snapshot::{Relation, Snapshot, TypeRef};
 use crate::catalog::system::constraints::{Constraint, Demand, Owner, all};
 use crate::catalog::system::dependencies;
-use crate::catalog::system::objects::{self, builtin_schema, extension_schema, type_collation};
+use crate::catalog::system::objects::{self, builtin_schema, type_collation};
 use crate::catalog::vector_index;
 use crate::common::{quote_ident, quote_literal};
 use crate::error::Result;
@@ -370,15 +370,6 @@ pub fn type_place(snapshot: &Snapshot, ty: Oid) -> Option<(Oid, String)> {
             (snapshot.relation_schema(&relation), name)
         }
     })
-}
-
-/// Whether a built-in object of a schema is visible: `pg_catalog` always is, the extension's schema when it is on the path.
-#[must_use]
-pub fn is_builtin_visible(names: &Names, namespace: &str) -> bool {
-    match namespace {
-        "pg_catalog" => true,
-        _ => extension_schema(&names.snapshot).is_some_and(|schema| names.path.schemas.contains(&schema)),
-    }
 }
 
 /// `pg_get_userbyid`: a role's name.

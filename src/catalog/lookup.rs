@@ -160,7 +160,7 @@ impl Names {
         }
         match self.snapshot.type_by_oid(ty.oid) {
             Some(TypeRef::Builtin(row)) if row.oid.0 >= FIRST_NORMAL.0 => match extension_schema(&self.snapshot) {
-                Some(schema) => plain(self.snapshot.type_text(ty), schema, self.path.schemas.contains(&schema)),
+                Some(schema) => plain(self.snapshot.type_text(ty), schema, self.is_builtin_visible("public")),
                 None => self.snapshot.type_text(ty),
             },
             Some(TypeRef::User(found)) => {
@@ -175,14 +175,24 @@ impl Names {
         }
     }
 
+    /// Whether a built-in object of a schema is visible: `pg_catalog` always is, the extension's schema when it is on the path.
+    #[must_use]
+    pub fn is_builtin_visible(&self, namespace: &str) -> bool {
+        match namespace {
+            "pg_catalog" => true,
+            _ => extension_schema(&self.snapshot).is_some_and(|schema| self.path.schemas.contains(&schema)),
+        }
+    }
+
     /// The schema that the name of a built-in function or operator needs in a text; none where the bare name finds it, and in
     /// stored texts: they outlive the renaming of an extension's schema.
     #[must_use]
     pub fn schema_to_show(&self, namespace: &str) -> Option<String> {
         let is_stored = self.path.role.is_none();
-        let schema = builtin_schema(&self.snapshot, namespace).filter(|_| namespace != "pg_catalog" && !is_stored)?;
-        let name = self.snapshot.schema_name(schema).filter(|_| !self.path.schemas.contains(&schema))?;
-        Some(quote_ident(name))
+        if is_stored || self.is_builtin_visible(namespace) {
+            return None;
+        }
+        builtin_schema(&self.snapshot, namespace).and_then(|schema| self.snapshot.schema_name(schema)).map(quote_ident)
     }
 
     /// The type that a name means, as `regtype` reads it: SQL's spellings, modifiers and `[]` allowed.

@@ -5,7 +5,6 @@
 
 use crate::bail;
 use crate::catalog::builtin::{OperatorRow, PG_COLLATION, ProcRow, builtin, raw_rows};
-use crate::catalog::describe::is_builtin_visible;
 use crate::catalog::lookup::{Names, split_name};
 use crate::catalog::system::objects::builtin_schema;
 use crate::common::quote_ident;
@@ -76,7 +75,7 @@ fn types(names: &Names, list: &[Oid]) -> String {
 
 /// The name, with its schema when the bare name would not find the object.
 fn qualify(names: &Names, namespace: &str, name: String, bare_finds_it: bool) -> String {
-    if bare_finds_it && is_builtin_visible(names, namespace) {
+    if bare_finds_it && names.is_builtin_visible(namespace) {
         return name;
     }
     let schema = builtin_schema(&names.snapshot, namespace).and_then(|schema| names.snapshot.schema_name(schema));

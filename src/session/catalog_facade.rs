@@ -77,9 +77,7 @@ fn column_number(names: &Names, relation: Oid, name: &str) -> Option<i16> {
 /// single expression over the relation's columns (an index's list, a domain's check) stays as it is.
 fn expression(names: &Names, text: &str, relation: Oid, pretty: bool) -> String {
     let stored = Names::stored(Arc::clone(&names.snapshot));
-    let extension = system::extension_schema(&names.snapshot);
-    let sees_extension = extension.is_none_or(|schema| names.path.schemas.contains(&schema));
-    if !pretty && sees_extension && names.path.schemas == stored.path.schemas {
+    if !pretty && names.schema_to_show("public").is_none() && names.path.schemas == stored.path.schemas {
         return text.to_owned();
     }
     let Some(columns) = columns_of(names, relation) else { return text.to_owned() };
@@ -127,10 +125,8 @@ fn is_visible(names: &Names, class: ObjectClass, object: Oid) -> Option<bool> {
     match class {
         ObjectClass::Relation | ObjectClass::Index => names.is_relation_visible(object),
         ObjectClass::Type => describe::is_type_visible(names, object),
-        ObjectClass::Function => rows.proc_row(object).map(|row| describe::is_builtin_visible(names, row.namespace)),
-        ObjectClass::Operator => {
-            rows.operator_row(object).map(|row| describe::is_builtin_visible(names, row.namespace))
-        }
+        ObjectClass::Function => rows.proc_row(object).map(|row| names.is_builtin_visible(row.namespace)),
+        ObjectClass::Operator => rows.operator_row(object).map(|row| names.is_builtin_visible(row.namespace)),
         ObjectClass::OperatorClass => {
             // Families have this question too.
             let found = rows.opclasses.iter().find(|row| row.oid == object).map(|row| row.namespace);
@@ -138,7 +134,7 @@ fn is_visible(names: &Names, class: ObjectClass, object: Oid) -> Option<bool> {
                 let wanted = object.0.to_string();
                 raw_rows(PG_OPFAMILY).find(|row| row[0] == wanted).map(|row| row[3])
             };
-            Some(describe::is_builtin_visible(names, found.or_else(family)?))
+            Some(names.is_builtin_visible(found.or_else(family)?))
         }
         ObjectClass::Collation => {
             let wanted = object.0.to_string();

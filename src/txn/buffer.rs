@@ -222,7 +222,8 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    fn logs(&self) -> bool {
+    /// Whether changes are logged.
+    pub(super) fn has_savepoints(&self) -> bool {
         !self.savepoints.is_empty()
     }
 
@@ -252,7 +253,7 @@ impl Buffer {
 
     pub(super) fn insert(&mut self, storage: StorageId, row: RowId, command: u32, values: Stored) {
         self.bytes += values.len() + CHAIN_BYTES;
-        let (logs, epoch) = (self.logs(), self.epoch());
+        let (logs, epoch) = (self.has_savepoints(), self.epoch());
         let table = self.tables.entry(storage).or_default();
         table.inserted.add(row, ());
         let last = Version { command, epoch, values: Some(values) };
@@ -265,7 +266,7 @@ impl Buffer {
     /// [`Buffer::insert`] for rows that come together.
     pub(super) fn insert_many(&mut self, rows: FreshRows, command: u32) {
         self.bytes += rows.bytes() + CHAIN_BYTES;
-        let (logs, epoch) = (self.logs(), self.epoch());
+        let (logs, epoch) = (self.has_savepoints(), self.epoch());
         let (storage, range) = (rows.storage(), rows.rows());
         let table = self.tables.entry(storage).or_default();
         table.inserted.add_range(range.clone(), ());
@@ -299,7 +300,7 @@ impl Buffer {
 
     /// Puts a version on a row, made by this transaction or not.
     pub(super) fn write(&mut self, storage: StorageId, row: RowId, command: u32, values: Option<Stored>) {
-        let (logs, epoch) = (self.logs(), self.epoch());
+        let (logs, epoch) = (self.has_savepoints(), self.epoch());
         self.bytes += values.as_ref().map_or(0, |values| values.len()) + CHAIN_BYTES + usize::from(logs) * UNDO_BYTES;
         self.spread(storage, &(row..row + 1));
         let table = self.tables.entry(storage).or_default();
@@ -327,7 +328,7 @@ impl Buffer {
 
     /// Puts or retires an index entry.
     pub(super) fn write_entry(&mut self, index: StorageId, key: &[u8], row: RowId, retire: bool) {
-        let (logs, epoch) = (self.logs(), self.epoch());
+        let (logs, epoch) = (self.has_savepoints(), self.epoch());
         let entries = self.entries.entry(index).or_default();
         let key = [key, &row.to_be_bytes()].concat();
         let before = entries.get(&key).copied();

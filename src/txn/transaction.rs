@@ -97,14 +97,21 @@ impl Transaction {
     /// Changes the isolation level.
     ///
     /// # Errors
-    /// `25001` once a snapshot was taken.
+    /// `25001` once a snapshot was taken, and behind a savepoint.
     pub fn set_isolation(&self, isolation: Isolation) -> Result<()> {
+        let is_subtransaction = self.buffer.lock().has_savepoints();
         let mut present = self.present.lock();
         if present.isolation == isolation {
             return Ok(());
         }
         if present.snapshot.is_some() {
             crate::bail!(ACTIVE_SQL_TRANSACTION, "SET TRANSACTION ISOLATION LEVEL must be called before any query");
+        }
+        if is_subtransaction {
+            crate::bail!(
+                ACTIVE_SQL_TRANSACTION,
+                "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction"
+            );
         }
         present.isolation = isolation;
         *self.reads.lock() = (isolation == Isolation::Serializable).then(ReadSet::default);

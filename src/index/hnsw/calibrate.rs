@@ -1,11 +1,11 @@
 //! How many more candidates codes need to be as good as full vectors.
 //!
 //! `hnsw.ef_search` means the recall that a walk by full vectors has. Coarse codes lose a little, and a larger pool wins it
-//! back; how much larger depends on the data. So a bulk load measures it, and so does an index that grows by inserts when it takes to codes:
-//! some entries serve as queries, a long walk
-//! by the fine codes says what is near them, and the smallest factor at which the coarse walk, reordered by the fine
-//! codes, finds as much of that as the fine walk of the same nominal `ef` is kept with the index. `auto` takes more bits
-//! when the factor would be too large, unless memory is what is to be saved.
+//! back; how much larger depends on the data. So a bulk load measures it, and so does an index that grows by inserts when
+//! it takes to codes: some entries serve as queries, a long walk by the fine codes says what is near them, and the smallest
+//! factor at which the coarse walk, reordered by the fine codes, finds as much of that as the fine walk of the same nominal
+//! `ef` is kept with the index. `auto` takes more bits when the factor would be too large, unless memory is what is to be
+//! saved.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};

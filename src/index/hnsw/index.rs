@@ -177,7 +177,7 @@ impl VectorIndex for Hnsw {
 
     fn lead_to_strays(&self) -> usize {
         let body = self.body.read().clone();
-        self.find_strays(&body, &CancelFlag::new()).expect("nobody cancels")
+        self.lead_to_strays_in(&body, &CancelFlag::new()).expect("nobody cancels")
     }
 
     fn mend(&self) -> usize {

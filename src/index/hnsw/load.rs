@@ -87,7 +87,7 @@ impl Hnsw {
         self.place_all(&body, &mut waiting, job.threads);
         *self.body.write() = body.clone();
         self.link_all(&body, count, job)?;
-        self.find_strays(&body, job.cancel)?;
+        self.lead_to_strays_in(&body, job.cancel)?;
         self.calibrate(&mut body, job)?;
         if !self.options.memory.keeps_fine() {
             body.fine = None;

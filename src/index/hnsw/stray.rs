@@ -25,7 +25,7 @@ impl Hnsw {
     ///
     /// # Errors
     /// A cancellation.
-    pub(super) fn find_strays(&self, body: &Body, cancel: &CancelFlag) -> Result<usize> {
+    pub(super) fn lead_to_strays_in(&self, body: &Body, cancel: &CancelFlag) -> Result<usize> {
         let Some((entry, _)) = body.graph.entry() else { return Ok(0) };
         let slots = self.slots();
         let mut wet = Visited::default();

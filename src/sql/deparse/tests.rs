@@ -1,18 +1,12 @@
 //! Texts that PostgreSQL 18.4 prints for the same expressions: `pg_get_constraintdef` of `CHECK ((expr) IS NOT NULL)`, plain and
 //! pretty, without what stands around the expression.
 
-use std::sync::Arc;
-
 use super::{deparse, deparse_pretty};
-use crate::catalog::descriptor::ExtensionDesc;
-use crate::catalog::snapshot::PUBLIC;
-use crate::catalog::store::{FIRST_DATABASE, FIRST_ROLE};
-use crate::catalog::{Catalog, Names};
+use crate::catalog::{Names, system};
 use crate::common::quote_ident;
 use crate::sql::binder::{Place, bind_table_expr};
 use crate::sql::expr::Expr;
 use crate::sql::parser::parse_expr;
-use crate::storage::MemoryKv;
 use crate::types::{Oid, SqlType};
 
 const COLUMNS: &[(&str, SqlType)] = &[
@@ -140,17 +134,9 @@ END",
     (r"(i is null) = bo", r"((i IS NULL) = bo)", r"((i IS NULL) = bo)"),
 ];
 
+/// With pgvector in the database, as texts are stored.
 fn names() -> Names {
-    let catalog = Catalog::open(Arc::new(MemoryKv::new()), "postgres").expect("an empty store opens");
-    let mut edit = catalog.edit(FIRST_DATABASE, false);
-    edit.put_extension(ExtensionDesc {
-        oid: Oid(20_000),
-        name: "vector".to_owned(),
-        schema: PUBLIC,
-        owner: FIRST_ROLE,
-        version: "0.8.5".to_owned(),
-    });
-    Names::stored(Arc::new(edit.snapshot))
+    Names::stored(system::tests::names().snapshot)
 }
 
 #[test]
