@@ -14,6 +14,12 @@ use super::session::{Block, Session};
 use super::statement::{Effect, fields_of, parsed_inner};
 
 impl Session {
+    /// Keeps a new portal, until what it was made in ends.
+    pub(super) fn keep_portal(&mut self, name: String, mut portal: Portal) {
+        portal.since = self.savepoints.last().map(|savepoint| savepoint.id);
+        self.portals.insert(name, portal);
+    }
+
     /// DECLARE.
     pub(super) fn declare(&mut self, declare: &DeclareCursor, params: &[Datum], text: &str) -> Result<Effect> {
         let name = &declare.name;
@@ -26,26 +32,24 @@ impl Session {
         let statement = Statement::Query(Box::new(declare.query.clone()));
         let prepared = self.prepare(Some(parsed_inner(&statement, text)), Some(&[]), false)?;
         let cursor = Cursor { scroll: declare.scroll, hold: declare.hold, binary: declare.binary, ..Cursor::default() };
-        let mut portal = Portal {
-            prepared,
-            params: params.to_vec(),
-            formats: Vec::new(),
-            state: PortalState::Ready,
-            cursor: Some(cursor),
-        };
+        let mut portal = Portal { cursor: Some(cursor), ..Portal::new(prepared, params.to_vec(), Vec::new()) };
         self.open_plan(&mut portal)?;
-        self.portals.insert(name.clone(), portal);
+        self.keep_portal(name.clone(), portal);
         Ok(Effect::tag("DECLARE CURSOR"))
     }
 
     /// Reads a held cursor to its end, so that it outlives its transaction.
     pub(super) fn hold_cursor(&mut self, name: &str) -> Result<()> {
         let Some(mut portal) = self.portals.remove(name) else { return Ok(()) };
+        if matches!(portal.state, PortalState::Failed) {
+            return Ok(());
+        }
         let result = fill(&mut portal, usize::MAX);
         if let Some(cursor) = &mut portal.cursor {
             cursor.exhausted = true;
         }
         portal.state = PortalState::Done;
+        portal.since = None;
         self.portals.insert(name.to_owned(), portal);
         result
     }
@@ -56,14 +60,9 @@ impl Session {
         let Some(mut portal) = self.portals.remove(name) else {
             bail!(INVALID_CURSOR_NAME, "cursor \"{name}\" does not exist")
         };
-        let rows = match &portal.cursor {
-            Some(cursor) if cursor.failed => {
-                Err(crate::error!(OBJECT_NOT_IN_PREREQUISITE_STATE, "portal \"{name}\" cannot be run"))
-            }
-            _ => move_cursor(&mut portal, fetch),
-        };
-        if let (Err(_), Some(cursor)) = (&rows, &mut portal.cursor) {
-            cursor.failed = true;
+        let rows = portal.check_runs(name).and_then(|()| move_cursor(&mut portal, fetch));
+        if rows.is_err() {
+            portal.state = PortalState::Failed;
         }
         let fields = fields_of(&portal.prepared).unwrap_or_default().to_vec();
         self.portals.insert(name.clone(), portal);

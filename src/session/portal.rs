@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::bail;
+use crate::error::Result;
 use crate::pgwire::{ColumnDesc, Format};
 use crate::sql::ast::{ParsedStatement, ReindexTarget, Statement};
 use crate::sql::logical::Field;
+use crate::txn::SavepointId;
 use crate::types::column::Batch;
 use crate::types::{Datum, Oid, SqlType};
 
@@ -40,6 +43,8 @@ pub(super) enum PortalState {
     Rows { batches: Vec<Batch>, tag: String },
     /// Nothing is left.
     Done,
+    /// An error ended it half-way; there is no going on from there.
+    Failed,
 }
 
 /// A bound statement.
@@ -50,6 +55,32 @@ pub(super) struct Portal {
     pub state: PortalState,
     /// Made by DECLARE: its options and the rows read so far when it can scroll.
     pub cursor: Option<Cursor>,
+    /// The last savepoint before it was made: rolling back to that one, or to one before, takes it away.
+    pub since: Option<SavepointId>,
+}
+
+impl Portal {
+    /// A portal that has not run yet.
+    pub(super) fn new(prepared: Prepared, params: Vec<Datum>, formats: Vec<Format>) -> Self {
+        Self { prepared, params, formats, state: PortalState::Ready, cursor: None, since: None }
+    }
+
+    /// Whether it is a cursor that outlives its transaction: all its rows are read.
+    pub(super) fn is_held(&self) -> bool {
+        self.cursor.as_ref().is_some_and(|cursor| cursor.hold && cursor.exhausted)
+    }
+
+    /// Whether it may run (again).
+    ///
+    /// # Errors
+    /// `55000` after an error, and once a statement without rows has run.
+    pub(super) fn check_runs(&self, name: &str) -> Result<()> {
+        let ran = matches!(self.state, PortalState::Done) && self.prepared.fields.is_none();
+        if ran || matches!(self.state, PortalState::Failed) {
+            bail!(OBJECT_NOT_IN_PREREQUISITE_STATE, "portal \"{name}\" cannot be run");
+        }
+        Ok(())
+    }
 }
 
 /// What DECLARE says of a cursor, and where it stands.
@@ -63,8 +94,6 @@ pub(super) struct Cursor {
     pub kept: Vec<Vec<Datum>>,
     /// Rows read and forgotten: they were passed, and it does not go back.
     pub forgotten: usize,
-    /// An error ended a FETCH half-way; there is no going on from there.
-    pub failed: bool,
     /// Rows before the present one, the present one included: 0 is before the first.
     pub at: usize,
     pub exhausted: bool,

@@ -208,8 +208,7 @@ impl Session {
         backend::error_response(sink.buffer(), error);
         match self.block {
             Block::None => {
-                self.portals
-                    .retain(|_, portal| portal.cursor.as_ref().is_some_and(|cursor| cursor.hold && cursor.exhausted));
+                self.portals.retain(|_, portal| portal.is_held());
                 self.core.rollback();
             }
             Block::Open => self.abort(),
@@ -228,7 +227,7 @@ impl Session {
             return;
         }
         self.failed_modes = Some((txn.isolation(), txn.read_only()));
-        self.portals.retain(|_, portal| portal.cursor.as_ref().is_some_and(|c| c.hold && c.exhausted));
+        self.portals.retain(|_, portal| portal.is_held());
         let started = self.core.entry.activity.lock().transaction_micros;
         self.core.rollback();
         self.core.entry.activity.lock().transaction_micros = started;
@@ -309,8 +308,7 @@ impl Session {
             prepared = self.prepare(Some(Arc::clone(&statement)), None, false)?;
         }
         let fields = prepared.fields.clone();
-        let mut portal =
-            Portal { prepared, params: Vec::new(), formats: Vec::new(), state: PortalState::Ready, cursor: None };
+        let mut portal = Portal::new(prepared, Vec::new(), Vec::new());
         let columns = fields.as_ref().map_or(0, |fields| fields.len());
         portal.formats = vec![self.cursor_format(&portal.prepared); columns];
         let tag = self.run_portal(&mut portal, 0, fields.is_some(), sink)?;
@@ -459,8 +457,7 @@ impl Session {
         }
         let formats =
             if prepared.fields.is_some() { backend::resolve_formats(result_formats, columns)? } else { Vec::new() };
-        self.portals
-            .insert(portal, Portal { prepared, params: values, formats, state: PortalState::Ready, cursor: None });
+        self.keep_portal(portal, Portal::new(prepared, values, formats));
         backend::bind_complete(sink.buffer());
         Ok(())
     }
@@ -550,7 +547,11 @@ impl Session {
         };
         let text: Arc<str> = Arc::from(parsed.text.as_str());
         self.start_statement(&text);
-        let result = self.run_portal(&mut portal, u64::from(max_rows), false, sink);
+        let result =
+            portal.check_runs(name).and_then(|()| self.run_portal(&mut portal, u64::from(max_rows), false, sink));
+        if result.is_err() {
+            portal.state = PortalState::Failed;
+        }
         let ended_block = matches!(&parsed.statement, Statement::Transaction(_));
         if !ended_block {
             self.portals.insert(name.to_owned(), portal);

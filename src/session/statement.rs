@@ -60,7 +60,10 @@ impl Session {
         match &portal.state {
             PortalState::Running { .. } => self.pump(portal, max_rows, sink),
             PortalState::Rows { .. } => self.send_rows(portal, max_rows, sink),
-            PortalState::Ready | PortalState::Done => Ok(Some("SELECT 0".to_owned())),
+            PortalState::Ready | PortalState::Done | PortalState::Failed => {
+                let verb = portal.prepared.plan.as_ref().map_or("SELECT", |plan| plan.verb);
+                Ok(Some(row_tag(verb, 0)))
+            }
         }
     }
 
@@ -164,10 +167,7 @@ impl Session {
                 portal.state = PortalState::Done;
                 Ok(Some(row_tag(verb, total)))
             }
-            Err(error) => {
-                portal.state = PortalState::Done;
-                Err(error)
-            }
+            Err(error) => Err(error),
         }
     }
 
@@ -188,6 +188,10 @@ impl Session {
                 return Ok(None);
             }
             batches.remove(0);
+            // As with a plan: a limit that was met exactly is not known to be the end.
+            if left == 0 {
+                return Ok(None);
+            }
         }
         let tag = tag.clone();
         portal.state = PortalState::Done;
@@ -207,7 +211,7 @@ impl Session {
         for (arg, ty) in args.iter().zip(&*prepared.params) {
             params.push(self.constant(arg, *ty)?);
         }
-        Ok(Portal { prepared, params, formats: formats.to_vec(), state: PortalState::Ready, cursor: None })
+        Ok(Portal::new(prepared, params, formats.to_vec()))
     }
 
     /// The value of a constant expression.

@@ -64,8 +64,9 @@ impl Session {
             TransactionStatement::RollbackTo(name) => {
                 self.check_block("ROLLBACK TO SAVEPOINT")?;
                 let at = self.savepoint_named(name)?;
-                self.portals.retain(|_, portal| portal.cursor.is_some());
-                self.core.transaction().rollback_to(self.savepoints[at].id);
+                let id = self.savepoints[at].id;
+                self.portals.retain(|_, portal| portal.since < Some(id));
+                self.core.transaction().rollback_to(id);
                 self.core.settings.lock().rollback_to(self.savepoints[at].depth);
                 self.core.deferred().rollback_to(at);
                 {
@@ -142,12 +143,7 @@ impl Session {
     fn apply_modes(&mut self, modes: &TransactionModes) -> Result<()> {
         let txn = self.core.transaction();
         if let Some(isolation) = &modes.isolation {
-            let isolation_now = txn.isolation();
             txn.set_isolation(isolation_named(isolation))?;
-            if isolation_now != txn.isolation() && !self.savepoints.is_empty() {
-                txn.set_isolation(isolation_now)?;
-                bail!(ACTIVE_SQL_TRANSACTION, "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
-            }
             self.core.settings.lock().set_text("transaction_isolation", isolation, true)?;
         }
         if let Some(read_only) = modes.read_only {
@@ -197,8 +193,7 @@ impl Session {
             self.core.commit()?;
             "COMMIT"
         } else {
-            self.portals
-                .retain(|_, portal| portal.cursor.as_ref().is_some_and(|cursor| cursor.hold && cursor.exhausted));
+            self.portals.retain(|_, portal| portal.is_held());
             self.core.rollback();
             "ROLLBACK"
         };

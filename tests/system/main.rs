@@ -78,6 +78,7 @@ const SHARED: &[SharedTest] = &[
     ("vectors::build_beyond_memory", vectors::build_beyond_memory),
     ("protocol::pipelines", protocol::pipelines),
     ("protocol::portals_with_limits", protocol::portals_with_limits),
+    ("protocol::portals_run_again", protocol::portals_run_again),
     ("protocol::describes_before_values", protocol::describes_before_values),
     ("protocol::simple_queries", protocol::simple_queries),
     ("protocol::explains_prepared_statements", protocol::explains_prepared_statements),

@@ -84,6 +84,38 @@ pub fn portals_with_limits(target: &Target) {
     assert_eq!(raw.shape(&[message(b'C', b"Ss\0"), parse("s", "SELECT 1", &[]), sync()].concat()), "3 1 Z");
 }
 
+/// What a portal says when it is run again: a query has no rows left, a statement without rows has run, and after an error
+/// there is no going on, behind a savepoint either.
+pub fn portals_run_again(target: &Target) {
+    let mut raw = target.raw();
+    raw.ask(&query("CREATE TEMP TABLE again (a int)"));
+    raw.ask(&query("BEGIN"));
+    let open = |sql: &str| [parse("", sql, &[]), bind("p", "", &[], &[], &[]), execute("p", 1), sync()].concat();
+    let run = [execute("p", 0), sync()].concat();
+    // Far enough behind the rows that are asked for first to be in another batch.
+    let dividing = "SELECT 1 / (9000 - g) FROM generate_series(1, 9999) g";
+    assert_eq!(raw.shape(&open(dividing)), "1 2 D s Z");
+    raw.ask(&query("SAVEPOINT s"));
+    assert!(raw.shape(&run).ends_with("D E:22012 Z"));
+    raw.ask(&query("ROLLBACK TO s"));
+    assert_eq!(raw.shape(&run), "E:55000 Z");
+    raw.ask(&query("ROLLBACK"));
+    raw.ask(&query("BEGIN"));
+    assert_eq!(raw.shape(&open("INSERT INTO again VALUES (1)")), "1 2 C Z");
+    assert_eq!(raw.shape(&run), "E:55000 Z");
+    raw.ask(&query("ROLLBACK"));
+    raw.ask(&query("BEGIN"));
+    assert_eq!(raw.shape(&open("SHOW work_mem")), "1 2 D s Z");
+    assert_eq!(raw.shape(&run), "C Z");
+    raw.ask(&query("ROLLBACK"));
+    raw.ask(&query("BEGIN"));
+    raw.ask(&query(&format!("DECLARE c CURSOR FOR {dividing}; FETCH c; SAVEPOINT s")));
+    assert_eq!(raw.shape(&query("MOVE ALL c")), "E:22012 Z");
+    raw.ask(&query("ROLLBACK TO s"));
+    assert_eq!(raw.shape(&query("FETCH c")), "E:55000 Z");
+    raw.ask(&query("ROLLBACK"));
+}
+
 /// Types of parameters and columns are known before any value is.
 pub fn describes_before_values(target: &Target) {
     let mut raw = target.raw();
