@@ -3,13 +3,13 @@
 use crate::catalog::builtin::{ProcRow, TypeRow, builtin};
 use crate::error::{Error, Result};
 use crate::sql::ast::{self, ExprKind};
-use crate::sql::expr::{AggregateCall, Call, CallForm, Expr, SortKey};
+use crate::sql::expr::{Call, CallForm, Expr};
 use crate::sql::logical::{Field, FunctionCall};
 use crate::sql::parser;
 use crate::types::{Oid, SqlType};
 
 use super::coerce::CoercionContext;
-use super::context::{AGGREGATE_BASE, Binder, Place, SET_BASE};
+use super::context::{Binder, Place, SET_BASE};
 use super::overload::{self, Candidate, Choice, FunctionChoice};
 
 /// Defaults of trailing parameters, by `prosrc`; PostgreSQL keeps them as expression trees that mean nothing here.
@@ -69,9 +69,6 @@ impl Binder<'_> {
         }
         let is_aggregate = builtin().procs_named(call.name.last()).any(|row| row.kind == 'a') && call.over.is_none();
         let argument_place = if is_aggregate { Place::AggregateArgument } else { place };
-        if is_aggregate {
-            self.check_aggregate_allowed(place, call, position)?;
-        }
         let (args, names) = self.arguments(&call.args, argument_place)?;
         if call.within_group.is_empty()
             && let Some(cast) = self.cast_by_name(call, &args, position)?
@@ -314,190 +311,6 @@ impl Binder<'_> {
         let signature = self.signature(name, given, arg_names);
         crate::error!(UNDEFINED_FUNCTION, "function {signature} does not exist")
             .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
-    }
-
-    fn star_call(&mut self, call: &ast::FuncCall, place: Place, position: u32) -> Result<Expr> {
-        let name = call.name.last();
-        let row = builtin().procs_named(name).find(|row| row.args.is_empty() && row.kind == 'a');
-        let Some(row) = row else {
-            return Err(crate::error!(
-                WRONG_OBJECT_TYPE,
-                "{name}(*) specified, but {name} is not an aggregate function"
-            )
-            .at(position));
-        };
-        let chosen = ChosenCall { row, args: Vec::new(), result: SqlType::of(row.result) };
-        match &call.over {
-            Some(over) => self.window_call(call, chosen, over, place, position),
-            None => {
-                self.check_aggregate_allowed(place, call, position)?;
-                self.aggregate(call, chosen, place, position)
-            }
-        }
-    }
-
-    fn check_aggregate_allowed(&self, place: Place, call: &ast::FuncCall, position: u32) -> Result<()> {
-        if place == Place::AggregateArgument {
-            return Err(crate::error!(GROUPING_ERROR, "aggregate function calls cannot be nested").at(position));
-        }
-        if !place.allows_aggregates() && builtin().procs_named(call.name.last()).all(|row| row.kind == 'a') {
-            return Err(
-                crate::error!(GROUPING_ERROR, "aggregate functions are not allowed in {}", place.name()).at(position)
-            );
-        }
-        Ok(())
-    }
-
-    fn aggregate(&mut self, call: &ast::FuncCall, chosen: ChosenCall, place: Place, position: u32) -> Result<Expr> {
-        if !place.allows_aggregates() {
-            return Err(
-                crate::error!(GROUPING_ERROR, "aggregate functions are not allowed in {}", place.name()).at(position)
-            );
-        }
-        if builtin().aggregate(chosen.row.oid).is_some_and(|row| row.kind != 'n') {
-            return Err(crate::error!(
-                WRONG_OBJECT_TYPE,
-                "WITHIN GROUP is required for ordered-set aggregate {}",
-                call.name.last()
-            )
-            .at(position));
-        }
-        let order_by = self.sort_items(&call.order_by)?;
-        if call.distinct {
-            for arg in &chosen.args {
-                self.check_groupable(arg.ty().oid, position)?;
-            }
-            for key in &order_by {
-                if !chosen.args.iter().any(|arg| crate::sql::walk::same(arg, &key.expr)) {
-                    return Err(crate::error!(
-                        INVALID_COLUMN_REFERENCE,
-                        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list"
-                    )
-                    .at(position));
-                }
-            }
-        }
-        let filter = match &call.filter {
-            Some(filter) => Some(self.condition(filter, Place::Filter, "FILTER")?),
-            None => None,
-        };
-        let result = chosen.result;
-        self.push_aggregate(AggregateCall {
-            function: chosen.row.oid,
-            args: chosen.args,
-            direct_args: 0,
-            distinct: call.distinct,
-            order_by,
-            filter,
-            ty: result,
-        })
-    }
-
-    fn push_aggregate(&mut self, call: AggregateCall) -> Result<Expr> {
-        let ty = call.ty;
-        let level = self.level();
-        let same = |other: &AggregateCall| {
-            other.function == call.function
-                && other.distinct == call.distinct
-                && other.filter.is_none()
-                && call.filter.is_none()
-                && other.order_by.is_empty()
-                && call.order_by.is_empty()
-                && other.args.len() == call.args.len()
-                && other.args.iter().zip(&call.args).all(|(a, b)| crate::sql::walk::same(a, b))
-        };
-        let at = level.aggregates.iter().position(same).unwrap_or_else(|| {
-            level.aggregates.push(call.clone());
-            level.aggregates.len() - 1
-        });
-        Ok(Expr::Column { index: AGGREGATE_BASE + at, ty })
-    }
-
-    fn sort_items(&mut self, items: &[ast::OrderItem]) -> Result<Vec<SortKey>> {
-        let mut keys = Vec::with_capacity(items.len());
-        for item in items {
-            let expr = self.known(&item.expr, Place::AggregateArgument)?;
-            keys.push(self.sort_key(expr, item)?);
-        }
-        Ok(keys)
-    }
-
-    /// One ORDER BY item over a bound expression.
-    ///
-    /// # Errors
-    /// `42883` for types without an order.
-    pub(super) fn sort_key(&mut self, expr: Expr, item: &ast::OrderItem) -> Result<SortKey> {
-        self.check_sortable(expr.ty().oid, item.expr.position)?;
-        let descending = match item.using.as_deref() {
-            Some(">" | ">=") => true,
-            Some("<" | "<=") | None => item.descending,
-            Some(other) => {
-                return Err(crate::error!(WRONG_OBJECT_TYPE, "operator {other} is not a valid ordering operator")
-                    .hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
-                    .at(item.expr.position));
-            }
-        };
-        Ok(SortKey { expr, descending, nulls_first: item.nulls_first.unwrap_or(descending) })
-    }
-
-    /// `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)`.
-    fn ordered_set(&mut self, call: &ast::FuncCall, direct: Vec<Expr>, place: Place, position: u32) -> Result<Expr> {
-        let name = call.name.last();
-        let order_by = self.sort_items(&call.within_group)?;
-        let direct_count = direct.len();
-        let mut args = direct;
-        args.extend(order_by.iter().map(|key| key.expr.clone()));
-        let hypothetical = builtin()
-            .procs_named(name)
-            .filter(|row| row.kind == 'a')
-            .any(|row| builtin().aggregate(row.oid).is_some_and(|aggregate| aggregate.kind == 'h'));
-        let chosen = if hypothetical {
-            let row = builtin()
-                .procs_named(name)
-                .find(|row| row.variadic == Oid::ANY)
-                .expect("hypothetical-set aggregates are variadic");
-            let mut converted = Vec::with_capacity(args.len());
-            for (at, arg) in args.into_iter().enumerate() {
-                let want = order_by.get(at).map(|key| key.expr.ty().oid);
-                converted.push(match want {
-                    Some(want) if at < direct_count => self.coerce(arg, want, CoercionContext::Implicit, position)?,
-                    _ => arg,
-                });
-            }
-            ChosenCall { row, args: converted, result: SqlType::of(row.result) }
-        } else {
-            self.choose_function(&call.name, args, &[], false, position)?
-        };
-        if builtin().aggregate(chosen.row.oid).is_none_or(|row| row.kind == 'n') {
-            return Err(crate::error!(
-                WRONG_OBJECT_TYPE,
-                "{name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP"
-            )
-            .at(position));
-        }
-        if !place.allows_aggregates() {
-            return Err(
-                crate::error!(GROUPING_ERROR, "aggregate functions are not allowed in {}", place.name()).at(position)
-            );
-        }
-        let filter = match &call.filter {
-            Some(filter) => Some(self.condition(filter, Place::Filter, "FILTER")?),
-            None => None,
-        };
-        let order_by = order_by
-            .into_iter()
-            .zip(&chosen.args[direct_count..])
-            .map(|(key, arg)| SortKey { expr: arg.clone(), ..key })
-            .collect();
-        self.push_aggregate(AggregateCall {
-            function: chosen.row.oid,
-            ty: chosen.result,
-            args: chosen.args,
-            direct_args: direct_count,
-            distinct: false,
-            order_by,
-            filter,
-        })
     }
 
     fn set_call(&mut self, chosen: ChosenCall, place: Place, position: u32) -> Result<Expr> {

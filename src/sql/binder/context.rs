@@ -191,6 +191,8 @@ pub(super) struct Level {
     pub groupings: Vec<Vec<Expr>>,
     /// WINDOW clause.
     pub named_windows: Vec<(String, ast::WindowSpec)>,
+    /// Where the subquery stands that is being bound, and the first number of WITH queries in it; none in FROM.
+    pub subquery: Option<(Place, usize)>,
     /// Set by references from inside.
     pub referenced: bool,
 }

@@ -487,6 +487,7 @@ impl Binder<'_> {
         out: &mut Vec<(usize, Expr)>,
     ) -> Result<()> {
         use crate::sql::expr::{Subquery, SubqueryKind};
+        self.enter_subquery(Place::Update, position)?;
         let (plan, correlated) = self.subquery(query)?;
         let fields = plan.fields().to_vec();
         if fields.len() != targets.len() {

@@ -106,13 +106,13 @@ impl Binder<'_> {
             }
             ExprKind::InList { arg, list, negated } => self.in_list(arg, list, *negated, place, position),
             ExprKind::InQuery { arg, query, negated } => {
-                self.check_subquery(place, position)?;
+                self.enter_subquery(place, position)?;
                 let left = self.row_items(arg, place)?;
                 let found = self.quantified("=", left, query, true, position)?;
                 Ok(if *negated { Expr::Not(Box::new(found)) } else { found })
             }
             ExprKind::AnyQuery { op, left, query, any } => {
-                self.check_subquery(place, position)?;
+                self.enter_subquery(place, position)?;
                 let left = self.row_items(left, place)?;
                 self.quantified(op, left, query, *any, position)
             }
@@ -125,7 +125,7 @@ impl Binder<'_> {
                 self.like(*kind, arg, pattern, escape.as_deref(), *negated, place, position)
             }
             ExprKind::Exists(query) => {
-                self.check_subquery(place, position)?;
+                self.enter_subquery(place, position)?;
                 let (plan, correlated) = self.subquery(query)?;
                 let ty = SqlType::of(Oid::BOOL);
                 Ok(Expr::Subquery(Box::new(Subquery {
@@ -263,6 +263,7 @@ impl Binder<'_> {
         }
         if let (ExprKind::Row(a), ExprKind::ScalarQuery(query)) = (&left.kind, &right.kind) {
             let a = a.iter().map(|item| self.expr(item, place)).collect::<Result<Vec<_>>>()?;
+            self.enter_subquery(place, position)?;
             return self.quantified(op, a, query, true, position);
         }
         let left = self.expr(left, place)?;
@@ -436,8 +437,10 @@ impl Binder<'_> {
         self.binary(symbol, arg, pattern, position)
     }
 
-    fn check_subquery(&self, place: Place, position: u32) -> Result<()> {
+    /// Whether a subquery may stand here; notes where it does, for aggregates of this level in it.
+    pub(super) fn enter_subquery(&mut self, place: Place, position: u32) -> Result<()> {
         if place.allows_subqueries() {
+            self.level().subquery = Some((place, self.next_cte));
             return Ok(());
         }
         let singular = place.name().trim_end_matches('s');
@@ -460,7 +463,7 @@ impl Binder<'_> {
     }
 
     fn scalar_query(&mut self, query: &ast::Query, place: Place, position: u32) -> Result<Expr> {
-        self.check_subquery(place, position)?;
+        self.enter_subquery(place, position)?;
         let (plan, correlated) = self.subquery(query)?;
         let [field] = plan.fields() else {
             return Err(crate::error!(SYNTAX_ERROR, "subquery must return only one column").at(position));
@@ -470,7 +473,7 @@ impl Binder<'_> {
     }
 
     fn array_query(&mut self, query: &ast::Query, place: Place, position: u32) -> Result<Expr> {
-        self.check_subquery(place, position)?;
+        self.enter_subquery(place, position)?;
         let (plan, correlated) = self.subquery(query)?;
         let [field] = plan.fields() else {
             return Err(crate::error!(SYNTAX_ERROR, "subquery must return only one column").at(position));

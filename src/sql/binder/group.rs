@@ -261,6 +261,10 @@ impl Grouping {
             if *depth != level || result.is_err() {
                 return;
             }
+            if is_aggregate_placeholder(*index) {
+                *index = self.keys.len() + *index - AGGREGATE_BASE;
+                return;
+            }
             let key =
                 self.keys.iter().position(|key| matches!(key, Expr::Column { index: found, .. } if found == index));
             match key {

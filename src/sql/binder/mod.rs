@@ -6,9 +6,10 @@
 //! on the way and left in [`Params`].
 //!
 //! * [`context`]: levels and scopes. [`types`]: type names. [`coerce`]: conversions. `overload`: which operator or function.
-//! * `expr`, `operator`, `call`, `window`: expressions. [`table_expr`]: expressions of the catalog.
+//! * `expr`, `operator`, `call`, `aggregate`, `window`: expressions. [`table_expr`]: expressions of the catalog.
 //! * `query`, `select`, `from`, `group`: queries. `dml`: data modification.
 
+mod aggregate;
 mod call;
 pub mod coerce;
 pub mod context;

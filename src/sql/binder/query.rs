@@ -99,6 +99,24 @@ impl Binder<'_> {
         self.limited(plan, &query.limit, false)
     }
 
+    /// One ORDER BY item over a bound expression.
+    ///
+    /// # Errors
+    /// `42883` for types without an order.
+    pub(super) fn sort_key(&mut self, expr: Expr, item: &ast::OrderItem) -> Result<SortKey> {
+        self.check_sortable(expr.ty().oid, item.expr.position)?;
+        let descending = match item.using.as_deref() {
+            Some(">" | ">=") => true,
+            Some("<" | "<=") | None => item.descending,
+            Some(other) => {
+                return Err(crate::error!(WRONG_OBJECT_TYPE, "operator {other} is not a valid ordering operator")
+                    .hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
+                    .at(item.expr.position));
+            }
+        };
+        Ok(SortKey { expr, descending, nulls_first: item.nulls_first.unwrap_or(descending) })
+    }
+
     /// LIMIT and OFFSET.
     pub(super) fn limited(
         &mut self,
