@@ -31,7 +31,7 @@ const EF: usize = 40;
 const EF_TRUTH: usize = 400;
 /// Factors tried, in turn.
 const FACTORS: [f64; 9] = [1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0];
-/// From this factor on, `auto` rather takes more bits.
+/// From this factor on, `auto` rather takes more bits, up to those of the fine codes: in a tight cluster coarse ones do not tell rows apart.
 const FACTOR_MAX: f64 = 1.75;
 /// Recall may be this much below: the noise of so few queries.
 const SLACK: f64 = 0.004;
@@ -50,7 +50,7 @@ impl Hnsw {
             body.ef_factor = self.measure(&body.graph, near, fine, job)?;
             let more = near.bits() * 2;
             let fixed = self.options.quantization != Quantization::Auto || self.options.memory == Memory::Budget;
-            if fixed || body.ef_factor <= FACTOR_MAX || more > 4 {
+            if fixed || body.ef_factor <= FACTOR_MAX {
                 return Ok(());
             }
             let frame = Arc::clone(fine.frame());
@@ -60,6 +60,11 @@ impl Hnsw {
                 packed.write_from(fine, slot);
             }
             (body.near, body.bits) = (Arc::new(Store::Packed(packed)), more);
+            if more == 8 {
+                // As fine as what they were to be as good as.
+                (body.fine, body.ef_factor) = (None, 1.0);
+                return Ok(());
+            }
         }
     }
 

@@ -424,6 +424,46 @@ fn a_row_in_the_middle_of_all_does_not_draw_all_links() {
     }
 }
 
+/// Rows in clusters a twentieth as wide as they lie apart, their centres among them, and rows of the same clusters to ask for.
+fn clusters(dims: usize, count: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
+    let mut dice = Dice::new(89);
+    let mut even = |spread: f32| -> Vec<f32> { (0..dims).map(|_| spread * dice.unit()).collect() };
+    let centres: Vec<Vec<f32>> = (0..count.div_ceil(150)).map(|_| even(1.0)).collect();
+    let mut near =
+        |nth: usize| -> Vec<f32> { centres[nth % centres.len()].iter().zip(even(0.05)).map(|(a, b)| a + b).collect() };
+    let others: Vec<Vec<f32>> = (0..count - centres.len() + 60).map(&mut near).collect();
+    let (others, queries) = others.split_at(count - centres.len());
+    (centres.iter().chain(others).cloned().collect(), queries.to_vec())
+}
+
+#[test]
+fn centres_of_clusters_do_not_draw_all_links() {
+    let (rows, queries) = clusters(128, 2400);
+    let options = Options { quantization: Quantization::None, ..Options::new(Metric::L2, Kind::Dense, 128) };
+    for loaded in [0, rows.len()] {
+        let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options.clone()));
+        load(&*index, &rows[..loaded], 2);
+        for (rid, row) in rows.iter().enumerate().skip(loaded) {
+            assert!(index.insert(rid as Rid, 0, VectorRef::Dense(row)));
+            index.link(1);
+        }
+        let found = recall(&index, &rows, &queries, 1);
+        assert!(found > 0.995, "{loaded} loaded: {found}");
+    }
+}
+
+#[test]
+fn codes_of_clusters_take_as_many_bits_as_tell_rows_apart() {
+    let (rows, _) = clusters(128, 600);
+    let mut dice = Dice::new(97);
+    let apart: Vec<Vec<f32>> = (0..600).map(|_| (0..128).map(|_| dice.unit()).collect()).collect();
+    for (rows, bits) in [(rows, 8), (apart, 4)] {
+        let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(Options::new(Metric::L2, Kind::Dense, 128)));
+        load(&*index, &rows, 2);
+        assert_eq!(index.stats().code_bits, bits);
+    }
+}
+
 #[test]
 fn an_index_that_grows_by_inserts_is_calibrated() {
     let mut dice = Dice::new(83);
