@@ -146,12 +146,13 @@ fn suffix(definition: &Definition) -> String {
     definition.unit_name.map(|unit| format!(" {unit}")).unwrap_or_default()
 }
 
-/// The declared label that a word means: itself in any case, or one of the spellings that PostgreSQL hides.
+/// The declared label that a word means: itself in any case, or one of the spellings that PostgreSQL hides. Those of booleans count
+/// where a setting can be both on and off; `hnsw.iterative_scan` can be off only.
 fn enum_label(labels: &[&'static str], text: &str) -> Option<&'static str> {
     let find = |word: &str| labels.iter().copied().find(|label| label.eq_ignore_ascii_case(word));
     find(text).or_else(|| match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "1" => find("on"),
-        "false" | "no" | "0" => find("off"),
+        "false" | "no" | "0" => find("on").and(find("off")),
         "debug" => find("debug2"),
         _ => None,
     })
