@@ -301,6 +301,23 @@ pub struct CreateView {
     pub with_data: bool,
 }
 
+/// ALTER EXTENSION.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct AlterExtension {
+    pub name: String,
+    pub action: ExtensionAction,
+}
+
+/// What ALTER EXTENSION does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ExtensionAction {
+    /// UPDATE, to a version if one is named.
+    Update(Option<String>),
+    SetSchema(String),
+}
+
 /// CREATE EXTENSION.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]

@@ -80,9 +80,7 @@ pub enum Statement {
     CreateDomain(CreateDomain),
     CreateView(Box<CreateView>),
     CreateExtension(CreateExtension),
-    AlterExtension {
-        name: String,
-    },
+    AlterExtension(AlterExtension),
     CreateDatabase {
         name: String,
         options: Vec<(String, String)>,

@@ -1,4 +1,4 @@
-//! CREATE EXTENSION. pgvector is built in; plpgsql is in every database from its start; there are no others.
+//! CREATE and ALTER EXTENSION. pgvector is built in; plpgsql is in every database from its start; there are no others.
 
 use super::context::DdlContext;
 use crate::bail;
@@ -7,7 +7,7 @@ use crate::catalog::descriptor::ExtensionDesc;
 use crate::catalog::privileges::Securable;
 use crate::catalog::snapshot::PUBLIC;
 use crate::error::{Result, SqlState};
-use crate::sql::ast::CreateExtension;
+use crate::sql::ast::{AlterExtension, CreateExtension, ExtensionAction, Name};
 
 /// The version of pgvector whose behaviour is built in.
 pub(super) const VECTOR_VERSION: &str = "0.8.5";
@@ -59,15 +59,43 @@ pub(super) fn create_extension(create: &CreateExtension, ctx: &mut DdlContext<'_
     Ok(())
 }
 
-/// ALTER EXTENSION ... UPDATE: there is one version.
-pub(super) fn update_extension(name: &str, ctx: &mut DdlContext<'_>) -> Result<()> {
+/// ALTER EXTENSION.
+pub(super) fn alter_extension(alter: &AlterExtension, ctx: &mut DdlContext<'_>) -> Result<()> {
+    let name = alter.name.as_str();
     let Some(found) = ctx.snapshot().objects.extensions.values().find(|found| found.name == name).cloned() else {
         bail!(UNDEFINED_OBJECT, "extension \"{name}\" does not exist")
     };
     ctx.check_owner(found.owner, "extension", name)?;
-    ctx.notice(
-        SqlState::SUCCESSFUL_COMPLETION,
-        format!("version \"{}\" of extension \"{name}\" is already installed", found.version),
-    );
+    match &alter.action {
+        ExtensionAction::Update(version) => update(&found, version.as_deref(), ctx),
+        ExtensionAction::SetSchema(schema) => set_schema(&found, schema, ctx),
+    }
+}
+
+/// There is one version.
+fn update(extension: &ExtensionDesc, version: Option<&str>, ctx: &mut DdlContext<'_>) -> Result<()> {
+    let (name, own) = (&extension.name, &extension.version);
+    if let Some(version) = version.filter(|version| version != own) {
+        bail!(
+            INVALID_PARAMETER_VALUE,
+            "extension \"{name}\" has no update path from version \"{own}\" to version \"{version}\""
+        );
+    }
+    let text = format!("version \"{own}\" of extension \"{name}\" is already installed");
+    ctx.notice(SqlState::SUCCESSFUL_COMPLETION, text);
+    Ok(())
+}
+
+/// What is built in for an extension is found in the schema that the extension has.
+fn set_schema(extension: &ExtensionDesc, schema: &str, ctx: &mut DdlContext<'_>) -> Result<()> {
+    if extension.name == "plpgsql" {
+        bail!(FEATURE_NOT_SUPPORTED, "extension \"plpgsql\" does not support SET SCHEMA");
+    }
+    if schema.starts_with("pg_temp") {
+        bail!(FEATURE_NOT_SUPPORTED, "cannot move objects into or out of temporary schemas");
+    }
+    let place = Name { parts: vec![schema.to_owned(), extension.name.clone()], position: 0 };
+    let target = ctx.creation_schema(&place, false)?;
+    ctx.edit.put_extension(ExtensionDesc { schema: target, ..extension.clone() });
     Ok(())
 }

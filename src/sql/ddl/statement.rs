@@ -24,7 +24,7 @@ pub fn is_ddl(statement: &Statement) -> bool {
             | Statement::CreateDomain(_)
             | Statement::CreateView(_)
             | Statement::CreateExtension(_)
-            | Statement::AlterExtension { .. }
+            | Statement::AlterExtension(_)
             | Statement::CreateDatabase { .. }
             | Statement::CreateRole(_)
             | Statement::AlterRole(_)
@@ -62,7 +62,7 @@ pub fn execute(statement: &Statement, ctx: &mut DdlContext<'_>) -> Result<String
         Statement::CreateDomain(create) => types::create_domain(create, ctx)?,
         Statement::CreateView(create) => view::create_view(create, ctx)?,
         Statement::CreateExtension(create) => extension::create_extension(create, ctx)?,
-        Statement::AlterExtension { name } => extension::update_extension(name, ctx)?,
+        Statement::AlterExtension(alter) => extension::alter_extension(alter, ctx)?,
         Statement::CreateDatabase { name, options } => database::create_database(name, options, ctx)?,
         Statement::CreateRole(create) => role::create_role(create, ctx)?,
         Statement::AlterRole(alter) => role::alter_role(alter, ctx)?,
@@ -105,7 +105,7 @@ fn tag(statement: &Statement) -> String {
         Statement::CreateView(create) if create.materialized => "CREATE MATERIALIZED VIEW",
         Statement::CreateView(_) => "CREATE VIEW",
         Statement::CreateExtension(_) => "CREATE EXTENSION",
-        Statement::AlterExtension { .. } => "ALTER EXTENSION",
+        Statement::AlterExtension(_) => "ALTER EXTENSION",
         Statement::CreateDatabase { .. } => "CREATE DATABASE",
         Statement::CreateRole(_) => "CREATE ROLE",
         Statement::AlterRole(_) | Statement::AlterSetting { role: Some(_), .. } => "ALTER ROLE",

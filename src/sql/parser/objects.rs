@@ -4,8 +4,9 @@ use super::cursor::Parser;
 use super::lexer::TokenKind;
 use crate::error::Result;
 use crate::sql::ast::{
-    AlterSequence, AlterType, Comment, CreateDomain, CreateExtension, CreateRole, CreateSchema, CreateSequence,
-    CreateType, CreateTypeKind, CreateView, Drop, Name, ObjectKind, RoleOption, SequenceOption, Statement, Truncate,
+    AlterExtension, AlterSequence, AlterType, Comment, CreateDomain, CreateExtension, CreateRole, CreateSchema,
+    CreateSequence, CreateType, CreateTypeKind, CreateView, Drop, ExtensionAction, Name, ObjectKind, RoleOption,
+    SequenceOption, Statement, Truncate,
 };
 
 impl Parser<'_> {
@@ -318,11 +319,13 @@ impl Parser<'_> {
         }
         if self.eat_word("extension") {
             let name = self.identifier()?;
-            self.expect_word("update")?;
-            if self.eat_word("to") {
-                self.option_value()?;
-            }
-            return Ok(Statement::AlterExtension { name });
+            let action = if self.eat_words(&["set", "schema"]) {
+                ExtensionAction::SetSchema(self.identifier()?)
+            } else {
+                self.expect_word("update")?;
+                ExtensionAction::Update(if self.eat_word("to") { Some(self.option_value()?) } else { None })
+            };
+            return Ok(Statement::AlterExtension(AlterExtension { name, action }));
         }
         if self.eat_any(&["role", "user", "group"]).is_some() {
             return self.alter_role();
