@@ -157,17 +157,16 @@ impl Session {
             }
         };
         let total = *count;
-        match result {
-            Ok(None) => {
+        match result? {
+            None => {
                 // A limit that was met exactly is not known to be the end; PostgreSQL suspends as well.
                 *count = 0;
                 Ok(None)
             }
-            Ok(Some(())) => {
+            Some(()) => {
                 portal.state = PortalState::Done;
                 Ok(Some(row_tag(verb, total)))
             }
-            Err(error) => Err(error),
         }
     }
 

@@ -142,6 +142,14 @@ fn ten(index: &Arc<dyn VectorIndex>, query: &[f32], ef: usize, modulus: u32) -> 
     hits.take(10).map(|hit| hit.rid).collect()
 }
 
+/// Inserts and links rows one by one, from one on.
+fn insert_each(index: &Arc<dyn VectorIndex>, rows: &[Vec<f32>], from: usize) {
+    for (rid, row) in rows.iter().enumerate().skip(from) {
+        assert!(index.insert(rid as Rid, 0, VectorRef::Dense(row)));
+        index.link(1);
+    }
+}
+
 /// The part of the ten nearest that an index finds, over some queries.
 fn recall(index: &Arc<dyn VectorIndex>, vectors: &[Vec<f32>], queries: &[Vec<f32>], modulus: u32) -> f64 {
     recall_at(40, index, vectors, queries, modulus)
@@ -409,10 +417,7 @@ fn a_row_in_the_middle_of_all_does_not_draw_all_links() {
     let found = |vectors: &[Vec<f32>], loaded: usize| {
         let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(Options::new(Metric::L2, Kind::Dense, DIMS as u32)));
         load(&*index, &vectors[..loaded], 2);
-        for (rid, vector) in vectors.iter().enumerate().skip(loaded) {
-            assert!(index.insert(rid as Rid, 0, VectorRef::Dense(vector)));
-            index.link(1);
-        }
+        insert_each(&index, vectors, loaded);
         let own = |rid: &usize| ten(&index, &vectors[*rid], 100, 1).contains(&(*rid as Rid));
         let lost: Vec<usize> = (0..ROWS).step_by(7).filter(|rid| !own(rid)).collect();
         assert!(lost.is_empty(), "rows that are not found by their own vectors, {loaded} loaded: {lost:?}");
@@ -443,10 +448,7 @@ fn centres_of_clusters_do_not_draw_all_links() {
     for loaded in [0, rows.len()] {
         let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options.clone()));
         load(&*index, &rows[..loaded], 2);
-        for (rid, row) in rows.iter().enumerate().skip(loaded) {
-            assert!(index.insert(rid as Rid, 0, VectorRef::Dense(row)));
-            index.link(1);
-        }
+        insert_each(&index, &rows, loaded);
         let found = recall(&index, &rows, &queries, 1);
         assert!(found > 0.995, "{loaded} loaded: {found}");
     }
@@ -473,10 +475,7 @@ fn an_index_that_grows_by_inserts_is_calibrated() {
     let options = Options { quantization: Quantization::Rabitq1, ..Options::new(Metric::L2, Kind::Dense, 64) };
     let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
     let rows: Vec<Vec<f32>> = (0..240).map(&mut near).collect();
-    for (rid, row) in rows.iter().enumerate() {
-        assert!(index.insert(rid as Rid, 0, VectorRef::Dense(row)));
-        index.link(1);
-    }
+    insert_each(&index, &rows, 0);
     let stats = index.stats();
     assert!(stats.code_bits < 32, "it has codes by now");
     // Of the rows of a cluster the codes hardly tell one from another.

@@ -76,10 +76,7 @@ impl Binder<'_> {
                 }
             }
         }
-        let filter = match &call.filter {
-            Some(filter) => Some(self.condition(filter, Place::Filter, "FILTER")?),
-            None => None,
-        };
+        let filter = self.filter_clause(call)?;
         let result = chosen.result;
         let call = AggregateCall {
             function: chosen.row.oid,
@@ -131,6 +128,11 @@ impl Binder<'_> {
         }
         level.referenced = true;
         Ok(Expr::Outer { depth: out, index, ty })
+    }
+
+    /// FILTER of an aggregate, or of one that is called as a window function.
+    pub(super) fn filter_clause(&mut self, call: &ast::FuncCall) -> Result<Option<Expr>> {
+        call.filter.as_ref().map(|filter| self.condition(filter, Place::Filter, "FILTER")).transpose()
     }
 
     fn sort_items(&mut self, items: &[ast::OrderItem]) -> Result<Vec<SortKey>> {
@@ -186,10 +188,7 @@ impl Binder<'_> {
             )
             .at(position));
         }
-        let filter = match &call.filter {
-            Some(filter) => Some(self.condition(filter, Place::Filter, "FILTER")?),
-            None => None,
-        };
+        let filter = self.filter_clause(call)?;
         let order_by = order_by
             .into_iter()
             .zip(&chosen.args[direct_count..])
@@ -225,10 +224,15 @@ fn visit_references(exprs: &mut [&mut Expr], f: &mut dyn FnMut(&mut Expr, usize)
     }
 }
 
+/// Arguments, ORDER BY and FILTER; the arguments without so many first ones.
+fn arguments(call: &mut AggregateCall, skip: usize) -> Vec<&mut Expr> {
+    let keys = call.order_by.iter_mut().map(|key| &mut key.expr);
+    call.args[skip..].iter_mut().chain(keys).chain(&mut call.filter).collect()
+}
+
 /// What is computed for each row: all but the direct arguments.
 fn per_row(call: &mut AggregateCall) -> Vec<&mut Expr> {
-    let keys = call.order_by.iter_mut().map(|key| &mut key.expr);
-    call.args[call.direct_args..].iter_mut().chain(keys).chain(&mut call.filter).collect()
+    arguments(call, call.direct_args)
 }
 
 /// How many levels out the query is that an aggregate belongs to; its own without any column.
@@ -249,9 +253,10 @@ fn holds_aggregate_of(call: &mut AggregateCall, out: usize) -> bool {
 
 /// Whether an aggregate may stand in a place of the query that it belongs to; none: its FROM clause.
 fn check_allowed(place: Option<Place>, nests: bool) -> Result<()> {
+    if nests || place == Some(Place::AggregateArgument) {
+        bail!(GROUPING_ERROR, "aggregate function calls cannot be nested");
+    }
     match place {
-        _ if nests => bail!(GROUPING_ERROR, "aggregate function calls cannot be nested"),
-        Some(Place::AggregateArgument) => bail!(GROUPING_ERROR, "aggregate function calls cannot be nested"),
         Some(place) if place.allows_aggregates() => Ok(()),
         Some(place) => bail!(GROUPING_ERROR, "aggregate functions are not allowed in {}", place.name()),
         None => bail!(GROUPING_ERROR, "aggregate functions are not allowed in FROM clause of their own query level"),
@@ -261,7 +266,7 @@ fn check_allowed(place: Option<Place>, nests: bool) -> Result<()> {
 /// Puts the arguments of an aggregate in terms of the query so many levels out.
 fn move_out(call: &mut AggregateCall, out: usize) -> Result<()> {
     let mut has_lower = false;
-    visit_references(&mut all_arguments(call), &mut |reference, level| match *reference {
+    visit_references(&mut arguments(call, 0), &mut |reference, level| match *reference {
         Expr::Outer { depth, index, ty } if level >= out => {
             *reference = match depth - out {
                 0 => Expr::Column { index, ty },
@@ -275,11 +280,6 @@ fn move_out(call: &mut AggregateCall, out: usize) -> Result<()> {
         bail!(GROUPING_ERROR, "outer-level aggregate cannot contain a lower-level variable in its direct arguments");
     }
     Ok(())
-}
-
-fn all_arguments(call: &mut AggregateCall) -> Vec<&mut Expr> {
-    let keys = call.order_by.iter_mut().map(|key| &mut key.expr);
-    call.args.iter_mut().chain(keys).chain(&mut call.filter).collect()
 }
 
 /// The WITH queries that subqueries in an expression read, and those that they make.
@@ -311,6 +311,6 @@ impl Ctes {
 /// Whether arguments read a WITH query that the aggregate's own query does not see: one that is numbered from `first` on.
 fn reads_nested_cte(call: &mut AggregateCall, first: usize) -> bool {
     let mut ctes = Ctes::default();
-    all_arguments(call).into_iter().for_each(|expr| ctes.add(expr));
+    arguments(call, 0).into_iter().for_each(|expr| ctes.add(expr));
     ctes.read.iter().any(|id| *id >= first && !ctes.made.contains(id))
 }

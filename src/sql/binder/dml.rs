@@ -487,8 +487,7 @@ impl Binder<'_> {
         out: &mut Vec<(usize, Expr)>,
     ) -> Result<()> {
         use crate::sql::expr::{Subquery, SubqueryKind};
-        self.enter_subquery(Place::Update, position)?;
-        let (plan, correlated) = self.subquery(query)?;
+        let (plan, correlated) = self.subquery(query, Place::Update)?;
         let fields = plan.fields().to_vec();
         if fields.len() != targets.len() {
             return Err(crate::error!(SYNTAX_ERROR, "number of columns does not match number of values").at(position));

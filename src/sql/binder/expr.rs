@@ -106,15 +106,15 @@ impl Binder<'_> {
             }
             ExprKind::InList { arg, list, negated } => self.in_list(arg, list, *negated, place, position),
             ExprKind::InQuery { arg, query, negated } => {
-                self.enter_subquery(place, position)?;
+                self.check_subquery(place, position)?;
                 let left = self.row_items(arg, place)?;
-                let found = self.quantified("=", left, query, true, position)?;
+                let found = self.quantified("=", left, (query, place), true, position)?;
                 Ok(if *negated { Expr::Not(Box::new(found)) } else { found })
             }
             ExprKind::AnyQuery { op, left, query, any } => {
-                self.enter_subquery(place, position)?;
+                self.check_subquery(place, position)?;
                 let left = self.row_items(left, place)?;
-                self.quantified(op, left, query, *any, position)
+                self.quantified(op, left, (query, place), *any, position)
             }
             ExprKind::AnyArray { op, left, right, any } => {
                 let left = self.expr(left, place)?;
@@ -125,8 +125,8 @@ impl Binder<'_> {
                 self.like(*kind, arg, pattern, escape.as_deref(), *negated, place, position)
             }
             ExprKind::Exists(query) => {
-                self.enter_subquery(place, position)?;
-                let (plan, correlated) = self.subquery(query)?;
+                self.check_subquery(place, position)?;
+                let (plan, correlated) = self.subquery(query, place)?;
                 let ty = SqlType::of(Oid::BOOL);
                 Ok(Expr::Subquery(Box::new(Subquery {
                     kind: SubqueryKind::Exists,
@@ -263,8 +263,8 @@ impl Binder<'_> {
         }
         if let (ExprKind::Row(a), ExprKind::ScalarQuery(query)) = (&left.kind, &right.kind) {
             let a = a.iter().map(|item| self.expr(item, place)).collect::<Result<Vec<_>>>()?;
-            self.enter_subquery(place, position)?;
-            return self.quantified(op, a, query, true, position);
+            self.check_subquery(place, position)?;
+            return self.quantified(op, a, (query, place), true, position);
         }
         let left = self.expr(left, place)?;
         let right = self.expr(right, place)?;
@@ -437,21 +437,21 @@ impl Binder<'_> {
         self.binary(symbol, arg, pattern, position)
     }
 
-    /// Whether a subquery may stand here; notes where it does, for aggregates of this level in it.
-    pub(super) fn enter_subquery(&mut self, place: Place, position: u32) -> Result<()> {
+    fn check_subquery(&self, place: Place, position: u32) -> Result<()> {
         if place.allows_subqueries() {
-            self.level().subquery = Some((place, self.next_cte));
             return Ok(());
         }
         let singular = place.name().trim_end_matches('s');
         Err(crate::error!(FEATURE_NOT_SUPPORTED, "cannot use subquery in {singular}").at(position))
     }
 
-    /// Binds a subquery; also whether it refers to the rows around it.
+    /// Binds a subquery that stands in a place of its level; also whether it refers to the rows around it.
     ///
     /// # Errors
     /// Whatever is wrong with it.
-    pub(super) fn subquery(&mut self, query: &ast::Query) -> Result<(LogicalPlan, bool)> {
+    pub(super) fn subquery(&mut self, query: &ast::Query, place: Place) -> Result<(LogicalPlan, bool)> {
+        // For aggregates of this level in it.
+        self.level().subquery = Some((place, self.next_cte));
         let mut plan = self.query(query)?;
         let mut correlated = false;
         walk::visit_plan_refs_mut(&mut plan, 1, &mut |reference, level| {
@@ -463,8 +463,8 @@ impl Binder<'_> {
     }
 
     fn scalar_query(&mut self, query: &ast::Query, place: Place, position: u32) -> Result<Expr> {
-        self.enter_subquery(place, position)?;
-        let (plan, correlated) = self.subquery(query)?;
+        self.check_subquery(place, position)?;
+        let (plan, correlated) = self.subquery(query, place)?;
         let [field] = plan.fields() else {
             return Err(crate::error!(SYNTAX_ERROR, "subquery must return only one column").at(position));
         };
@@ -473,8 +473,8 @@ impl Binder<'_> {
     }
 
     fn array_query(&mut self, query: &ast::Query, place: Place, position: u32) -> Result<Expr> {
-        self.enter_subquery(place, position)?;
-        let (plan, correlated) = self.subquery(query)?;
+        self.check_subquery(place, position)?;
+        let (plan, correlated) = self.subquery(query, place)?;
         let [field] = plan.fields() else {
             return Err(crate::error!(SYNTAX_ERROR, "subquery must return only one column").at(position));
         };

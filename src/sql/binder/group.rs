@@ -223,7 +223,7 @@ impl Grouping {
         }
         match expr {
             Expr::Column { index, ty } if is_aggregate_placeholder(*index) => {
-                *expr = Expr::Column { index: self.keys.len() + *index - AGGREGATE_BASE, ty: *ty };
+                *expr = Expr::Column { index: self.aggregate_column(*index), ty: *ty };
                 Ok(())
             }
             Expr::Column { index, .. } if *index >= AGGREGATE_BASE => Ok(()),
@@ -246,6 +246,11 @@ impl Grouping {
         }
     }
 
+    /// The column of the groups that an aggregate's placeholder stands for.
+    fn aggregate_column(&self, placeholder: usize) -> usize {
+        self.keys.len() + placeholder - AGGREGATE_BASE
+    }
+
     fn rewrite_subquery(&self, expr: &mut Expr, position: u32) -> Result<()> {
         let mut result = Ok(());
         walk::for_each_child_mut(expr, &mut |child| {
@@ -262,7 +267,7 @@ impl Grouping {
                 return;
             }
             if is_aggregate_placeholder(*index) {
-                *index = self.keys.len() + *index - AGGREGATE_BASE;
+                *index = self.aggregate_column(*index);
                 return;
             }
             let key =

@@ -9,7 +9,7 @@ use crate::sql::expr::{Call, CallForm, Expr, RowCompareOp, RowComparePair, Subqu
 use crate::types::{Oid, SqlType};
 
 use super::coerce::CoercionContext;
-use super::context::Binder;
+use super::context::{Binder, Place};
 use super::overload;
 
 /// An operator as it is looked up: `+`, or `OPERATOR(pg_catalog.+)`.
@@ -267,12 +267,12 @@ impl Binder<'_> {
         &mut self,
         symbol: impl Into<Symbol<'s>>,
         left: Vec<Expr>,
-        query: &ast::Query,
+        (query, place): (&ast::Query, Place),
         any: bool,
         position: u32,
     ) -> Result<Expr> {
         let symbol = symbol.into();
-        let (plan, correlated) = self.subquery(query)?;
+        let (plan, correlated) = self.subquery(query, place)?;
         let columns = plan.fields().to_vec();
         if columns.len() != left.len() {
             let few = if columns.len() < left.len() { "few" } else { "many" };

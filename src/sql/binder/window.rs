@@ -97,10 +97,7 @@ impl Binder<'_> {
             )
             .at(position));
         }
-        let filter = match &call.filter {
-            Some(filter) => Some(self.condition(filter, Place::Filter, "FILTER")?),
-            None => None,
-        };
+        let filter = self.filter_clause(call)?;
         let window = match over {
             Over::Spec(spec) => self.window_spec(spec)?,
             Over::Name(name) => {
