@@ -65,25 +65,26 @@ impl Transaction {
         Ok(now)
     }
 
-    /// Compares a locked row with the snapshot.
+    /// Compares a locked row with the snapshot. A row made and deleted behind a strict snapshot is only gone: what this
+    /// transaction has never seen cannot conflict with it, and such a row leaves a mark only if its maker wrote it ahead.
     fn judge_locked(&self, storage: StorageId, row: RowId, strength: Strength) -> Result<Locked> {
         let snapshot = self.snapshot_ts();
         // A key-share lock is a foreign key's: it asks about now, whatever the snapshot.
         let strict = !self.isolation().per_statement() && strength != Strength::KeyShare;
-        match self.manager.newest(storage, row)? {
-            None => Ok(Locked::Gone),
-            Some((ts, Some(_))) if ts <= snapshot => Ok(Locked::Same),
-            Some((ts, None)) if ts <= snapshot => Ok(Locked::Gone),
-            Some((_, values)) if strict => {
-                let what = if values.is_some() { "update" } else { "delete" };
-                Err(self.count_failure(crate::error!(
-                    SERIALIZATION_FAILURE,
-                    "could not serialize access due to concurrent {what}"
-                )))
+        let what = match self.manager.newest(storage, row)? {
+            None => return Ok(Locked::Gone),
+            Some((ts, Some(_))) if ts <= snapshot => return Ok(Locked::Same),
+            Some((ts, None)) if ts <= snapshot => return Ok(Locked::Gone),
+            Some((_, Some(values))) if !strict => return Ok(Locked::Changed(values)),
+            Some((_, Some(_))) => "update",
+            Some((_, None)) if !strict => return Ok(Locked::Gone),
+            Some((_, None)) if !self.read_at(&self.view(), storage, row, &mut |_, _| Ok(()))? => {
+                return Ok(Locked::Gone);
             }
-            Some((_, Some(values))) => Ok(Locked::Changed(values)),
-            Some((_, None)) => Ok(Locked::Gone),
-        }
+            Some((_, None)) => "delete",
+        };
+        let failure = crate::error!(SERIALIZATION_FAILURE, "could not serialize access due to concurrent {what}");
+        Err(self.count_failure(failure))
     }
 
     fn mark_written(&self, storage: StorageId, row: RowId) {

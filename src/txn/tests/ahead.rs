@@ -584,3 +584,23 @@ fn concurrent_large_transactions_lose_nothing() {
     assert_eq!(sum(rows(&begin(&manager, Isolation::ReadCommitted))), 1000 * i64::from(ROWS));
     assert_eq!(sum(rows(&begin(&open(&kv, TINY), Isolation::ReadCommitted))), 1000 * i64::from(ROWS));
 }
+
+#[test]
+fn a_row_made_and_deleted_behind_a_strict_snapshot_is_gone_and_one_that_it_saw_a_conflict() {
+    let manager = open(&base(), TINY);
+    let maker = begin(&manager, Isolation::ReadCommitted);
+    for row in 100..200 {
+        maker.insert(T, row, &[7; 40]).unwrap();
+    }
+    maker.begin_statement();
+    for row in [1, 100] {
+        assert_eq!(try_lock(&maker, row, Wait::Skip).unwrap(), Locked::Same);
+        maker.delete(T, row).unwrap();
+    }
+    let strict = begin(&manager, Isolation::RepeatableRead);
+    assert_eq!((read(&strict, 1).is_some(), read(&strict, 100)), (true, None));
+    maker.commit().unwrap();
+    assert!(matches!(manager.newest(T, 100), Ok(Some((_, None)))), "it was written ahead and left a mark");
+    assert_eq!(try_lock(&strict, 100, Wait::Skip).unwrap(), Locked::Gone);
+    assert_eq!(try_lock(&strict, 1, Wait::Skip).unwrap_err().sqlstate().as_str(), "40001");
+}

@@ -146,6 +146,7 @@ impl World {
         match self.at(row, u64::MAX) {
             None => Ok(Locked::Gone),
             Some((ts, value)) if ts <= snapshot => Ok(if value.is_some() { Locked::Same } else { Locked::Gone }),
+            Some((_, None)) if self.at(row, snapshot).and_then(|(_, value)| value).is_none() => Ok(Locked::Gone),
             Some(_) if txn.strict => Err(()),
             Some((_, Some(value))) => Ok(Locked::Changed(body(value))),
             Some((_, None)) => Ok(Locked::Gone),
