@@ -68,7 +68,7 @@ pub struct Activity {
 /// One open data directory.
 pub struct Engine {
     /// What objects there are.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     /// Transactions.
     pub txns: Arc<TxnManager>,
     /// Run-time state of tables.
@@ -128,7 +128,7 @@ impl Engine {
         txns.set_sweeper(Arc::clone(&tables) as _);
         let collector = Collector::start(&txns, COLLECT_EVERY);
         let engine = Arc::new(Self {
-            catalog,
+            catalog: Arc::new(catalog),
             txns,
             tables: Arc::clone(&tables),
             kv,

@@ -2,17 +2,17 @@
 //!
 //! Before the first client comes every vector index is told to line up its changes; then a thread loads one after the other, from its checkpoint or
 //! from its rows. Queries wait for a checkpoint that is being read and compare all rows while an index is built. The same thread writes checkpoints of what
-//! has changed much, and another round when the server stops. Another thread links what writers have entered.
+//! has changed much, and another round when the server stops, and chooses the codes of what has grown anew. Another thread links what writers have entered.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use parking_lot::{Condvar, Mutex};
 
 use crate::catalog::descriptor::{IndexDesc, StorageId, TableDesc};
-use crate::catalog::{Names, vector_index};
+use crate::catalog::{Catalog, Names, vector_index};
 use crate::common::cancel::{CancelFlag, CancelReason};
 use crate::error::{Error, Result};
 use crate::sql::ddl::IndexExprs;
@@ -22,8 +22,14 @@ use crate::txn::{Isolation, RowStore, TxnManager};
 
 use super::engine::Engine;
 
-/// Time between looks at what has changed.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Time between looks at what has grown: a load brings ten thousand rows in a second.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// At every so many of them what has changed gets checkpoints.
+const CHECKPOINT_EVERY: u64 = 10;
+
+/// Looks that are let go by at most before codes are chosen anew once more.
+const ROUNDS_MAX: u32 = 64;
 
 /// Time that entries gather before they are linked. Without it every commit wakes the linker, which the system puts in the committing
 /// thread's place: it had to wait for a whole link.
@@ -45,10 +51,10 @@ pub(super) struct VectorKeeper {
 }
 
 /// Every vector index of every database.
-fn all(engine: &Engine) -> Vec<Awaited> {
+fn all(catalog: &Catalog) -> Vec<Awaited> {
     let mut found = Vec::new();
-    let databases: Vec<_> = engine.catalog.shared().databases.keys().copied().collect();
-    for snapshot in databases.into_iter().filter_map(|database| engine.catalog.snapshot(database)) {
+    let databases: Vec<_> = catalog.shared().databases.keys().copied().collect();
+    for snapshot in databases.into_iter().filter_map(|database| catalog.snapshot(database)) {
         let names = Arc::new(Names::stored(Arc::new(snapshot)));
         for table in names.snapshot.objects.tables.values() {
             for index in table.indexes.iter().filter(|index| vector_index::is_vector(index.method)) {
@@ -66,7 +72,7 @@ impl VectorKeeper {
     /// # Errors
     /// `58030` when the directory of checkpoints cannot be used.
     pub(super) fn start(engine: &Engine) -> Result<Self> {
-        let awaited = all(engine);
+        let awaited = all(&engine.catalog);
         let kept: HashSet<StorageId> = awaited.iter().map(|item| item.index.storage).collect();
         engine.tables.keep_checkpoints(engine.config.data.join("vectors"), &|index| kept.contains(&index))?;
         awaited.iter().for_each(|item| engine.tables.await_vectors(item.index.storage, item.table.storage));
@@ -75,17 +81,29 @@ impl VectorKeeper {
         let (signal, flag) = (Arc::clone(&stop), cancel.clone());
         let (tables, txns, threads) = (Arc::clone(&engine.tables), Arc::clone(&engine.txns), engine.scan_threads);
         let memory_bytes = engine.config.maintenance_work_mem as u64;
+        let catalog = Arc::clone(&engine.catalog);
         let run = move || {
             load_all(&tables, &txns, awaited, (threads, memory_bytes), &flag);
-            let mut stopped = signal.0.lock();
-            while !*stopped {
-                signal.1.wait_for(&mut stopped, LOOK_EVERY);
-                let all = *stopped;
-                parking_lot::MutexGuard::unlocked(&mut stopped, || {
-                    if let Err(error) = tables.checkpoint_vectors(all) {
-                        tracing::warn!(%error, "could not write a checkpoint of a vector index");
+            let mut outgrown = Outgrown::default();
+            for look in 1_u64.. {
+                let last = {
+                    let mut stopped = signal.0.lock();
+                    if !*stopped {
+                        signal.1.wait_for(&mut stopped, LOOK_EVERY);
                     }
-                });
+                    *stopped
+                };
+                if !last {
+                    outgrown.look(&tables, &txns, &catalog, memory_bytes, &flag);
+                }
+                if (last || look.is_multiple_of(CHECKPOINT_EVERY))
+                    && let Err(error) = tables.checkpoint_vectors(last)
+                {
+                    tracing::warn!(%error, "could not write a checkpoint of a vector index");
+                }
+                if last {
+                    return;
+                }
             }
         };
         let (tables, flag) = (Arc::clone(&engine.tables), cancel.clone());
@@ -174,6 +192,55 @@ fn load_all(
         let read = item.with_table(tables, txns, |table, txn, _| table.load_included(txn, item.index.oid, cancel));
         if let Err(error) = read {
             tracing::warn!(%error, index = %item.index.name, "could not read included columns; queries do without");
+        }
+    }
+}
+
+/// Vector indexes whose codes are to be chosen anew, for which that has come to nothing so far: in how many rounds it is tried again, and how many were let
+/// go by the last time.
+#[derive(Default)]
+struct Outgrown(HashMap<StorageId, (u32, u32)>);
+
+impl Outgrown {
+    /// Chooses the codes of those that have grown anew. A load under way has no rows yet that could be read: it is waited for, ever longer.
+    fn look(
+        &mut self,
+        tables: &Arc<Tables>,
+        txns: &Arc<TxnManager>,
+        catalog: &Catalog,
+        memory_bytes: u64,
+        cancel: &CancelFlag,
+    ) {
+        let due = tables.outgrown_vectors();
+        self.0.retain(|index, _| due.contains(index));
+        if due.is_empty() {
+            return;
+        }
+        for item in all(catalog).iter().filter(|item| due.contains(&item.index.storage)) {
+            let (left, last) = self.0.entry(item.index.storage).or_insert((0, 0));
+            if *left > 0 {
+                *left -= 1;
+                continue;
+            }
+            let manners = Manners::new(1);
+            let filling = Filling {
+                threads: 1,
+                progress: &|_, _| (),
+                pause: &|| tables.make_way(&manners),
+                room: &|bytes| tables.room_for_build(bytes, memory_bytes),
+            };
+            let recoded = item.with_table(tables, txns, |table, txn, evaluator| {
+                table.recode_vector_index(txn, evaluator, item.index.oid, &filling, cancel)
+            });
+            match recoded {
+                Ok(true) => drop(self.0.remove(&item.index.storage)),
+                Ok(false) => (*left, *last) = (*last, (2 * *last).clamp(1, ROUNDS_MAX)),
+                Err(_) if cancel.is_raised() => return,
+                Err(error) => {
+                    tracing::warn!(%error, index = %item.index.name, "could not choose the codes of a vector index anew");
+                    (*left, *last) = (ROUNDS_MAX, ROUNDS_MAX);
+                }
+            }
         }
     }
 }

@@ -203,6 +203,14 @@ impl Tables {
         self.vectors.read().get(&index).into_iter().for_each(|state| state.give_up());
     }
 
+    /// The vector indexes that are loaded and have grown so much that their codes should be chosen anew.
+    #[must_use]
+    pub fn outgrown_vectors(&self) -> Vec<StorageId> {
+        let states = self.vectors.read();
+        let outgrown = |state: &VectorState| state.ready().is_some_and(|graph| graph.is_outgrown());
+        states.iter().filter(|(_, state)| outgrown(state)).map(|(index, _)| *index).collect()
+    }
+
     /// Whether a statement waits for a vector index's checkpoint to be read.
     #[must_use]
     pub fn is_wanted(&self, index: StorageId) -> bool {

@@ -60,6 +60,8 @@ pub(super) struct Body {
     pub(super) near: Arc<Store>,
     /// Finer codes, for building and for ordering what a walk found; absent when the walk's codes are fine enough.
     pub(super) fine: Option<Arc<Store>>,
+    /// Codes that may take the place of these ([`super::recode`]).
+    pub(super) coming: [Option<Arc<Store>>; 2],
     /// How many times more candidates a walk holds than asked for, so that recall is that of full vectors.
     pub(super) ef_factor: f64,
     /// Bits of a dimension in the walk's codes.
@@ -81,7 +83,7 @@ impl Body {
             Kind::Bits => (Store::Bits(BitRows::new(options.metric, dims, expected)), 1),
         };
         let graph = Arc::new(Graph::new(options.m as usize, expected));
-        Self { graph, near: Arc::new(near), fine: None, ef_factor: 1.0, bits }
+        Self { graph, near: Arc::new(near), fine: None, coming: [None, None], ef_factor: 1.0, bits }
     }
 
     /// Codes of `bits` bits about a centre that vectors are `spread` away from, on a graph; finer codes lie in the file if there is one.
@@ -96,7 +98,8 @@ impl Body {
         let store =
             |bits, dims, file| Arc::new(Store::Packed(Packed::new(Arc::clone(&frame), bits, dims, expected, file)));
         let fine = (bits < 8).then(|| store(8, frame.dims(), file));
-        Self { graph, near: store(bits, coded_dims(options, frame.dims()), None), fine, ef_factor: 1.0, bits }
+        let near = store(bits, coded_dims(options, bits, frame.dims()), None);
+        Self { graph, near, fine, coming: [None, None], ef_factor: 1.0, bits }
     }
 
     /// Candidates that a walk holds when a search asks for `ef`.
@@ -111,23 +114,27 @@ impl Body {
 
     /// Makes room for an entry's codes, so that a walk that comes by before they are written reads zeros.
     pub(super) fn make_room(&self, slot: Slot) {
-        for store in [Some(&self.near), self.fine.as_ref()].into_iter().flatten() {
-            with_store!(&**store, codes => codes.make_room(slot));
-        }
+        self.stores().for_each(|store| with_store!(store, codes => codes.make_room(slot)));
     }
 
-    /// Bytes of the walk's codes and of the finer ones.
+    /// All that an entry is written to.
+    fn stores(&self) -> impl Iterator<Item = &Store> {
+        [Some(&self.near), self.fine.as_ref()]
+            .into_iter()
+            .chain(self.coming.each_ref().map(Option::as_ref))
+            .flatten()
+            .map(|store| &**store)
+    }
+
+    /// Bytes of the walk's codes and of all others.
     pub(super) fn code_bytes(&self) -> (u64, u64) {
-        let bytes = |store: &Store| with_store!(store, codes => codes.bytes());
-        (bytes(&self.near), self.fine.as_deref().map_or(0, bytes))
+        let mut bytes = self.stores().map(|store| with_store!(store, codes => codes.bytes()));
+        (bytes.next().expect("there are codes"), bytes.sum())
     }
 
     /// Writes a vector's codes.
     pub(super) fn write(&self, slot: Slot, vector: VectorRef<'_>) {
-        with_store!(&*self.near, codes => codes.write(slot, vector));
-        if let Some(fine) = &self.fine {
-            with_store!(&**fine, codes => codes.write(slot, vector));
-        }
+        self.stores().for_each(|store| with_store!(store, codes => codes.write(slot, vector)));
     }
 }
 
@@ -140,9 +147,10 @@ pub(super) fn fit(metric: Metric, kind: Kind) -> bool {
 /// are 197 bytes an entry. Tests are small and want parts too.
 const BUDGET_DIMS: usize = if cfg!(test) { 64 } else { 768 };
 
-/// Of how many rotated dimensions the walk's codes are.
-fn coded_dims(options: &Options, rotated: usize) -> usize {
+/// Of how many rotated dimensions the walk's codes are; those that an index has before it chooses ([`super::recode`]) are of all.
+pub(super) fn coded_dims(options: &Options, bits: u32, rotated: usize) -> usize {
     match options.memory {
+        Memory::Budget if code_bits(options) != Some(bits) => rotated,
         Memory::Budget => rotated.min(BUDGET_DIMS.max((rotated / 2).next_multiple_of(64))),
         Memory::Fast | Memory::Auto => rotated,
     }

@@ -309,6 +309,22 @@ pub trait VectorIndex: Send + Sync {
     /// A cancellation or what `feed` fails with; the index is then to be dropped.
     fn load(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<()>;
 
+    /// Whether so many entries have come since codes were chosen that [`VectorIndex::recode`] is worth its time.
+    fn is_outgrown(&self) -> bool {
+        false
+    }
+
+    /// Chooses codes anew while others search and write: `feed` calls the sink once for each entry that it can, and for others
+    /// as it likes. False when nothing came of it because too many were missing. Takes about as long as `feed`, and for a while as much
+    /// memory as [`super::Hnsw::passing_bytes`] says.
+    ///
+    /// # Errors
+    /// A cancellation or what `feed` fails with; the index is as it was.
+    fn recode(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<bool> {
+        let _ = (feed, job);
+        Ok(false)
+    }
+
     /// Begins a search.
     ///
     /// # Panics

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::{ProptestConfig, any, proptest};
 
 use super::distance::distance;
+use super::recode_tests::recode;
 use super::tests::{Dice, Model, any_options, churn, holds};
 use super::{
     Flat, Hnsw, Job, Kind, Memory, Metric, Options, Probe, Quantization, Sight, Vector, VectorIndex, VectorRef, restore,
@@ -15,7 +16,7 @@ use super::{
 use crate::common::{CancelFlag, CancelReason};
 use crate::index::Rid;
 
-fn checkpoint(index: &dyn VectorIndex) -> Vec<u8> {
+pub(super) fn checkpoint(index: &dyn VectorIndex) -> Vec<u8> {
     let mut bytes = Vec::new();
     index.checkpoint(&mut bytes).expect("memory takes it");
     bytes
@@ -106,7 +107,7 @@ fn clustered(count: usize, dims: usize, seed: u64) -> Vec<Vec<f32>> {
         .collect()
 }
 
-fn load(index: &dyn VectorIndex, vectors: &[Vec<f32>], threads: usize) {
+pub(super) fn load(index: &dyn VectorIndex, vectors: &[Vec<f32>], threads: usize) {
     load_in(index, vectors, threads, None);
 }
 
@@ -143,7 +144,7 @@ fn ten(index: &Arc<dyn VectorIndex>, query: &[f32], ef: usize, modulus: u32) -> 
 }
 
 /// Inserts and links rows one by one, from one on.
-fn insert_each(index: &Arc<dyn VectorIndex>, rows: &[Vec<f32>], from: usize) {
+pub(super) fn insert_each(index: &Arc<dyn VectorIndex>, rows: &[Vec<f32>], from: usize) {
     for (rid, row) in rows.iter().enumerate().skip(from) {
         assert!(index.insert(rid as Rid, 0, VectorRef::Dense(row)));
         index.link(1);
@@ -151,7 +152,7 @@ fn insert_each(index: &Arc<dyn VectorIndex>, rows: &[Vec<f32>], from: usize) {
 }
 
 /// The part of the ten nearest that an index finds, over some queries.
-fn recall(index: &Arc<dyn VectorIndex>, vectors: &[Vec<f32>], queries: &[Vec<f32>], modulus: u32) -> f64 {
+pub(super) fn recall(index: &Arc<dyn VectorIndex>, vectors: &[Vec<f32>], queries: &[Vec<f32>], modulus: u32) -> f64 {
     recall_at(40, index, vectors, queries, modulus)
 }
 
@@ -316,6 +317,9 @@ fn threads_insert_remove_and_search_together() {
                     }
                 });
             }
+            let shown = vectors.iter().enumerate().map(|(rid, row)| ((rid as Rid, 0), Vector::Dense(row.clone())));
+            let (index, shown) = (&index, shown.collect::<Model>());
+            scope.spawn(move || (0..20).filter(|_| recode(&**index, &shown)).count());
         });
         assert!(found.load(Ordering::Relaxed) > 0);
         graph.body.read().graph.check_twins(graph.slots());
@@ -430,7 +434,7 @@ fn a_row_in_the_middle_of_all_does_not_draw_all_links() {
 }
 
 /// Rows in clusters a twentieth as wide as they lie apart, their centres among them, and rows of the same clusters to ask for.
-fn clusters(dims: usize, count: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
+pub(super) fn clusters(dims: usize, count: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
     let mut dice = Dice::new(89);
     let mut even = |spread: f32| -> Vec<f32> { (0..dims).map(|_| spread * dice.unit()).collect() };
     let centres: Vec<Vec<f32>> = (0..count.div_ceil(150)).map(|_| even(1.0)).collect();
@@ -452,34 +456,6 @@ fn centres_of_clusters_do_not_draw_all_links() {
         let found = recall(&index, &rows, &queries, 1);
         assert!(found > 0.995, "{loaded} loaded: {found}");
     }
-}
-
-#[test]
-fn codes_of_clusters_take_as_many_bits_as_tell_rows_apart() {
-    let (rows, _) = clusters(128, 600);
-    let mut dice = Dice::new(97);
-    let apart: Vec<Vec<f32>> = (0..600).map(|_| (0..128).map(|_| dice.unit()).collect()).collect();
-    for (rows, bits) in [(rows, 8), (apart, 4)] {
-        let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(Options::new(Metric::L2, Kind::Dense, 128)));
-        load(&*index, &rows, 2);
-        assert_eq!(index.stats().code_bits, bits);
-    }
-}
-
-#[test]
-fn an_index_that_grows_by_inserts_is_calibrated() {
-    let mut dice = Dice::new(83);
-    let mut even = |spread: f32| -> Vec<f32> { (0..64).map(|_| spread * dice.unit()).collect() };
-    let centres: Vec<Vec<f32>> = (0..2).map(|_| even(1.0)).collect();
-    let mut near = |nth: usize| -> Vec<f32> { centres[nth % 2].iter().zip(even(0.02)).map(|(a, b)| a + b).collect() };
-    let options = Options { quantization: Quantization::Rabitq1, ..Options::new(Metric::L2, Kind::Dense, 64) };
-    let index: Arc<dyn VectorIndex> = Arc::new(Hnsw::new(options));
-    let rows: Vec<Vec<f32>> = (0..240).map(&mut near).collect();
-    insert_each(&index, &rows, 0);
-    let stats = index.stats();
-    assert!(stats.code_bits < 32, "it has codes by now");
-    // Of the rows of a cluster the codes hardly tell one from another.
-    assert!(stats.ef_factor > 1.0, "{stats:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   block    length u32 | crc32c u32 | bytes          about a megabyte
-//!   first    magic | options | codes: bits, factor, centre, spread | places, entries ever, entry point | packed links | places of a block
+//!   first    magic | options | codes: bits, factor, centre, spread | places, entries ever and when codes were chosen, entry point | packed links | places of a block
 //!   others   places of a range, see [`block`]
 //!   last     nothing
 //! ```
@@ -28,7 +28,7 @@ use super::names::Names;
 use crate::common::parallel::side_by_side;
 use crate::error::{Error, Result};
 
-const MAGIC: u64 = 0x6f6d_656e_7665_6303;
+const MAGIC: u64 = 0x6f6d_656e_7665_6304;
 /// Bytes of a block, about; tests are small and want several.
 const BLOCK: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
 /// No block is longer.
@@ -140,6 +140,7 @@ pub(super) fn save(index: &Hnsw, out: &mut dyn Write) -> Result<()> {
     let (slots, places) = (index.slots(), places_of_block(options));
     block.extend(slots.to_ne_bytes());
     block.extend(index.born().to_ne_bytes());
+    block.extend(index.chosen().to_ne_bytes());
     block.extend(body.graph.entry().map_or(0, |(slot, _)| slot + 1).to_ne_bytes());
     block.extend(u32::from(body.graph.is_packed()).to_ne_bytes());
     block.extend(places.to_ne_bytes());
@@ -159,7 +160,8 @@ struct Head {
     slots: Slot,
     /// Places of one block.
     places: Slot,
-    born: u64,
+    /// Entries ever, and when codes were chosen.
+    born: (u64, u64),
     entry: Option<Slot>,
 }
 
@@ -186,7 +188,8 @@ fn head(block: &[u8]) -> Result<Head> {
         center.push(f32::from_bits(from.number()?));
     }
     let spread = if coded { f32::from_bits(from.number()?) } else { 0.0 };
-    let (slots, born, entry) = (from.number()?, from.long()?, from.number()?.checked_sub(1));
+    let (slots, born) = (from.number()?, (from.long()?, from.long()?));
+    let entry = from.number()?.checked_sub(1);
     let (packed, places) = (from.number()? != 0, from.number()?);
     if !from.0.is_empty() || places == 0 || (packed && !Graph::can_pack(slots)) {
         return Err(damaged("its beginning does not decode"));

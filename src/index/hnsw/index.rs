@@ -37,6 +37,10 @@ pub struct Hnsw {
     pub(super) dead_count: AtomicUsize,
     /// Entries ever inserted: decides levels.
     born: AtomicU64,
+    /// How many they were when codes were chosen.
+    chosen: AtomicU64,
+    /// Held by who looks at all codes for long or is about to replace them.
+    pub(super) upkeep: Mutex<()>,
 }
 
 impl Hnsw {
@@ -59,6 +63,8 @@ impl Hnsw {
             dead: Mutex::default(),
             dead_count: AtomicUsize::new(0),
             born: AtomicU64::new(0),
+            chosen: AtomicU64::new(0),
+            upkeep: Mutex::default(),
         }
     }
 
@@ -92,11 +98,22 @@ impl Hnsw {
         self.born.load(Ordering::Relaxed)
     }
 
+    /// How many entries had ever been inserted when codes were chosen.
+    pub(super) fn chosen(&self) -> u64 {
+        self.chosen.load(Ordering::Relaxed)
+    }
+
+    /// Codes suit the entries that there were when so many had been inserted.
+    pub(super) fn note_chosen(&self, born: u64) {
+        self.chosen.store(born, Ordering::Relaxed);
+    }
+
     /// Takes over what a checkpoint held.
-    pub(super) fn adopt(&self, body: Body, live: usize, born: u64) {
+    pub(super) fn adopt(&self, body: Body, live: usize, (born, chosen): (u64, u64)) {
         *self.body.write() = body;
         self.live.store(live, Ordering::Relaxed);
         self.born.store(born, Ordering::Relaxed);
+        self.note_chosen(chosen);
     }
 
     /// Makes room for more slots than packed links can tell apart. Searches and writers wait meanwhile.
@@ -176,6 +193,7 @@ impl VectorIndex for Hnsw {
     }
 
     fn lead_to_strays(&self) -> usize {
+        let _alone = self.upkeep.lock();
         let body = self.body.read().clone();
         self.lead_to_strays_in(&body, &CancelFlag::new()).expect("nobody cancels")
     }
@@ -205,6 +223,14 @@ impl VectorIndex for Hnsw {
 
     fn load(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<()> {
         self.load_all(feed, job)
+    }
+
+    fn is_outgrown(&self) -> bool {
+        self.has_outgrown_codes()
+    }
+
+    fn recode(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<bool> {
+        self.recode_from(feed, job)
     }
 
     fn search(self: Arc<Self>, probe: Probe) -> Box<dyn Search> {

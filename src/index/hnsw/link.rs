@@ -69,10 +69,7 @@ impl<'a, C: Codes> Linker<'a, C> {
         self.chosen.clear();
         for level in (0..=own.min(top)).rev() {
             self.neighbourhood(slot, start, level, ef, scratch, cancel)?;
-            // Nothing leads on from a place that was left in the meantime.
-            let leads_on =
-                |near: &&Candidate| level == 0 || self.graph.links(slot_of(**near), level - 1).next().is_some();
-            start = scratch.pool.iter().find(leads_on).map_or(start, |nearest| nearest & !1);
+            start = self.below(level, &scratch.pool).unwrap_or(start);
             self.refine(slot, &mut scratch.pool);
             if level == 0 && self.join_twin(slot, &scratch.pool) {
                 return Ok(());
@@ -91,6 +88,40 @@ impl<'a, C: Codes> Linker<'a, C> {
         }
         self.chosen = chosen;
         self.graph.offer_entry(slot, own);
+        Ok(())
+    }
+
+    /// Where a walk on the next level begins: the nearest of what was found on this one.
+    fn below(&self, level: u32, pool: &[Candidate]) -> Option<Candidate> {
+        // Nothing leads on from a place that was left in the meantime.
+        let leads_on = |near: &&Candidate| level == 0 || self.graph.links(slot_of(**near), level - 1).next().is_some();
+        pool.iter().find(leads_on).map(|nearest| nearest & !1)
+    }
+
+    /// Links a linked node anew, by better codes than it was linked by: its links are selected from those that it has and from what is near by
+    /// these codes. The entry point, from which no walk leads to it, keeps what it has.
+    ///
+    /// # Errors
+    /// A cancellation.
+    pub(super) fn relink(&mut self, slot: Slot, ef: usize, scratch: &mut Scratch, cancel: &CancelFlag) -> Result<()> {
+        let Some((entry, top)) = self.graph.entry() else { return Ok(()) };
+        self.look_for(slot);
+        let own = self.graph.level(slot).min(top);
+        let mut start = descend(self.eyes(), (entry, top), own);
+        for level in (0..=own).rev() {
+            self.neighbourhood(slot, start, level, ef, scratch, cancel)?;
+            start = self.below(level, &scratch.pool).unwrap_or(start);
+            self.refine(slot, &mut scratch.pool);
+            let graph = self.graph;
+            let here = |near| graph.state(near) == State::Live && graph.level(near) >= level;
+            self.selection.select(self.codes, (slot, &scratch.pool), graph.capacity(level), here);
+            let kept = std::mem::take(&mut self.selection.kept);
+            for neighbour in &kept {
+                self.add(slot, *neighbour, level);
+                self.add(*neighbour, slot, level);
+            }
+            self.selection.kept = kept;
+        }
         Ok(())
     }
 

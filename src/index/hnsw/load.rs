@@ -2,16 +2,19 @@
 //!
 //! The first entries are kept in full until their mean is known, which becomes the centre of the codes; from then on each
 //! batch is coded by all threads as it comes, so that memory is bounded by the codes. Then all threads link, each
-//! taking the next stride of entries; with one thread the graph depends on the seed and the order only.
+//! taking the next stride of entries; with one thread the graph depends on the seed and the order only. Where it turns out that codes
+//! of more bits are needed ([`super::calibrate`]), all are linked anew by them.
 //!
 //! An index that grows from nothing by single inserts begins with full vectors, which need no centre, and is coded when
-//! it has [`CODED_ENTRIES_MIN`] of them; the links stay.
+//! it has [`CODED_ENTRIES_MIN`] of them; the links stay. These codes have 8 bits, which are as good as full vectors: fewer are for when there
+//! are enough entries to say how many tell them apart ([`super::recode`]).
 
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::body::{Body, Store, code_bits, with_linker};
+use super::calibrate::FACTOR_MAX_LOADED;
 use super::codes::{Codes, Slot};
 use super::contract::{Job, Options, Sink, Tag, Vector};
 use super::distance::indexable;
@@ -21,7 +24,6 @@ use super::index::Hnsw;
 use super::link::Linker;
 use super::names::Names;
 use super::walk::Scratch;
-use crate::common::CancelFlag;
 use crate::common::parallel::side_by_side;
 use crate::error::Result;
 use crate::index::Rid;
@@ -58,7 +60,8 @@ impl Hnsw {
     pub(super) fn load_all(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<()> {
         assert!(super::VectorIndex::is_empty(self), "a bulk load fills an empty index");
         *self.names.lock() = Names::with_room(job.expected);
-        let mut body = code_bits(&self.options).is_none().then(|| Body::plain(&self.options, job.expected));
+        let bits = code_bits(&self.options).unwrap_or_default();
+        let mut body = (bits == 0).then(|| Body::plain(&self.options, job.expected));
         let (mut waiting, mut count) = (Waiting::default(), 0);
         feed(&mut |rid, tag, vector| {
             vector.check(&self.options);
@@ -69,8 +72,8 @@ impl Hnsw {
             }
             let enough = if body.is_some() { BATCH } else { CENTER_ENTRIES };
             if waiting.names.len() >= enough {
-                let body =
-                    body.get_or_insert_with(|| self.coded_about(&waiting.vectors, job.expected, job.file.clone()));
+                let body = body
+                    .get_or_insert_with(|| self.coded_about(&waiting.vectors, bits, (job.expected, job.file.clone())));
                 self.place_all(body, &mut waiting, job.threads);
                 if body.graph.is_full(self.slots() as usize) {
                     body.graph = Arc::new(body.graph.widened());
@@ -81,23 +84,26 @@ impl Hnsw {
         let few = count < CODED_ENTRIES_MIN;
         let last = || match few {
             true => Body::plain(&self.options, count),
-            false => self.coded_about(&waiting.vectors, count, job.file.clone()),
+            false => self.coded_about(&waiting.vectors, bits, (count, job.file.clone())),
         };
         let mut body = body.unwrap_or_else(last);
         self.place_all(&body, &mut waiting, job.threads);
         *self.body.write() = body.clone();
         self.link_all(&body, count, job)?;
         self.lead_to_strays_in(&body, job.cancel)?;
-        self.calibrate(&mut body, job)?;
+        self.calibrate(&mut body, job, FACTOR_MAX_LOADED, &|_| self.slots())?;
+        self.note_chosen(if few { 0 } else { self.born() });
         if !self.options.memory.keeps_fine() {
             body.fine = None;
         }
+        let too_coarse = body.bits > self.body.read().bits;
         *self.body.write() = body;
-        Ok(())
+        // Walks by those codes have not found all that was near.
+        if too_coarse { self.relink_all(job) } else { Ok(()) }
     }
 
     /// A body of codes about the mean of some vectors.
-    fn coded_about(&self, vectors: &[Vector], expected: usize, file: Option<Arc<File>>) -> Body {
+    fn coded_about(&self, vectors: &[Vector], bits: u32, (expected, file): (usize, Option<Arc<File>>)) -> Body {
         let mut center = vec![0.0_f64; self.options.dims as usize];
         let (mut elements, mut squares) = (Vec::new(), 0.0);
         for vector in vectors {
@@ -111,7 +117,6 @@ impl Hnsw {
         let spread = (squares / count - center_square).max(0.0).sqrt() as f32;
         let expected = expected.max(vectors.len());
         let graph = Arc::new(super::graph::Graph::new(self.options.m as usize, expected));
-        let bits = code_bits(&self.options).expect("this index is coded");
         Body::coded(&self.options, graph, bits, (center, spread), (expected, file))
     }
 
@@ -134,8 +139,9 @@ impl Hnsw {
         waiting.vectors.clear();
     }
 
-    /// Replaces full vectors by codes as good as them, the links as they are. Searches and inserts wait meanwhile.
+    /// Replaces full vectors by codes of 8 bits, the links as they are. Searches and inserts wait meanwhile.
     pub(super) fn outgrow(&self) {
+        let _alone = self.upkeep.lock();
         let mut body = self.body.write();
         let Store::Floats(floats) = &*body.near else { return };
         let slots: Vec<Slot> = (0..self.slots()).filter(|slot| body.graph.state(*slot) != State::Free).collect();
@@ -145,19 +151,12 @@ impl Hnsw {
             floats.elements(*slot, &mut elements);
             vectors.push(Vector::Dense(elements));
         }
-        let mut coded = Body { graph: Arc::clone(&body.graph), ..self.coded_about(&vectors, slots.len(), None) };
+        let coded = Body { graph: Arc::clone(&body.graph), ..self.coded_about(&vectors, 8, (slots.len(), None)) };
         for slot in 0..self.slots() {
             coded.make_room(slot);
         }
         for (slot, vector) in slots.iter().zip(&vectors) {
             coded.write(*slot, vector.view());
-        }
-        // There is no other build: an index that was made before its rows keeps the factor that is found here.
-        let (cancel, progress) = (CancelFlag::new(), &|_, _| {});
-        let job = Job { threads: 1, expected: slots.len(), progress, cancel: &cancel, file: None };
-        self.calibrate(&mut coded, &job).expect("nobody cancels");
-        if !self.options.memory.keeps_fine() {
-            coded.fine = None;
         }
         *body = coded;
     }

@@ -15,6 +15,8 @@ pub(super) struct Names {
     /// The next slot of the same row.
     next: HashMap<Slot, Slot>,
     free: VecDeque<Slot>,
+    /// Whether free slots are not to be used.
+    held: bool,
     used: Slot,
 }
 
@@ -27,7 +29,8 @@ impl Names {
     /// A slot for an entry of the row. The one that was freed longest ago comes first, so that searches under way are
     /// likely past it.
     pub(super) fn add(&mut self, rid: Rid) -> Slot {
-        let slot = self.free.pop_front().unwrap_or_else(|| {
+        let free = if self.held { None } else { self.free.pop_front() };
+        let slot = free.unwrap_or_else(|| {
             assert!(self.used < 1 << 31, "an index has at most 2^31 entries");
             self.used += 1;
             self.used - 1
@@ -78,6 +81,11 @@ impl Names {
     pub(super) fn slots(&self, rid: Rid) -> impl Iterator<Item = Slot> {
         let first = self.heads.get(rid as usize).and_then(|head| head.checked_sub(1));
         std::iter::successors(first, |slot| if self.next.is_empty() { None } else { self.next.get(slot).copied() })
+    }
+
+    /// Says whether free slots are to be left alone, so that a slot stays what it is.
+    pub(super) fn hold(&mut self, held: bool) {
+        self.held = held;
     }
 
     /// Lets a slot be used again.

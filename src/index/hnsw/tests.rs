@@ -7,6 +7,7 @@ use proptest::prelude::{ProptestConfig, any, prop_oneof, proptest};
 use proptest::strategy::{Just, Strategy};
 
 use super::distance::{distance, indexable};
+use super::recode_tests::recode;
 use super::{
     Entries, Flat, Hit, Kind, Memory, Metric, Options, Probe, Quantization, Sight, Tag, Vector, VectorIndex, VectorRef,
 };
@@ -130,6 +131,9 @@ pub(super) fn churn(index: &Arc<dyn VectorIndex>, seed: u64, steps: usize) -> Mo
             index.link(dice.below(3));
             if fits {
                 model.insert((rid, tag), vector);
+            }
+            if index.is_outgrown() {
+                assert!(recode(&**index, &model), "every entry is shown");
             }
         } else {
             let at = dice.below(model.len());

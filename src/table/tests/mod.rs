@@ -1,6 +1,7 @@
 //! Tests of tables over real transactions in memory.
 
 mod chunks;
+mod codes;
 mod included;
 mod indexes;
 mod model;

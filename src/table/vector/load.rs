@@ -140,6 +140,38 @@ impl Table {
         Ok((graph, entries))
     }
 
+    /// Chooses the codes of a vector index that has grown anew, from the rows that are committed by now, while everybody goes on; false when
+    /// too many of its entries are of others. The caller looks to its being loaded and outgrown ([`Tables::outgrown_vectors`]).
+    ///
+    /// # Errors
+    /// As [`Table::build_vector_index`]; the index is as it was.
+    pub fn recode_vector_index(
+        &self,
+        txn: &dyn RowStore,
+        evaluator: &dyn IndexEvaluator,
+        index: Oid,
+        filling: &Filling<'_>,
+        cancel: &CancelFlag,
+    ) -> Result<bool> {
+        let index = self.vector(index)?;
+        let Some(graph) = index.state.ready() else { return Ok(false) };
+        let expected = graph.len();
+        let file = (filling.room)(Hnsw::passing_bytes(&index.options, expected)).map(Arc::new);
+        let job = Job { threads: filling.threads, expected, progress: filling.progress, cancel, file };
+        let view = txn.latest_view();
+        graph.recode(
+            &mut |sink| {
+                self.entries_at(txn, evaluator, index, &view, &mut |row, tag, vector, _| {
+                    if row % ROWS_AT_ONCE == 0 {
+                        (filling.pause)();
+                    }
+                    with_vector(vector, |vector| sink(row, tag, vector)).unwrap_or(Ok(()))
+                })
+            },
+            &job,
+        )
+    }
+
     /// Reads the included columns of a vector index, after a start, unless they are there.
     ///
     /// # Errors

@@ -1,0 +1,188 @@
+//! Codes chosen anew as an index grows.
+//!
+//! A bulk load knows all entries when it chooses how many bits tell them apart and how many more candidates codes need. An index that was
+//! made before its rows is not so lucky: what tells a few thousand apart does no longer when there are ten times as many in the
+//! same clusters, and links that were chosen by such codes are bad ones: 40,000 rows in twenty clusters .81 where a bulk load has .94.
+//! So it takes to as many bits as do for certain, 8, when full vectors take too much; chooses when it has [`CHOICE_ENTRIES_MIN`] entries;
+//! and again whenever half of the entries have come since.
+//!
+//! The choice is made by finer codes than are kept. The first time they are those that there are. Later they come from the rows, which the owner
+//! shows. Everybody goes on meanwhile:
+//!
+//! ```text
+//!   begin     from here on whoever writes an entry writes its finer code too; places that become free stay so
+//!   rows      the entries that there were get finer codes from the rows that are shown
+//!   rest      those of no row that can be read now, changes under way and old versions, get them from the codes they have
+//!   choice    as after a load ([`super::calibrate`]); codes of other bits come from the finer ones
+//!   end       at once: the new codes, the new number of candidates
+//!   links     where codes have more bits now, nodes are linked anew, one by one
+//! ```
+//!
+//! Linking anew takes 80 us a node, in the background, and is done at most three times in the life of an index. It adds links and takes none
+//! away but from full lists: selecting a list anew from what is near tore clusters apart (1 of 100 queries found nothing at any number of
+//! candidates). A server that is stopped meanwhile does not go on with it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::body::{Body, Store, code_bits, with_linker};
+use super::calibrate::FACTOR_MAX_GROWING;
+use super::codes::{Codes, Slot};
+use super::contract::{Job, Sink, Tag, VectorIndex};
+use super::graph::{Graph, State};
+use super::index::Hnsw;
+use super::packed::Packed;
+use crate::common::parallel::side_by_side;
+use crate::error::Result;
+use crate::index::Rid;
+
+/// Entries from which on an index that was made before them may have codes of fewer than 8 bits.
+const CHOICE_ENTRIES_MIN: usize = if cfg!(test) { 120 } else { 1 << 14 };
+/// Nodes that a thread links anew before it looks for more.
+const RELINKED_AT_ONCE: usize = 256;
+/// Of the entries, one in so many may be of no row that can be read; with more the choice waits.
+const UNREAD_PART: usize = 10;
+
+/// Keeps places from being used again, and takes notice of what is to be written besides until it is dropped.
+struct Coming<'a>(&'a Hnsw);
+
+impl<'a> Coming<'a> {
+    fn begin(index: &'a Hnsw) -> Self {
+        index.names.lock().hold(true);
+        Self(index)
+    }
+
+    /// From here on every entry is written to this store too; how many places are from before.
+    fn announce(&self, store: &Arc<Store>) -> Slot {
+        // Who writes an entry holds the body, so all that have a place have been written.
+        let mut body = self.0.body.write();
+        let [fine, near] = &mut body.coming;
+        *(if fine.is_none() { fine } else { near }) = Some(Arc::clone(store));
+        self.0.slots()
+    }
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.0.body.write().coming = [None, None];
+        self.0.names.lock().hold(false);
+    }
+}
+
+impl Hnsw {
+    /// See [`super::VectorIndex::is_outgrown`].
+    pub(super) fn has_outgrown_codes(&self) -> bool {
+        let (bits, entries) = (self.body.read().bits, self.len());
+        match (code_bits(&self.options), self.chosen()) {
+            (Some(wanted), 0) => bits == 8 && wanted < 8 && entries >= CHOICE_ENTRIES_MIN,
+            (Some(_), chosen) => bits < 8 && self.born() - chosen > entries as u64 / 2,
+            (None, _) => false,
+        }
+    }
+
+    /// See [`super::VectorIndex::recode`].
+    pub(super) fn recode_from(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<bool> {
+        let _alone = self.upkeep.lock();
+        let (born, coming) = (self.born(), Coming::begin(self));
+        let announce = |store: &Arc<Store>| coming.announce(store);
+        let body = self.body.read().clone();
+        let (Store::Packed(near), Some(wanted)) = (&*body.near, code_bits(&self.options)) else { return Ok(false) };
+        let mut chosen = match &body.fine {
+            Some(_) => body.clone(),
+            None if near.bits() == 8 => Body {
+                fine: Some(Arc::clone(&body.near)),
+                near: self.coarsened(near, wanted, &announce),
+                bits: wanted,
+                ..body.clone()
+            },
+            None => match self.read_rows(near, &announce, feed, job)? {
+                Some(fine) => Body { fine: Some(fine), ..body.clone() },
+                None => return Ok(false),
+            },
+        };
+        self.calibrate(&mut chosen, job, FACTOR_MAX_GROWING, &announce)?;
+        let mut body = self.body.write();
+        let finer = chosen.bits > body.bits;
+        if chosen.bits != body.bits {
+            (body.near, body.bits) = (chosen.near, chosen.bits);
+        }
+        (body.fine, body.ef_factor) = (chosen.fine.filter(|_| self.options.memory.keeps_fine()), chosen.ef_factor);
+        drop((body, coming));
+        self.note_chosen(born);
+        if finer {
+            self.relink_all(job)?;
+        }
+        Ok(true)
+    }
+
+    /// Links all nodes anew.
+    ///
+    /// # Errors
+    /// A cancellation; some are not linked anew then.
+    pub(super) fn relink_all(&self, job: &Job<'_>) -> Result<()> {
+        let linked = self.slots();
+        self.relink_some(0..linked, job)?;
+        // Those that came meanwhile were linked by walks through links that were not good yet.
+        self.relink_some(linked..self.slots(), job)?;
+        let body = self.body.read().clone();
+        self.lead_to_strays_in(&body, job.cancel).map(drop)
+    }
+
+    fn relink_some(&self, slots: Range<Slot>, job: &Job<'_>) -> Result<()> {
+        // Who links what waits now does so by the new codes already.
+        let mut waiting = Vec::new();
+        self.tail.copy(&mut waiting);
+        waiting.sort_unstable();
+        let parts = slots.len().div_ceil(RELINKED_AT_ONCE);
+        side_by_side(job.threads, parts, &|part| {
+            let mut scratch = self.scratch();
+            let part = slots.clone().skip(part * RELINKED_AT_ONCE).take(RELINKED_AT_ONCE);
+            for slot in part.filter(|slot| waiting.binary_search(slot).is_err()) {
+                let body = self.body.read();
+                if body.graph.placed(slot) && body.graph.state(slot) == State::Live {
+                    let ef = self.options.linking_ef();
+                    with_linker!(&body, linker => linker.relink(slot, ef, &mut scratch, job.cancel))?;
+                }
+            }
+            self.recycle(scratch);
+            Ok(())
+        })
+    }
+
+    /// Finer codes, from rows; nothing when too many places are of no row that is shown.
+    fn read_rows(
+        &self,
+        near: &Packed,
+        announce: &dyn Fn(&Arc<Store>) -> Slot,
+        feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>,
+        job: &Job<'_>,
+    ) -> Result<Option<Arc<Store>>> {
+        let frame = Arc::clone(near.frame());
+        let (dims, expected) = (frame.dims(), self.slots() as usize);
+        let store = Arc::new(Store::Packed(Packed::new(frame, 8, dims, expected, job.file.clone())));
+        let slots = announce(&store);
+        let Store::Packed(fine) = &*store else { unreachable!("it was made above") };
+        // Another graph may take the place of this one, and has these places too.
+        let graph = Arc::clone(&self.body.read().graph);
+        let mut read = vec![false; slots as usize];
+        feed(&mut |rid, tag, vector| {
+            if let Some(slot) = self.place_of((rid, tag), &graph).filter(|slot| *slot < slots) {
+                fine.write(slot, vector);
+                read[slot as usize] = true;
+            }
+            job.cancel.check()
+        })?;
+        let unread: Vec<Slot> = (0..slots).filter(|slot| graph.placed(*slot) && !read[*slot as usize]).collect();
+        let entries = unread.iter().filter(|slot| graph.is_entry(**slot)).count();
+        if entries > self.len() / UNREAD_PART {
+            return Ok(None);
+        }
+        unread.into_iter().for_each(|slot| fine.write_from(near, slot));
+        Ok(Some(store))
+    }
+
+    /// The place of an entry.
+    fn place_of(&self, entry: (Rid, Tag), graph: &Graph) -> Option<Slot> {
+        self.names.lock().slots(entry.0).find(|slot| graph.placed(*slot) && graph.name(*slot) == entry)
+    }
+}
