@@ -275,6 +275,11 @@ pub trait VectorIndex: Send + Sync {
     /// Takes an entry away; false when there was none.
     fn remove(&self, rid: Rid, tag: Tag) -> bool;
 
+    /// The same, unless one would have to wait because the index is being written: then nothing is done.
+    fn try_remove(&self, rid: Rid, tag: Tag) -> Option<bool> {
+        Some(self.remove(rid, tag))
+    }
+
     /// Entries that are to be linked: every search compares each of them.
     fn waiting(&self) -> usize {
         0
@@ -285,6 +290,9 @@ pub trait VectorIndex: Send + Sync {
         let _ = most;
         0
     }
+
+    /// Links the entry that waits longest, unless one would have to wait because the index is being written.
+    fn try_link(&self) {}
 
     /// Mends what linking may leave behind: entries that searches do not come by until they are resumed to their end. How many there
     /// were; takes time in proportion to the number of entries.
@@ -358,7 +366,8 @@ pub trait VectorIndex: Send + Sync {
     /// Size and shape; takes time in proportion to the number of entries.
     fn stats(&self) -> VectorStats;
 
-    /// Links what waits and writes the index, checksummed; writers must be kept out meanwhile. [`super::restore`] reads it.
+    /// Links what waits and writes the index, checksummed. Entries may come meanwhile and are not in it; linking and removing wait until it is
+    /// written. [`super::restore`] reads it.
     ///
     /// # Errors
     /// What writing fails with.

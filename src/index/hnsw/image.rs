@@ -114,9 +114,9 @@ fn places_of_block(options: &Options) -> Slot {
     (BLOCK / (vector + 8 * options.m as usize)).clamp(16, 4096) as Slot
 }
 
-/// Writes an index.
-pub(super) fn save(index: &Hnsw, out: &mut dyn Write) -> Result<()> {
-    let body = index.body.read();
+/// Writes the first places of an index, which nobody changes meanwhile.
+pub(super) fn save(index: &Hnsw, slots: Slot, out: &mut dyn Write) -> Result<()> {
+    let body = index.body.read().clone();
     let options = &index.options;
     let mut block = Vec::with_capacity(2 * BLOCK);
     block.extend(MAGIC.to_ne_bytes());
@@ -137,11 +137,13 @@ pub(super) fn save(index: &Hnsw, out: &mut dyn Write) -> Result<()> {
         block.extend(codes.frame().center.iter().flat_map(|element| element.to_ne_bytes()));
         block.extend(codes.frame().spread.to_ne_bytes());
     }
-    let (slots, places) = (index.slots(), places_of_block(options));
+    let places = places_of_block(options);
     block.extend(slots.to_ne_bytes());
     block.extend(index.born().to_ne_bytes());
     block.extend(index.chosen().to_ne_bytes());
-    block.extend(body.graph.entry().map_or(0, |(slot, _)| slot + 1).to_ne_bytes());
+    // That of a graph which was empty when it was written is not among them.
+    let entry = body.graph.entry().filter(|(slot, _)| *slot < slots);
+    block.extend(entry.map_or(0, |(slot, _)| slot + 1).to_ne_bytes());
     block.extend(u32::from(body.graph.is_packed()).to_ne_bytes());
     block.extend(places.to_ne_bytes());
     seal(&block, out)?;

@@ -41,6 +41,8 @@ pub struct Hnsw {
     chosen: AtomicU64,
     /// Held by who looks at all codes for long or is about to replace them.
     pub(super) upkeep: Mutex<()>,
+    /// Held shared by who changes links, and alone by who writes them all down. Taken before the body.
+    pub(super) still: RwLock<()>,
 }
 
 impl Hnsw {
@@ -65,6 +67,7 @@ impl Hnsw {
             born: AtomicU64::new(0),
             chosen: AtomicU64::new(0),
             upkeep: Mutex::default(),
+            still: RwLock::default(),
         }
     }
 
@@ -132,6 +135,15 @@ impl Hnsw {
         (slot, level_of(self.options.seed, nth, self.options.m as usize))
     }
 
+    fn remove_named(&self, rid: Rid, tag: Tag) -> bool {
+        let body = self.body.read();
+        let slot = self.names.lock().take(rid, |slot| body.graph.name(slot) == (rid, tag));
+        let Some(slot) = slot else { return false };
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        self.take_out(&body, slot);
+        true
+    }
+
     /// Makes a node the entry point if there is none; false when there was one.
     pub(super) fn enter_first(&self, body: &Body, slot: Slot) -> bool {
         if body.graph.entry().is_some() {
@@ -143,6 +155,28 @@ impl Hnsw {
             body.graph.set_entry(Some((slot, body.graph.level(slot))));
         }
         first
+    }
+}
+
+/// Keeps places from being used again until it is dropped, so that each stays what it is.
+pub(super) struct Held<'a> {
+    pub(super) index: &'a Hnsw,
+    /// How many there were: all of them have been written, and entries that come have others.
+    pub(super) slots: Slot,
+}
+
+impl<'a> Held<'a> {
+    pub(super) fn begin(index: &'a Hnsw) -> Self {
+        index.names.lock().hold(true);
+        // Who writes an entry holds the body.
+        let _nobody_writes = index.body.write();
+        Self { index, slots: index.slots() }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.index.names.lock().hold(false);
     }
 }
 
@@ -176,12 +210,13 @@ impl VectorIndex for Hnsw {
     }
 
     fn remove(&self, rid: Rid, tag: Tag) -> bool {
-        let body = self.body.read();
-        let slot = self.names.lock().take(rid, |slot| body.graph.name(slot) == (rid, tag));
-        let Some(slot) = slot else { return false };
-        self.live.fetch_sub(1, Ordering::Relaxed);
-        self.take_out(&body, slot);
-        true
+        let _moving = self.still.read();
+        self.remove_named(rid, tag)
+    }
+
+    fn try_remove(&self, rid: Rid, tag: Tag) -> Option<bool> {
+        let _moving = self.still.try_read()?;
+        Some(self.remove_named(rid, tag))
     }
 
     fn waiting(&self) -> usize {
@@ -192,6 +227,12 @@ impl VectorIndex for Hnsw {
         self.link_waiting(most)
     }
 
+    fn try_link(&self) {
+        if let Some(_moving) = self.still.try_read() {
+            self.link_tail(1, Slot::MAX);
+        }
+    }
+
     fn lead_to_strays(&self) -> usize {
         let _alone = self.upkeep.lock();
         let body = self.body.read().clone();
@@ -199,8 +240,11 @@ impl VectorIndex for Hnsw {
     }
 
     fn mend(&self) -> usize {
-        // Under the lock: places are set free in the graph that there is.
-        self.tidy(&self.body.read());
+        {
+            let _moving = self.still.read();
+            // Under the lock: places are set free in the graph that there is.
+            self.tidy(&self.body.read());
+        }
         self.lead_to_strays()
     }
 
@@ -279,8 +323,11 @@ impl VectorIndex for Hnsw {
     }
 
     fn checkpoint(&self, out: &mut dyn Write) -> Result<()> {
-        self.link_tail();
+        let _alone = self.upkeep.lock();
+        let _still = self.still.write();
+        let held = Held::begin(self);
+        self.link_tail(usize::MAX, held.slots);
         self.tidy(&self.body.read());
-        save(self, out)
+        save(self, held.slots, out)
     }
 }

@@ -41,6 +41,8 @@ mod graph;
 #[cfg(test)]
 mod graph_tests;
 mod image;
+#[cfg(test)]
+mod image_tests;
 mod index;
 mod link;
 mod list;

@@ -30,7 +30,7 @@ use super::calibrate::FACTOR_MAX_GROWING;
 use super::codes::{Codes, Slot};
 use super::contract::{Job, Sink, Tag, VectorIndex};
 use super::graph::{Graph, State};
-use super::index::Hnsw;
+use super::index::{Held, Hnsw};
 use super::packed::Packed;
 use crate::common::parallel::side_by_side;
 use crate::error::Result;
@@ -43,29 +43,27 @@ const RELINKED_AT_ONCE: usize = 256;
 /// Of the entries, one in so many may be of no row that can be read; with more the choice waits.
 const UNREAD_PART: usize = 10;
 
-/// Keeps places from being used again, and takes notice of what is to be written besides until it is dropped.
-struct Coming<'a>(&'a Hnsw);
+/// Codes that are to be written besides until it is dropped; no place is used again meanwhile.
+struct Coming<'a>(Held<'a>);
 
 impl<'a> Coming<'a> {
     fn begin(index: &'a Hnsw) -> Self {
-        index.names.lock().hold(true);
-        Self(index)
+        Self(Held::begin(index))
     }
 
     /// From here on every entry is written to this store too; how many places are from before.
     fn announce(&self, store: &Arc<Store>) -> Slot {
         // Who writes an entry holds the body, so all that have a place have been written.
-        let mut body = self.0.body.write();
+        let mut body = self.0.index.body.write();
         let [fine, near] = &mut body.coming;
         *(if fine.is_none() { fine } else { near }) = Some(Arc::clone(store));
-        self.0.slots()
+        self.0.index.slots()
     }
 }
 
 impl Drop for Coming<'_> {
     fn drop(&mut self) {
-        self.0.body.write().coming = [None, None];
-        self.0.names.lock().hold(false);
+        self.0.index.body.write().coming = [None, None];
     }
 }
 

@@ -58,13 +58,13 @@ impl Tail {
         self.count.fetch_add(1, Ordering::Release);
     }
 
-    /// The entry that waits longest, to be linked and then settled.
-    fn claim(&self) -> Option<Waiting> {
+    /// The entry that waits longest, to be linked and then settled; none if it is not one of the first `slots`.
+    fn claim(&self, slots: Slot) -> Option<Waiting> {
         if self.len() == 0 {
             return None;
         }
         let mut entries = self.entries.lock();
-        let oldest = entries.waiting.pop_front()?;
+        let oldest = entries.waiting.pop_front_if(|entry| entry.slot < slots)?;
         entries.claimed.push(oldest.slot);
         Some(oldest)
     }
@@ -103,25 +103,30 @@ impl Tail {
             out.extend(entries.waiting.iter().map(|entry| entry.slot).chain(entries.claimed.iter().copied()));
         }
     }
-
-    /// Waits until no linker is at work.
-    fn rest(&self) {
-        let mut entries = self.entries.lock();
-        while !entries.claimed.is_empty() {
-            self.linked.wait(&mut entries);
-        }
-    }
 }
 
 impl Hnsw {
     /// Links up to `most` entries of the tail; how many there were.
     pub(super) fn link_waiting(&self, most: usize) -> usize {
+        let mut count = 0;
+        while count < most {
+            let _moving = self.still.read();
+            if self.link_tail(1, Slot::MAX) == 0 {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// Links up to `most` entries of the tail that are among the first `slots`; how many there were. Who calls has `still`.
+    pub(super) fn link_tail(&self, most: usize, slots: Slot) -> usize {
         let mut scratch = self.scratch();
         let mut count = 0;
         while count < most {
             // Before the claim: who waits for a claimed entry holds the body too, and may be in front of one who replaces it.
             let body = self.body.read();
-            let Some(waiting) = self.tail.claim() else { break };
+            let Some(waiting) = self.tail.claim(slots) else { break };
             self.link_one(&body, &waiting, &mut scratch);
             self.tail.settle(waiting.slot);
             count += 1;
@@ -139,11 +144,5 @@ impl Hnsw {
             Some(vector) => linker.link_vector(waiting.slot, vector.view(), ef, scratch),
             None => linker.link(waiting.slot, ef, scratch, &CancelFlag::new()).expect("nobody cancels"),
         });
-    }
-
-    /// Links all of the tail, with whoever else is at it.
-    pub(super) fn link_tail(&self) {
-        self.link_waiting(usize::MAX);
-        self.tail.rest();
     }
 }

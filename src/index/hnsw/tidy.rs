@@ -71,20 +71,25 @@ impl Hnsw {
         self.dead_count.store(dead.len(), Ordering::Relaxed);
     }
 
-    /// Frees the places of all that is dead.
+    /// Frees the places of all that is dead. Whoever removes a node meanwhile waits for one step only.
     pub(super) fn tidy(&self, body: &Body) {
-        let mut dead = self.dead.lock();
-        while dead.len() > 0 {
-            self.tidy_step(body, &mut dead, 1);
+        let step = || {
+            let mut dead = self.dead.lock();
+            let goes_on = self.tidy_step(body, &mut dead, 1);
+            self.dead_count.store(dead.len(), Ordering::Relaxed);
+            goes_on
+        };
+        // What is dead is in the pass under way or in the next.
+        for _pass in 0..2 {
+            while step() {}
         }
-        self.dead_count.store(0, Ordering::Relaxed);
     }
 
-    /// One step of a pass, which begins if so many have died.
-    fn tidy_step(&self, body: &Body, dead: &mut Dead, enough: usize) {
+    /// One step of a pass, which begins if so many have died; whether the pass goes on.
+    fn tidy_step(&self, body: &Body, dead: &mut Dead, enough: usize) -> bool {
         if dead.passing.is_empty() {
             if dead.waiting.len() < enough {
-                return;
+                return false;
             }
             (dead.passing, dead.next) = (std::mem::take(&mut dead.waiting), 0);
         }
@@ -99,6 +104,7 @@ impl Hnsw {
                 names.release(slot);
             }
         }
+        !dead.passing.is_empty()
     }
 }
 

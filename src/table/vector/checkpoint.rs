@@ -32,6 +32,32 @@ const CHANGES_SHARE: f64 = 0.02;
 /// Entries that a thread enters before it looks for more.
 const ENTER_AT_ONCE: usize = 64;
 
+/// Bytes of a file after which it is synced: who syncs another file waits for what the system has gathered of this one.
+const SYNC_EVERY: usize = 4 << 20;
+
+/// A file that is synced as it grows.
+struct Steady {
+    file: File,
+    /// Bytes since it was synced.
+    written: usize,
+}
+
+impl Write for Steady {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.written += count;
+        if self.written >= SYNC_EVERY {
+            self.file.sync_data()?;
+            self.written = 0;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// A graph, and how many of its entries its last checkpoint does not agree about.
 pub(super) type Loaded = (Arc<dyn VectorIndex>, u64);
 
@@ -91,10 +117,11 @@ impl Shelf {
     fn write(&self, index: StorageId, graph: &dyn VectorIndex) -> Result<File> {
         let path = self.dir.join(format!("{}.new", index.0));
         let file = File::create(&path).map_err(|error| failed("create file", &path, &error))?;
-        let mut out = BufWriter::with_capacity(1 << 20, file);
+        let mut out = BufWriter::with_capacity(1 << 20, Steady { file, written: 0 });
         graph.checkpoint(&mut out)?;
         out.flush().map_err(|error| failed("write file", &path, &error))?;
-        out.into_inner().map_err(|error| failed("write file", &path, error.error()))
+        let written = out.into_inner().map_err(|error| failed("write file", &path, error.error()))?;
+        Ok(written.file)
     }
 
     fn publish(&self, index: StorageId, file: &File) -> Result<()> {
@@ -141,7 +168,7 @@ impl Tables {
     }
 
     /// Writes checkpoints of the vector indexes that have changed: `all` of them, or those that changed much; of the others, makes sure that
-    /// walks come by what is new. Writers to an index wait while it is written. Returns how many were written.
+    /// walks come by what is new. Returns how many were written.
     ///
     /// # Errors
     /// `58030`.

@@ -1,8 +1,8 @@
 //! A vector index in memory: away, being loaded, or ready.
 //!
 //! Writers and sweepers of one row take turns (a lock by row), so that a look at what there is and the change that follows
-//! from it are one step. They hold the phase shared meanwhile, so whoever has it exclusively, to publish a loaded graph
-//! or to write a checkpoint, has all writers out; searches hold nothing but the graph itself.
+//! from it are one step. They hold the phase shared meanwhile, so whoever has it exclusively, to publish a loaded graph,
+//! has all writers out; searches, and who writes a checkpoint, hold nothing but the graph itself.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -37,7 +37,7 @@ pub(in crate::table) struct VectorState {
     table: StorageId,
     phase: RwLock<Phase>,
     stripes: [Mutex<()>; STRIPES],
-    /// Entries whose row was being changed when they were to be swept.
+    /// Entries whose row was being changed, or whose graph was being written, when they were to be swept.
     put_off: Mutex<Vec<(RowId, Tag)>>,
     /// Changes since the last checkpoint.
     changes: AtomicU64,
@@ -272,7 +272,7 @@ impl VectorState {
             self.unproven.fetch_add(1, Ordering::Relaxed);
             self.bell.ring();
             if index.waiting() > WAITING_MAX {
-                index.link(1);
+                index.try_link();
             }
         }
         entered
@@ -311,8 +311,7 @@ impl VectorState {
                     if manager.in_flight(self.table, row) {
                         self.put_off.lock().push((row, tag));
                     } else if useless()? {
-                        index.remove(row, tag);
-                        self.changes.fetch_add(1, Ordering::Relaxed);
+                        self.take_out(&**index, row, tag);
                     }
                     return Ok(());
                 }
@@ -325,11 +324,19 @@ impl VectorState {
         } else if useless()? {
             match &mut *phase {
                 Phase::Away => {}
-                Phase::Ready(index) => drop(index.remove(row, tag)),
+                Phase::Ready(index) => self.take_out(&**index, row, tag),
                 Phase::Loading(changes) => changes.push(Change::Leave(row, tag)),
             }
         }
         Ok(())
+    }
+
+    /// Takes an entry out, later if the index is being written.
+    fn take_out(&self, index: &dyn VectorIndex, row: RowId, tag: Tag) {
+        match index.try_remove(row, tag) {
+            Some(_) => drop(self.changes.fetch_add(1, Ordering::Relaxed)),
+            None => self.put_off.lock().push((row, tag)),
+        }
     }
 
     /// Changes since the last checkpoint.
@@ -347,18 +354,16 @@ impl VectorState {
         }
     }
 
-    /// Runs `save` on the graph with all writers out, if it is there; changes are counted anew.
+    /// Runs `save` on the graph, if it is there; changes are counted anew.
     pub(in crate::table) fn checkpoint(&self, save: &mut dyn FnMut(&dyn VectorIndex) -> Result<()>) -> Result<bool> {
-        // Saving links what waits; better while writers go on, though they may bring as much again.
-        if let Some(index) = self.ready() {
-            index.link(index.waiting());
-            self.unproven.store(0, Ordering::Relaxed);
-            index.mend();
-        }
-        let phase = self.phase.write();
-        let Phase::Ready(index) = &*phase else { return Ok(false) };
-        save(&**index)?;
-        self.changes.store(0, Ordering::Relaxed);
+        let Some(index) = self.ready() else { return Ok(false) };
+        // Saving does so too, but keeps others from linking meanwhile.
+        index.link(index.waiting());
+        self.unproven.store(0, Ordering::Relaxed);
+        index.mend();
+        // What changes from here on may be in it or not.
+        let changes = self.changes.swap(0, Ordering::Relaxed);
+        save(&*index).inspect_err(|_| _ = self.changes.fetch_add(changes, Ordering::Relaxed))?;
         Ok(true)
     }
 }
