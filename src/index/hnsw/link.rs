@@ -76,7 +76,7 @@ impl<'a, C: Codes> Linker<'a, C> {
             }
             let graph = self.graph;
             let here = |near| graph.state(near) == State::Live && graph.level(near) >= level;
-            self.selection.select(self.codes, (slot, &scratch.pool), graph.capacity(level), here);
+            self.selection.select_and_fill(self.codes, (slot, &scratch.pool), graph.capacity(level), here);
             self.chosen.extend(self.selection.kept.iter().map(|neighbour| (level, *neighbour)));
         }
         let chosen = std::mem::take(&mut self.chosen);
@@ -114,7 +114,7 @@ impl<'a, C: Codes> Linker<'a, C> {
             self.refine(slot, &mut scratch.pool);
             let graph = self.graph;
             let here = |near| graph.state(near) == State::Live && graph.level(near) >= level;
-            self.selection.select(self.codes, (slot, &scratch.pool), graph.capacity(level), here);
+            self.selection.select_and_fill(self.codes, (slot, &scratch.pool), graph.capacity(level), here);
             let kept = std::mem::take(&mut self.selection.kept);
             for neighbour in &kept {
                 self.add(slot, *neighbour, level);

@@ -17,6 +17,10 @@
 //! leave out most of the nearest that are left is a hub, and leaves out only what is all but a copy of it: .918 and .925 now. Sentence
 //! embeddings keep .3 links more each, of 21.4; recall, speed and the time of a build are as before.
 //!
+//! Where lengths differ the rule is too strict without any hub: what is nearer to the origin than the base leads, by the rule, to all that is
+//! behind it. Word vectors under L2 kept so few that the longer ones were led to by hardly anything. So the nearest of what was left out fill
+//! the list of a new node up in part, and get a link back each (decision 16).
+//!
 //! A candidate that is the base over again, by its codes, leads nowhere that the base does not: it is kept and leaves out nothing. Whether
 //! others are nearer to it than to the base is for the rounding of codes to say.
 //!
@@ -36,6 +40,9 @@ const HUB_ASKED: usize = 32;
 const HUB_MIN: usize = 8;
 /// A hub leaves out what is so many times nearer to it than to the base.
 const HUB_NEARER: f32 = 4.0;
+
+/// A new node has neighbours for so much of its list, the nearest whatever the rule says.
+const FILLED_PART: f32 = 0.375;
 
 /// What a selection works in.
 pub(super) struct Selection<C: Codes> {
@@ -96,6 +103,26 @@ impl<C: Codes> Selection<C> {
             own.truncate(count);
         }
     }
+
+    /// The same for a node that looks for its neighbours: the nearest of what was left out fill its list up to [`FILLED_PART`].
+    pub(super) fn select_and_fill(
+        &mut self,
+        codes: &C,
+        (base, candidates): (Slot, &[Candidate]),
+        most: usize,
+        fits: impl Fn(Slot) -> bool,
+    ) {
+        self.select(codes, (base, candidates), most, &fits);
+        let (kept, filled) = (&mut self.kept, (FILLED_PART * most as f32) as usize);
+        for slot in candidates.iter().map(|candidate| slot_of(*candidate)) {
+            if kept.len() >= filled {
+                break;
+            }
+            if !kept.contains(&slot) && fits(slot) {
+                kept.push(slot);
+            }
+        }
+    }
 }
 
 /// Whether too many are nearer to one, which is so far from each, than to the base.
@@ -108,4 +135,40 @@ fn is_hub(distances: &[f32], own: &[f32]) -> bool {
 /// The distance from a hub that the rule compares. Negative inner products have no zero to be near to: there it leaves out nothing.
 fn as_of_hub(distance: f32) -> f32 {
     if distance < 0.0 { f32::INFINITY } else { HUB_NEARER * distance }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::hnsw::contract::{Metric, VectorRef};
+    use crate::index::hnsw::floats::Floats;
+    use crate::index::hnsw::walk::candidate;
+
+    /// The base at 0, candidates in two directions: 1, 2, 3 ... and -10, -11 ...
+    fn line() -> (Floats, Vec<Candidate>) {
+        let codes = Floats::new(Metric::L2, 1, 64);
+        let at = |slot: Slot| if slot < 10 { slot as f32 } else { -(slot as f32) };
+        let write = |slot: Slot| {
+            codes.make_room(slot);
+            codes.write(slot, VectorRef::Dense(&[at(slot)]));
+        };
+        (0..20).for_each(write);
+        let candidates = (1..20).map(|slot| candidate(at(slot) * at(slot), slot)).collect();
+        (codes, candidates)
+    }
+
+    #[test]
+    fn one_in_each_direction_is_kept_and_the_nearest_fill_up() {
+        let ((codes, candidates), mut selection) = (line(), Selection::default());
+        selection.select(&codes, (0, &candidates), 16, |_| true);
+        assert_eq!(selection.kept, [1, 10]);
+        selection.select_and_fill(&codes, (0, &candidates), 16, |_| true);
+        assert_eq!(selection.kept, [1, 10, 2, 3, 4, 5]);
+        selection.select_and_fill(&codes, (0, &candidates), 16, |slot| slot % 2 == 1);
+        assert_eq!(selection.kept, [1, 11, 3, 5, 7, 9]);
+        selection.select_and_fill(&codes, (0, &candidates), 4, |_| true);
+        assert_eq!(selection.kept, [1, 10], "enough of four");
+        selection.select_and_fill(&codes, (0, &candidates[..3]), 16, |_| true);
+        assert_eq!(selection.kept, [1, 2, 3], "there are no more");
+    }
 }
