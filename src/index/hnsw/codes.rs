@@ -39,6 +39,11 @@ pub(super) trait Codes: Send + Sync {
         0.0
     }
 
+    /// Whether distances are those between vectors of one length.
+    fn of_one_length(&self) -> bool {
+        false
+    }
+
     /// Whether two rows are alike, as those of equal vectors are.
     fn alike(&self, one: Slot, other: Slot) -> bool;
 

@@ -77,6 +77,10 @@ impl Codes for Floats {
         }
     }
 
+    fn of_one_length(&self) -> bool {
+        self.metric == Metric::Cosine
+    }
+
     fn alike(&self, one: Slot, other: Slot) -> bool {
         self.row(one) == self.row(other)
     }

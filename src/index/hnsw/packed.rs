@@ -355,6 +355,10 @@ impl Codes for Packed {
         if self.frame.metric == Metric::L2 { 2.0 * product } else { product }
     }
 
+    fn of_one_length(&self) -> bool {
+        self.frame.metric == Metric::Cosine
+    }
+
     fn alike(&self, one: Slot, other: Slot) -> bool {
         memory::bytes(self.rows.row(one as usize)) == memory::bytes(self.rows.row(other as usize))
     }

@@ -41,7 +41,7 @@ const HUB_MIN: usize = 8;
 /// A hub leaves out what is so many times nearer to it than to the base.
 const HUB_NEARER: f32 = 4.0;
 
-/// A new node has neighbours for so much of its list, the nearest whatever the rule says.
+/// A new node has neighbours for so much of its list, the nearest whatever the rule says, where lengths differ.
 const FILLED_PART: f32 = 0.375;
 
 /// What a selection works in.
@@ -113,7 +113,8 @@ impl<C: Codes> Selection<C> {
         fits: impl Fn(Slot) -> bool,
     ) {
         self.select(codes, (base, candidates), most, &fits);
-        let (kept, filled) = (&mut self.kept, (FILLED_PART * most as f32) as usize);
+        let filled = if codes.of_one_length() { 0 } else { (FILLED_PART * most as f32) as usize };
+        let kept = &mut self.kept;
         for slot in candidates.iter().map(|candidate| slot_of(*candidate)) {
             if kept.len() >= filled {
                 break;
@@ -147,6 +148,7 @@ mod tests {
     /// The base at 0, candidates in two directions: 1, 2, 3 ... and -10, -11 ...
     fn line() -> (Floats, Vec<Candidate>) {
         let codes = Floats::new(Metric::L2, 1, 64);
+        assert!(!codes.of_one_length() && Floats::new(Metric::Cosine, 1, 64).of_one_length());
         let at = |slot: Slot| if slot < 10 { slot as f32 } else { -(slot as f32) };
         let write = |slot: Slot| {
             codes.make_room(slot);

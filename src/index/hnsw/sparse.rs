@@ -132,6 +132,10 @@ impl Codes for SparseRows {
         distances.extend(slots.iter().map(|slot| query.distance(self.metric, row(slot))));
     }
 
+    fn of_one_length(&self) -> bool {
+        self.metric == Metric::Cosine
+    }
+
     fn alike(&self, one: Slot, other: Slot) -> bool {
         self.get(one) == self.get(other)
     }
