@@ -5,7 +5,7 @@ LISTEN ?= 127.0.0.1:5433
 PACKAGES := clang libclang-dev lld g++ pkg-config
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: run build test fmt clippy doc bench fuzz crash-long power-failure setup
+.PHONY: run build test fmt clippy doc bench fuzz crash-long power-failure soak setup
 
 run: build
 	target/release/omendb serve --data $(DATA) --listen $(LISTEN)
@@ -57,3 +57,10 @@ crash-long: setup
 # Stops the machine under the server, as far as its disk can tell; as root, with psycopg.
 power-failure: build
 	python3 tests/power_failure.py --rounds 10
+
+# What production does to a table with vector indexes, for SOAK_SECONDS; with psycopg and numpy.
+SOAK_SECONDS ?= 600
+SOAK_SEED ?= 1
+
+soak: build
+	python3 tests/soak.py --seconds $(SOAK_SECONDS) --seed $(SOAK_SEED)

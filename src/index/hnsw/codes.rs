@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::contract::VectorRef;
+use super::contract::{Metric, VectorRef};
 
 /// Number of an entry's place in the index, dense from 0; below 2^31.
 pub(super) type Slot = u32;
@@ -39,10 +39,8 @@ pub(super) trait Codes: Send + Sync {
         0.0
     }
 
-    /// Whether distances are those between vectors of one length.
-    fn of_one_length(&self) -> bool {
-        false
-    }
+    /// What distances are in.
+    fn metric(&self) -> Metric;
 
     /// Whether two rows are alike, as those of equal vectors are.
     fn alike(&self, one: Slot, other: Slot) -> bool;

@@ -77,8 +77,8 @@ impl Codes for Floats {
         }
     }
 
-    fn of_one_length(&self) -> bool {
-        self.metric == Metric::Cosine
+    fn metric(&self) -> Metric {
+        self.metric
     }
 
     fn alike(&self, one: Slot, other: Slot) -> bool {
@@ -166,6 +166,10 @@ impl Codes for BitRows {
             Metric::Jaccard => jaccard_distance((kernels().jaccard_parts)(query, self.row(slot))) as f32,
             _ => (kernels().hamming)(query, self.row(slot)) as f32,
         }
+    }
+
+    fn metric(&self) -> Metric {
+        self.metric
     }
 
     fn alike(&self, one: Slot, other: Slot) -> bool {

@@ -355,8 +355,8 @@ impl Codes for Packed {
         if self.frame.metric == Metric::L2 { 2.0 * product } else { product }
     }
 
-    fn of_one_length(&self) -> bool {
-        self.frame.metric == Metric::Cosine
+    fn metric(&self) -> Metric {
+        self.frame.metric
     }
 
     fn alike(&self, one: Slot, other: Slot) -> bool {

@@ -18,8 +18,9 @@
 //! embeddings keep .3 links more each, of 21.4; recall, speed and the time of a build are as before.
 //!
 //! Where lengths differ the rule is too strict without any hub: what is nearer to the origin than the base leads, by the rule, to all that is
-//! behind it. Word vectors under L2 kept so few that the longer ones were led to by hardly anything. So the nearest of what was left out fill
-//! the list of a new node up in part, and get a link back each (decision 16).
+//! behind it. Word vectors under L2 kept so few that the longer ones were led to by hardly anything, and under inner product the
+//! longest ones leave out all others. So the nearest of what was left out fill the list of a new node up in part, and get a link back each
+//! (decision 16).
 //!
 //! A candidate that is the base over again, by its codes, leads nowhere that the base does not: it is kept and leaves out nothing. Whether
 //! others are nearer to it than to the base is for the rounding of codes to say.
@@ -29,6 +30,7 @@
 //! long lists.
 
 use super::codes::{Codes, Slot};
+use super::contract::Metric;
 use super::walk::{Candidate, distance_of, slot_of};
 
 /// Who would leave out more than this part of the nearest candidates that are left is a hub.
@@ -43,6 +45,10 @@ const HUB_NEARER: f32 = 4.0;
 
 /// A new node has neighbours for so much of its list, the nearest whatever the rule says, where lengths differ.
 const FILLED_PART: f32 = 0.375;
+/// The same under inner product, where the longest are near to all.
+const FILLED_PART_OF_PRODUCTS: f32 = 0.75;
+/// Squares of lengths that differ by less than this factor are those of one length, rounded.
+const ONE_LENGTH: f32 = 1.1;
 
 /// What a selection works in.
 pub(super) struct Selection<C: Codes> {
@@ -113,7 +119,13 @@ impl<C: Codes> Selection<C> {
         fits: impl Fn(Slot) -> bool,
     ) {
         self.select(codes, (base, candidates), most, &fits);
-        let filled = if codes.of_one_length() { 0 } else { (FILLED_PART * most as f32) as usize };
+        let part = match codes.metric() {
+            Metric::Cosine => 0.0,
+            Metric::InnerProduct if self.of_one_length(codes, base) => 0.0,
+            Metric::InnerProduct => FILLED_PART_OF_PRODUCTS,
+            _ => FILLED_PART,
+        };
+        let filled = (part * most as f32) as usize;
         let kept = &mut self.kept;
         for slot in candidates.iter().map(|candidate| slot_of(*candidate)) {
             if kept.len() >= filled {
@@ -123,6 +135,17 @@ impl<C: Codes> Selection<C> {
                 kept.push(slot);
             }
         }
+    }
+
+    /// Whether the base and what is kept are of one length, as inner products tell it.
+    fn of_one_length(&mut self, codes: &C, base: Slot) -> bool {
+        let (mut least, mut most) = (f32::INFINITY, 0.0_f32);
+        for slot in self.kept.iter().copied().chain([base]) {
+            codes.prepare_slot(slot, &mut self.query);
+            let square = -codes.distance(&self.query, slot);
+            (least, most) = (least.min(square), most.max(square));
+        }
+        most <= ONE_LENGTH * least
     }
 }
 
@@ -141,14 +164,13 @@ fn as_of_hub(distance: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::hnsw::contract::{Metric, VectorRef};
+    use crate::index::hnsw::contract::VectorRef;
     use crate::index::hnsw::floats::Floats;
     use crate::index::hnsw::walk::candidate;
 
     /// The base at 0, candidates in two directions: 1, 2, 3 ... and -10, -11 ...
     fn line() -> (Floats, Vec<Candidate>) {
         let codes = Floats::new(Metric::L2, 1, 64);
-        assert!(!codes.of_one_length() && Floats::new(Metric::Cosine, 1, 64).of_one_length());
         let at = |slot: Slot| if slot < 10 { slot as f32 } else { -(slot as f32) };
         let write = |slot: Slot| {
             codes.make_room(slot);
@@ -172,5 +194,36 @@ mod tests {
         assert_eq!(selection.kept, [1, 10], "enough of four");
         selection.select_and_fill(&codes, (0, &candidates[..3]), 16, |_| true);
         assert_eq!(selection.kept, [1, 2, 3], "there are no more");
+    }
+
+    /// Of one direction, as long as asked; the first is near to all the others.
+    fn fan(length: impl Fn(Slot) -> f32) -> (Floats, Vec<Candidate>) {
+        let codes = Floats::new(Metric::InnerProduct, 2, 64);
+        for slot in 0..20 {
+            let (sin, cos) = (0.02 * slot as f32).sin_cos();
+            codes.make_room(slot);
+            codes.write(slot, VectorRef::Dense(&[length(slot) * cos, length(slot) * sin]));
+        }
+        let mut base = <Floats as Codes>::Query::default();
+        codes.prepare_slot(0, &mut base);
+        let mut candidates: Vec<_> = (1..20).map(|slot| candidate(codes.distance(&base, slot), slot)).collect();
+        candidates.sort_unstable();
+        (codes, candidates)
+    }
+
+    #[test]
+    fn products_fill_lists_up_where_lengths_differ() {
+        let mut selection = Selection::default();
+        let (codes, candidates) = fan(|_| 1.0);
+        selection.select_and_fill(&codes, (0, &candidates), 16, |_| true);
+        let of_one_length = selection.kept.len();
+        selection.select(&codes, (0, &candidates), 16, |_| true);
+        assert_eq!(selection.kept.len(), of_one_length);
+        let (codes, candidates) = fan(|slot| 1.0 + slot as f32);
+        selection.select_and_fill(&codes, (0, &candidates), 16, |_| true);
+        assert_eq!(selection.kept.len(), 12);
+        let (codes, candidates) = fan(|slot| if slot == 0 { 1.0 } else { 2.0 });
+        selection.select_and_fill(&codes, (0, &candidates), 16, |_| true);
+        assert_eq!(selection.kept.len(), 12, "the base alone is of another length");
     }
 }

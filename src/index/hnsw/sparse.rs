@@ -132,8 +132,8 @@ impl Codes for SparseRows {
         distances.extend(slots.iter().map(|slot| query.distance(self.metric, row(slot))));
     }
 
-    fn of_one_length(&self) -> bool {
-        self.metric == Metric::Cosine
+    fn metric(&self) -> Metric {
+        self.metric
     }
 
     fn alike(&self, one: Slot, other: Slot) -> bool {
