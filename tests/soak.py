@@ -33,7 +33,8 @@ class Soak:
         self.committed = [{} for _ in range(options.workers)]
         self.open = [{} for _ in range(options.workers)]
         self.next_id = list(range(options.workers))
-        self.over, self.errors, self.statements = threading.Event(), [], 0
+        self.over, self.ending = threading.Event(), threading.Event()
+        self.errors, self.statements = [], 0
 
     def connect(self):
         return psycopg.connect(f"host=127.0.0.1 port={self.port} user=omendb dbname=omendb", autocommit=True)
@@ -155,7 +156,7 @@ class Soak:
                 self.open[worker] = {}
                 self.statements += 1
         except psycopg.OperationalError as gone:
-            if self.server.poll() is None and not self.over.is_set():
+            if not self.ending.is_set():
                 self.errors.append(f"a session ended: {gone}")
         except Exception as error:
             self.errors.append(repr(error))
@@ -232,6 +233,7 @@ class Soak:
 
     def round(self, kind):
         self.over.clear()
+        self.ending.clear()
         seeds = [self.random.randrange(1 << 30) for _ in self.committed]
         threads = [threading.Thread(target=self.work, args=each, daemon=True) for each in enumerate(seeds)]
         for thread in threads:
@@ -243,6 +245,7 @@ class Soak:
                 session.execute(f"reindex index concurrently {index}" if kind == "reindex" else "vacuum t")
             time.sleep(1)
         else:
+            self.ending.set()
             self.server.send_signal(signal.SIGKILL if kind == "kill" else signal.SIGTERM)
             self.server.wait()
         self.over.set()
