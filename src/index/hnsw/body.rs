@@ -83,7 +83,7 @@ impl Body {
         let dims = options.dims as usize;
         let (near, bits) = match options.kind {
             Kind::Dense => (Store::Floats(Floats::new(options.metric, dims, expected)), 32),
-            Kind::Sparse => (Store::Sparse(SparseRows::new(options.metric)), 32),
+            Kind::Sparse => (Store::Sparse(SparseRows::new(options.metric, expected)), 32),
             Kind::Bits => (Store::Bits(BitRows::new(options.metric, dims, expected)), 1),
         };
         let graph = Arc::new(Graph::new(options.m as usize, expected));

@@ -98,6 +98,23 @@ impl<T: Word> Shelf<T> {
         &words[at * self.width..(at + 1) * self.width]
     }
 
+    /// The words of rows that [`Shelf::grow`] made room for and that lie in one segment.
+    ///
+    /// # Panics
+    /// When it did not, or they do not.
+    #[inline]
+    pub(super) fn row_of_many(&self, first: usize, count: usize) -> &[T] {
+        let (segment, at) = self.place(first);
+        let words = self.segments[segment].get().expect("the rows have room");
+        &words[at * self.width..(at + count) * self.width]
+    }
+
+    /// How many rows, this one first, lie in one segment.
+    pub(super) fn together(&self, row: usize) -> usize {
+        let (segment, at) = self.place(row);
+        self.rows_of(segment) - at
+    }
+
     /// Makes room for rows and returns their words, in as few pieces as they lie in.
     pub(super) fn pieces(&self, rows: Range<usize>) -> impl Iterator<Item = &[T]> {
         let mut next = rows.start;

@@ -1,26 +1,29 @@
 //! Sparse vectors in full, with exact distances.
+//!
+//! A row is its elements, each a word: its position, then its bits. A query lies spread out, a number for each position, so that
+//! a distance is a look at each element of the row; a query of very many positions is looked through from the front instead.
+//! A row that is rewritten while it is read gives a wrong number, and an entry is returned only by what its owner judges.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::RwLock;
-
+use super::arena::Arena;
 use super::codes::{Codes, Slot};
 use super::contract::{Metric, VectorRef};
-use super::distance::distance;
-use crate::simd::cosine_distance;
-
-/// Positions and elements of one entry.
-type Row = Arc<(Vec<u32>, Vec<f32>)>;
+use crate::simd::{cosine_distance, memory};
 
 /// See the module.
 pub(super) struct SparseRows {
     metric: Metric,
-    rows: RwLock<Vec<Option<Row>>>,
+    rows: Arena,
 }
 
 /// Queries whose last position is below this are spread out: 256 KiB at most for each.
 const SPREAD_MAX: usize = 1 << 16;
+/// More elements than a vector has; what claims to be so long is damaged.
+const ELEMENTS_MAX: usize = 16_000;
+/// Rows that are asked for before the first of them is compared.
+const AHEAD: usize = 16;
 
 /// A sparse query; empty before it is prepared.
 #[derive(Default)]
@@ -37,73 +40,102 @@ pub(super) struct SparseQuery {
 }
 
 impl SparseQuery {
-    fn prepare(&mut self, indices: &[u32], values: &[f32]) {
+    /// Makes these elements the query's; positions ascend.
+    fn prepare(&mut self, elements: impl Iterator<Item = (u32, f32)>) {
         if self.is_spread {
             self.indices.iter().for_each(|index| self.spread[*index as usize] = 0.0);
         }
         self.indices.clear();
-        self.indices.extend_from_slice(indices);
         self.values.clear();
-        self.values.extend_from_slice(values);
-        let end = indices.last().map_or(0, |last| *last as usize + 1);
+        (self.squares, self.sizes) = (0.0, 0.0);
+        for (index, value) in elements {
+            self.indices.push(index);
+            self.values.push(value);
+            let value = f64::from(value);
+            self.squares += value * value;
+            self.sizes += value.abs();
+        }
+        let end = self.indices.iter().max().map_or(0, |last| *last as usize + 1);
         self.is_spread = end <= SPREAD_MAX;
         if self.is_spread {
             self.spread.resize(self.spread.len().max(end), 0.0);
-            indices.iter().zip(values).for_each(|(index, value)| self.spread[*index as usize] = *value);
-            (self.squares, self.sizes) = values
-                .iter()
-                .map(|value| f64::from(*value))
-                .fold((0.0, 0.0), |sum, value| (sum.0 + value * value, sum.1 + value.abs()));
+            self.indices.iter().zip(&self.values).for_each(|(index, value)| self.spread[*index as usize] = *value);
         }
     }
 
-    fn distance(&self, metric: Metric, (indices, values): &(Vec<u32>, Vec<f32>)) -> f32 {
+    fn distance(&self, metric: Metric, row: &[AtomicU64]) -> f32 {
         let found = if self.is_spread {
-            self.spread_distance(metric, indices, values)
+            total(metric, row, (self.squares, self.sizes), |at| self.spread.get(at as usize).copied().unwrap_or(0.0))
         } else {
-            let own = VectorRef::Sparse(&self.indices, &self.values);
-            distance(metric, own, VectorRef::Sparse(indices, values))
+            let mut next = 0;
+            total(metric, row, (self.squares, self.sizes), |at| {
+                next += self.indices[next..].iter().take_while(|index| **index < at).count();
+                if self.indices.get(next) == Some(&at) { self.values[next] } else { 0.0 }
+            })
         };
         if found.is_nan() { f32::INFINITY } else { found as f32 }
     }
+}
 
-    /// The distance by a look at each element of the row, where a merge has a branch that nobody can foretell for each of both.
-    fn spread_distance(&self, metric: Metric, indices: &[u32], values: &[f32]) -> f64 {
-        let own = |at: &u32| f64::from(self.spread.get(*at as usize).copied().unwrap_or(0.0));
-        let pairs = indices.iter().map(own).zip(values.iter().map(|value| f64::from(*value)));
-        // Two sums in one pass: of the row's positions, and what of the query is at them. All of it less that is exactly nothing when
-        // both have the same positions.
-        let sums = |terms: fn(f64, f64) -> (f64, f64)| {
-            let add = |sum: (f64, f64), term: (f64, f64)| (sum.0 + term.0, sum.1 + term.1);
-            pairs.fold((0.0, 0.0), |sum, (own, other)| add(sum, terms(own, other)))
-        };
-        match metric {
-            Metric::L2 => {
-                let (apart, here) = sums(|own, other| ((own - other) * (own - other), own * own));
-                (apart + (self.squares - here).max(0.0)).sqrt()
-            }
-            Metric::L1 => {
-                let (apart, here) = sums(|own, other| ((own - other).abs(), own.abs()));
-                apart + (self.sizes - here).max(0.0)
-            }
-            Metric::InnerProduct => -sums(|own, other| (own * other, 0.0)).0,
-            Metric::Cosine => {
-                let (inner, squares) = sums(|own, other| (own * other, other * other));
-                cosine_distance((inner as f32, self.squares as f32, squares as f32))
-            }
-            Metric::Hamming | Metric::Jaccard => panic!("{metric:?} does not measure vectors"),
+/// The distance between a row and a query of these sums, which `own` gives the elements of: by a look at each element of the row, where a
+/// merge has a branch that nobody can foretell for each of both.
+#[inline(always)]
+fn total(metric: Metric, row: &[AtomicU64], (squares, sizes): (f64, f64), own: impl FnMut(u32) -> f32) -> f64 {
+    match metric {
+        Metric::L2 => {
+            let (apart, here) = sums(row, own, |own, other| ((own - other) * (own - other), own * own));
+            (apart + (squares - here).max(0.0)).sqrt()
         }
+        Metric::L1 => {
+            let (apart, here) = sums(row, own, |own, other| ((own - other).abs(), own.abs()));
+            apart + (sizes - here).max(0.0)
+        }
+        Metric::InnerProduct => -sums(row, own, |own, other| (own * other, 0.0)).0,
+        Metric::Cosine => {
+            let (inner, others) = sums(row, own, |own, other| (own * other, other * other));
+            cosine_distance((inner as f32, squares as f32, others as f32))
+        }
+        Metric::Hamming | Metric::Jaccard => panic!("{metric:?} does not measure vectors"),
     }
 }
 
+/// Two sums in one pass over a row: of what is at its positions, and what of the query is at them. All of the query less that is exactly
+/// nothing when both have the same positions.
+#[inline(always)]
+fn sums(row: &[AtomicU64], mut own: impl FnMut(u32) -> f32, terms: impl Fn(f64, f64) -> (f64, f64)) -> (f64, f64) {
+    let mut sums = (0.0, 0.0);
+    for word in row {
+        let (index, value) = element(word.load(Ordering::Relaxed));
+        let term = terms(f64::from(own(index)), f64::from(value));
+        sums = (sums.0 + term.0, sums.1 + term.1);
+    }
+    sums
+}
+
+/// An element as a word.
+fn word((index, value): (u32, f32)) -> u64 {
+    u64::from(index) << 32 | u64::from(value.to_bits())
+}
+
+/// Position and value of an element.
+#[inline]
+fn element(word: u64) -> (u32, f32) {
+    ((word >> 32) as u32, f32::from_bits(word as u32))
+}
+
+/// The elements of a vector, which is sparse.
+fn elements(vector: VectorRef<'_>) -> impl Iterator<Item = (u32, f32)> {
+    let VectorRef::Sparse(indices, values) = vector else { panic!("the index is of sparse vectors") };
+    indices.iter().copied().zip(values.iter().copied())
+}
+
 impl SparseRows {
-    pub(super) fn new(metric: Metric) -> Self {
-        Self { metric, rows: RwLock::new(Vec::new()) }
+    pub(super) fn new(metric: Metric, expected: usize) -> Self {
+        Self { metric, rows: Arena::new(expected) }
     }
 
-    /// A row, when it was written.
-    pub(super) fn get(&self, slot: Slot) -> Option<Row> {
-        self.rows.read().get(slot as usize).cloned().flatten()
+    fn words(&self, slot: Slot) -> impl Iterator<Item = u64> {
+        self.rows.row(slot as usize).iter().map(|word| word.load(Ordering::Relaxed))
     }
 }
 
@@ -111,25 +143,27 @@ impl Codes for SparseRows {
     type Query = SparseQuery;
 
     fn prepare(&self, vector: VectorRef<'_>, query: &mut SparseQuery) {
-        let VectorRef::Sparse(indices, values) = vector else { panic!("the index is of sparse vectors") };
-        query.prepare(indices, values);
+        query.prepare(elements(vector));
     }
 
     fn prepare_slot(&self, slot: Slot, query: &mut SparseQuery) {
-        let row = self.get(slot).expect("the row was written");
-        query.prepare(&row.0, &row.1);
+        query.prepare(self.words(slot).map(element));
     }
 
     fn distance(&self, query: &SparseQuery, slot: Slot) -> f32 {
-        let rows = self.rows.read();
-        query.distance(self.metric, rows[slot as usize].as_ref().expect("the row was written"))
+        query.distance(self.metric, self.rows.row(slot as usize))
     }
 
     fn distances(&self, query: &SparseQuery, slots: &[Slot], distances: &mut Vec<f32>) {
-        let rows = self.rows.read();
-        let row = |slot: &Slot| rows[*slot as usize].as_ref().expect("the row was written");
         distances.clear();
-        distances.extend(slots.iter().map(|slot| query.distance(self.metric, row(slot))));
+        let mut rows: [&[AtomicU64]; AHEAD] = [&[]; AHEAD];
+        for slots in slots.chunks(AHEAD) {
+            for (row, slot) in rows.iter_mut().zip(slots) {
+                *row = self.rows.row(*slot as usize);
+                memory::prefetch(row);
+            }
+            distances.extend(rows[..slots.len()].iter().map(|row| query.distance(self.metric, row)));
+        }
     }
 
     fn metric(&self) -> Metric {
@@ -137,32 +171,29 @@ impl Codes for SparseRows {
     }
 
     fn alike(&self, one: Slot, other: Slot) -> bool {
-        self.get(one) == self.get(other)
+        self.words(one).eq(self.words(other))
     }
 
-    fn prefetch(&self, _slot: Slot) {}
+    fn prefetch(&self, slot: Slot) {
+        memory::prefetch(self.rows.row(slot as usize));
+    }
 
     fn write(&self, slot: Slot, vector: VectorRef<'_>) {
-        let VectorRef::Sparse(indices, values) = vector else { panic!("the index is of sparse vectors") };
-        let mut rows = self.rows.write();
-        if rows.len() <= slot as usize {
-            rows.resize(slot as usize + 1, None);
-        }
-        rows[slot as usize] = Some(Arc::new((indices.to_vec(), values.to_vec())));
+        let words: Vec<u64> = elements(vector).map(word).collect();
+        self.rows.write(slot as usize, &words);
     }
 
     fn make_room(&self, slot: Slot) {
-        if self.get(slot).is_none() {
-            self.write(slot, VectorRef::Sparse(&[], &[]));
-        }
+        self.rows.make_room(slot as usize);
     }
 
     fn save(&self, slots: Range<Slot>, out: &mut Vec<u8>) {
         for slot in slots {
-            let row = self.get(slot).unwrap_or_default();
-            out.extend((row.0.len() as u32).to_ne_bytes());
-            out.extend(row.0.iter().flat_map(|index| index.to_ne_bytes()));
-            out.extend(row.1.iter().flat_map(|value| value.to_ne_bytes()));
+            self.make_room(slot);
+            let row: Vec<(u32, f32)> = self.words(slot).map(element).collect();
+            out.extend((row.len() as u32).to_ne_bytes());
+            out.extend(row.iter().flat_map(|(index, _)| index.to_ne_bytes()));
+            out.extend(row.iter().flat_map(|(_, value)| value.to_ne_bytes()));
         }
     }
 
@@ -171,6 +202,9 @@ impl Codes for SparseRows {
             |bytes: &[u8]| -> Vec<u32> { bytes.as_chunks::<4>().0.iter().map(|w| u32::from_ne_bytes(*w)).collect() };
         for slot in slots {
             let count = u32::from_ne_bytes(from.split_off(..4)?.try_into().expect("four bytes")) as usize;
+            if count > ELEMENTS_MAX {
+                return None;
+            }
             let indices = words(from.split_off(..4 * count)?);
             let values: Vec<f32> = words(from.split_off(..4 * count)?).into_iter().map(f32::from_bits).collect();
             self.write(slot, VectorRef::Sparse(&indices, &values));
@@ -183,9 +217,7 @@ impl Codes for SparseRows {
     }
 
     fn bytes(&self) -> u64 {
-        let rows = self.rows.read();
-        let held: usize = rows.iter().flatten().map(|row| 64 + 4 * (row.0.capacity() + row.1.capacity())).sum();
-        (held + rows.capacity() * size_of::<Option<Row>>()) as u64
+        self.rows.bytes()
     }
 }
 
@@ -193,11 +225,13 @@ impl Codes for SparseRows {
 mod tests {
     use super::*;
     use crate::index::hnsw::contract::{Kind, Vector};
+    use crate::index::hnsw::distance::distance;
     use crate::index::hnsw::tests::Dice;
 
     #[test]
     fn a_spread_query_is_as_far_as_a_merged_one() {
         let (mut dice, mut query) = (Dice::new(7), SparseQuery::default());
+        let rows = SparseRows::new(Metric::L2, 1);
         for round in 0..2000 {
             let [(a, av), (b, bv)] = [0; 2].map(|_| {
                 let dims = 1 + dice.below(60) as u32;
@@ -207,11 +241,12 @@ mod tests {
             // Every third is too far out to be spread; what comes after it must not see what was before.
             let shift = if round % 3 == 0 { SPREAD_MAX as u32 } else { 0 };
             let a: Vec<u32> = a.iter().map(|index| index + shift).collect();
-            query.prepare(&a, &av);
+            query.prepare(elements(VectorRef::Sparse(&a, &av)));
             assert_eq!(query.is_spread, a.is_empty() || shift == 0);
             for metric in [Metric::L2, Metric::L1, Metric::InnerProduct, Metric::Cosine] {
                 let expected = distance(metric, VectorRef::Sparse(&a, &av), VectorRef::Sparse(&b, &bv));
-                let found = query.distance(metric, &(b.clone(), bv.clone()));
+                rows.write(0, VectorRef::Sparse(&b, &bv));
+                let found = query.distance(metric, rows.rows.row(0));
                 if expected.is_nan() {
                     assert_eq!(found, f32::INFINITY);
                 } else {
@@ -219,7 +254,8 @@ mod tests {
                     assert!((f64::from(found) - expected).abs() < bound, "{metric:?}: {found}, not {expected}");
                 }
                 if matches!(metric, Metric::L2 | Metric::L1) {
-                    assert_eq!(query.distance(metric, &(a.clone(), av.clone())), 0.0);
+                    rows.write(0, VectorRef::Sparse(&a, &av));
+                    assert_eq!(query.distance(metric, rows.rows.row(0)), 0.0);
                 }
             }
         }
