@@ -97,7 +97,7 @@ impl Arena {
     #[inline]
     fn words_at(&self, start: usize, length: usize) -> &[AtomicU64] {
         // Before anything was written there is not even room for nothing.
-        if length == 0 { &[] } else { self.words.row_of_many(start, length) }
+        if length == 0 { &[] } else { self.words.rows(start, length) }
     }
 
     /// Bytes that were ever written.

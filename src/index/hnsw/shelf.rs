@@ -103,7 +103,7 @@ impl<T: Word> Shelf<T> {
     /// # Panics
     /// When it did not, or they do not.
     #[inline]
-    pub(super) fn row_of_many(&self, first: usize, count: usize) -> &[T] {
+    pub(super) fn rows(&self, first: usize, count: usize) -> &[T] {
         let (segment, at) = self.place(first);
         let words = self.segments[segment].get().expect("the rows have room");
         &words[at * self.width..(at + count) * self.width]
