@@ -40,7 +40,10 @@ struct Free {
 impl Arena {
     /// An empty arena; places of `expected` rows lie side by side.
     pub(super) fn new(expected: usize) -> Self {
-        Self { places: Shelf64::new(1, expected), words: Shelf64::new(1, 0), free: Mutex::default() }
+        let words = Shelf64::new(1, 0);
+        // A row of no words lies at the start of them.
+        words.grow(0);
+        Self { places: Shelf64::new(1, expected), words, free: Mutex::default() }
     }
 
     /// Makes room for a row, which is empty unless it was written.
@@ -53,10 +56,8 @@ impl Arena {
         assert!(words.len() < 1 << LENGTH_BITS, "a row of {} words", words.len());
         let place = &self.places.grow(row)[0];
         let start = self.move_to(place.load(Ordering::Relaxed), words.len());
-        self.words_at(start, words.len())
-            .iter()
-            .zip(words)
-            .for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
+        let room = self.words.rows(start, words.len());
+        room.iter().zip(words).for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
         place.store((start << LENGTH_BITS | words.len()) as u64, Ordering::Release);
     }
 
@@ -91,13 +92,7 @@ impl Arena {
     #[inline]
     pub(super) fn row(&self, row: usize) -> &[AtomicU64] {
         let (start, length) = parts(self.places.row(row)[0].load(Ordering::Acquire));
-        self.words_at(start, length)
-    }
-
-    #[inline]
-    fn words_at(&self, start: usize, length: usize) -> &[AtomicU64] {
-        // Before anything was written there is not even room for nothing.
-        if length == 0 { &[] } else { self.words.rows(start, length) }
+        self.words.rows(start, length)
     }
 
     /// Bytes that were ever written.

@@ -1,7 +1,7 @@
 //! Exact distances in the metric's unit, between vectors of one kind.
 //!
-//! The walk never comes here for dense vectors: it compares codes. This is for the flat twin, for sparse vectors of very many dimensions and
-//! for tests. A distance that has no value (cosine of a zero vector) is NaN and sorts last.
+//! The walk never comes here for dense vectors: it compares codes. This is for the flat twin, for owners and for tests, and
+//! sparse rows have their own (`sparse`). A distance that has no value (cosine of a zero vector) is NaN and sorts last.
 
 use std::cmp::Ordering;
 

@@ -110,7 +110,7 @@ impl<C: Codes> Selection<C> {
         }
     }
 
-    /// The same for a node that looks for its neighbours: the nearest of what was left out fill its list up to [`FILLED_PART`].
+    /// The same for a node that looks for its neighbours: the nearest of what was left out fill its list up to a part that the metric says.
     pub(super) fn select_and_fill(
         &mut self,
         codes: &C,
@@ -139,13 +139,14 @@ impl<C: Codes> Selection<C> {
 
     /// Whether the base and what is kept are of one length, as inner products tell it.
     fn of_one_length(&mut self, codes: &C, base: Slot) -> bool {
+        let Self { query, kept, .. } = self;
         let (mut least, mut most) = (f32::INFINITY, 0.0_f32);
-        for slot in self.kept.iter().copied().chain([base]) {
-            codes.prepare_slot(slot, &mut self.query);
-            let square = -codes.distance(&self.query, slot);
+        kept.iter().chain([&base]).all(|slot| {
+            codes.prepare_slot(*slot, query);
+            let square = -codes.distance(query, *slot);
             (least, most) = (least.min(square), most.max(square));
-        }
-        most <= ONE_LENGTH * least
+            most <= ONE_LENGTH * least
+        })
     }
 }
 

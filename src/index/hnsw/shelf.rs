@@ -93,9 +93,7 @@ impl<T: Word> Shelf<T> {
     /// When it did not.
     #[inline]
     pub(super) fn row(&self, row: usize) -> &[T] {
-        let (segment, at) = self.place(row);
-        let words = self.segments[segment].get().expect("the row has room");
-        &words[at * self.width..(at + 1) * self.width]
+        self.rows(row, 1)
     }
 
     /// The words of rows that [`Shelf::grow`] made room for and that lie in one segment.
@@ -122,12 +120,10 @@ impl<T: Word> Shelf<T> {
             if next >= rows.end {
                 return None;
             }
-            let (segment, at) = self.place(next);
-            let count = (self.rows_of(segment) - at).min(rows.end - next);
-            self.grow(next);
+            let (first, count) = (next, self.together(next).min(rows.end - next));
+            self.grow(first);
             next += count;
-            let words = self.segments[segment].get().expect("it has grown");
-            Some(&words[at * self.width..(at + count) * self.width])
+            Some(self.rows(first, count))
         })
     }
 

@@ -11,6 +11,7 @@ use super::arena::Arena;
 use super::codes::{Codes, Slot};
 use super::contract::{Metric, VectorRef};
 use crate::simd::{cosine_distance, memory};
+use crate::types::vector::MAX_DIMENSIONS;
 
 /// See the module.
 pub(super) struct SparseRows {
@@ -20,8 +21,6 @@ pub(super) struct SparseRows {
 
 /// Queries whose last position is below this are spread out: 256 KiB at most for each.
 const SPREAD_MAX: usize = 1 << 16;
-/// More elements than a vector has; what claims to be so long is damaged.
-const ELEMENTS_MAX: usize = 16_000;
 /// Rows that are asked for before the first of them is compared.
 const AHEAD: usize = 16;
 
@@ -123,6 +122,11 @@ fn element(word: u64) -> (u32, f32) {
     ((word >> 32) as u32, f32::from_bits(word as u32))
 }
 
+/// The numbers that bytes are of.
+fn numbers(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.as_chunks().0.iter().map(|number| u32::from_ne_bytes(*number))
+}
+
 /// The elements of a vector, which is sparse.
 fn elements(vector: VectorRef<'_>) -> impl Iterator<Item = (u32, f32)> {
     let VectorRef::Sparse(indices, values) = vector else { panic!("the index is of sparse vectors") };
@@ -198,16 +202,15 @@ impl Codes for SparseRows {
     }
 
     fn restore(&self, slots: Range<Slot>, from: &mut &[u8]) -> Option<()> {
-        let words =
-            |bytes: &[u8]| -> Vec<u32> { bytes.as_chunks::<4>().0.iter().map(|w| u32::from_ne_bytes(*w)).collect() };
         for slot in slots {
             let count = u32::from_ne_bytes(from.split_off(..4)?.try_into().expect("four bytes")) as usize;
-            if count > ELEMENTS_MAX {
+            if count > MAX_DIMENSIONS {
                 return None;
             }
-            let indices = words(from.split_off(..4 * count)?);
-            let values: Vec<f32> = words(from.split_off(..4 * count)?).into_iter().map(f32::from_bits).collect();
-            self.write(slot, VectorRef::Sparse(&indices, &values));
+            let indices = numbers(from.split_off(..4 * count)?);
+            let values = numbers(from.split_off(..4 * count)?).map(f32::from_bits);
+            let words: Vec<u64> = indices.zip(values).map(word).collect();
+            self.rows.write(slot as usize, &words);
         }
         Some(())
     }
