@@ -11,8 +11,9 @@ that is started on the copy must have every acknowledged row, no row without tho
 give out greater values. The system is told not to write back by itself meanwhile; with --lazy the clients ask for
 synchronous_commit = off, and rows are lost: that shows that the trial can fail.
 """
-import argparse, os, random, signal, socket, subprocess, tempfile, threading, time
+import argparse, os, random, signal, subprocess, tempfile, threading, time
 import psycopg
+from server import Server
 
 CLIENTS = 4
 WRITEBACK = "/proc/sys/vm/dirty_writeback_centisecs"
@@ -24,18 +25,13 @@ def run(*command):
 
 class Trial:
     def __init__(self, binary, home, lazy):
-        self.binary, self.lazy = os.path.abspath(binary), lazy
+        self.server, self.lazy = Server(binary, os.path.join(home, "log")), lazy
         self.disk, self.copy, self.mount = (os.path.join(home, name) for name in ("disk", "copy", "mount"))
         os.mkdir(self.mount)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.log = open(os.path.join(home, "log"), "wb")
         self.acknowledged, self.values, self.over = {}, [], threading.Event()
 
     def connect(self):
-        dsn = f"host=127.0.0.1 port={self.port} user=omendb dbname=omendb"
-        session = psycopg.connect(dsn, autocommit=True)
+        session = self.server.connect()
         if self.lazy:
             session.execute("set synchronous_commit = off")
         return session
@@ -43,19 +39,10 @@ class Trial:
     def start(self, image):
         # The file system's own journal is written out as rarely as can be.
         run("mount", "-o", "loop,commit=300", image, self.mount)
-        command = [self.binary, "serve", "--data", self.mount + "/data", "--listen", f"127.0.0.1:{self.port}"]
-        server = subprocess.Popen(command + ["--set", "trust_loopback=true"], stdout=self.log, stderr=self.log)
-        for _ in range(400):
-            try:
-                self.connect().close()
-                return server
-            except psycopg.OperationalError:
-                time.sleep(0.05)
-        raise SystemExit("the server does not start")
+        self.server.start(self.mount + "/data")
 
-    def stop(self, server):
-        server.send_signal(signal.SIGKILL)
-        server.wait()
+    def stop(self):
+        self.server.end(signal.SIGKILL)
         run("umount", self.mount)
 
     def insert(self, client):
@@ -93,7 +80,7 @@ class Trial:
                 os.remove(image)
         run("truncate", "-s", "3G", self.disk)
         run("mkfs.ext4", "-q", "-F", self.disk)
-        server = self.start(self.disk)
+        self.start(self.disk)
         with self.connect() as session:
             session.execute("create extension vector")
             session.execute("create table t (client int, n int, v vector(64), primary key (client, n))")
@@ -106,16 +93,16 @@ class Trial:
         for thread in threads:
             thread.start()
         time.sleep(random.uniform(4, 12))
-        server.send_signal(signal.SIGSTOP)
+        self.server.process.send_signal(signal.SIGSTOP)
         time.sleep(0.1)
         rows, values = dict(self.acknowledged), list(self.values)
         run("cp", self.disk, self.copy)
         self.over.set()
-        server.kill()
+        self.server.process.kill()
         for thread in threads:
             thread.join()
-        self.stop(server)
-        server = self.start(self.copy)
+        self.stop()
+        self.start(self.copy)
         lost = holes = 0
         with self.connect() as session:
             for client, last in rows.items():
@@ -123,7 +110,7 @@ class Trial:
                 count, highest = session.execute(query, (client,)).fetchone()
                 lost, holes = lost + max(0, last - highest), holes + highest + 1 - count
             again = session.execute("select nextval('s')").fetchone()[0]
-        self.stop(server)
+        self.stop()
         return sum(last + 1 for last in rows.values()), lost, holes, max(0, max(values, default=0) + 1 - again)
 
 

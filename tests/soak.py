@@ -10,9 +10,10 @@ goes on over a REINDEX CONCURRENTLY or a VACUUM; then no row may be lost, come b
 was acknowledged (a statement whose answer never came may have happened or not), a search by each index to its end returns every
 row once and in order, searches with conditions find what comparing all rows finds, and omendb_check() has nothing to say.
 """
-import argparse, os, random, signal, socket, subprocess, tempfile, threading, time
+import argparse, os, random, signal, tempfile, threading, time
 import numpy
 import psycopg
+from server import Server
 
 KINDS = ["kill", "kill", "terminate", "reindex", "vacuum"]
 CATEGORIES = 20
@@ -22,33 +23,16 @@ PROBES, RECALL = 30, 0.9
 
 class Soak:
     def __init__(self, options, home):
-        self.options, self.home = options, home
+        self.options, self.data = options, os.path.join(home, "data")
+        self.server = Server(options.binary, os.path.join(home, "log"))
         self.random = random.Random(options.seed)
         self.centers = numpy.random.default_rng(options.seed).normal(size=(64, options.dimensions))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.log = open(os.path.join(home, "log"), "wb")
         # Of each worker: what is committed, id -> (version, category), and what a statement without an answer may have made of an id.
         self.committed = [{} for _ in range(options.workers)]
         self.open = [{} for _ in range(options.workers)]
         self.next_id = list(range(options.workers))
         self.over, self.ending = threading.Event(), threading.Event()
         self.errors, self.statements = [], 0
-
-    def connect(self):
-        return psycopg.connect(f"host=127.0.0.1 port={self.port} user=omendb dbname=omendb", autocommit=True)
-
-    def start(self):
-        command = [self.options.binary, "serve", "--data", self.home + "/data", "--listen", f"127.0.0.1:{self.port}"]
-        self.server = subprocess.Popen(command + ["--set", "trust_loopback=true"], stdout=self.log, stderr=self.log)
-        for _ in range(600):
-            try:
-                self.connect().close()
-                return
-            except psycopg.OperationalError:
-                time.sleep(0.05)
-        raise SystemExit("the server does not start")
 
     def vector(self, row, version):
         noise = numpy.random.default_rng((row, version))
@@ -58,7 +42,7 @@ class Soak:
         return "[" + ",".join(f"{value:.5g}" for value in self.vector(row, version)) + "]"
 
     def set_up(self):
-        with self.connect() as session:
+        with self.server.connect() as session:
             session.execute("create extension vector")
             session.execute(
                 f"create table t (id int primary key, version int, cat int, v vector({self.options.dimensions}))")
@@ -146,7 +130,7 @@ class Soak:
         weights = [(self.insert, 30), (self.copy, 2), (self.update, 20), (self.categorize, 10), (self.delete, 12),
                    (self.roll_back, 6), (self.search, 20)]
         try:
-            session = self.connect()
+            session = self.server.connect()
             while not self.over.is_set():
                 doing = chance.choices([doing for doing, _ in weights], [weight for _, weight in weights])[0]
                 rows, run = doing(worker, session, chance)
@@ -171,7 +155,7 @@ class Soak:
     # What must be true after a round.
 
     def check(self):
-        with self.connect() as session:
+        with self.server.connect() as session:
             for (problem,) in session.execute("select omendb_check()::text").fetchall():
                 self.errors.append(f"omendb_check(): {problem}")
             rows = session.execute("select id, version, cat, v::text from t").fetchall()
@@ -210,9 +194,10 @@ class Soak:
         session.execute("set enable_seqscan = off")
         for order in orders:
             target = self.text(self.random.randrange(1 << 20), 0)
-            found = [row for (row,) in session.execute(f"select id from t order by {order} limit 10000000", (target,))]
-            if len(found) != len(set(found)) or set(found) != there.keys():
-                self.errors.append(f"a search by {order} to its end returns {len(found)} rows of {len(there)}")
+            query = f"select id, {order} from t order by {order} limit 10000000"
+            found, distances = zip(*session.execute(query, (target, target)))
+            if len(found) != len(there) or set(found) != there.keys() or list(distances) != sorted(distances):
+                self.errors.append(f"a search by {order} to its end returns {len(found)} rows of {len(there)}, or out of order")
         session.execute("set hnsw.ef_search = 100")
         hits = wanted = 0
         for _ in range(PROBES):
@@ -220,8 +205,8 @@ class Soak:
             for order in orders:
                 query = f"select id from t where cat = any(%s) order by {order} limit 10"
                 answers = []
-                for exact in ("off", "on"):
-                    session.execute(f"set enable_indexscan = {'off' if exact == 'on' else 'on'}")
+                for by_index in ("on", "off"):
+                    session.execute(f"set enable_indexscan = {by_index}")
                     answers.append({row for (row,) in session.execute(query, (cats, target))})
                 if any(there[row][1] not in cats for row in answers[0]):
                     self.errors.append("a search returns rows that its condition leaves out")
@@ -240,21 +225,20 @@ class Soak:
             thread.start()
         time.sleep(self.random.uniform(3, 12))
         if kind in ("reindex", "vacuum"):
-            with self.connect() as session:
+            with self.server.connect() as session:
                 index = self.random.choice(["by_cosine", "by_half"])
                 session.execute(f"reindex index concurrently {index}" if kind == "reindex" else "vacuum t")
             time.sleep(1)
         else:
             self.ending.set()
-            self.server.send_signal(signal.SIGKILL if kind == "kill" else signal.SIGTERM)
-            self.server.wait()
+            code = self.server.end(signal.SIGKILL if kind == "kill" else signal.SIGTERM)
+            if kind == "terminate" and code != 0:
+                self.errors.append(f"the server ended with {code}")
         self.over.set()
         for thread in threads:
             thread.join()
-        if self.server.poll() is not None:
-            if kind == "terminate" and self.server.returncode != 0:
-                self.errors.append(f"the server ended with {self.server.returncode}")
-            self.start()
+        if self.ending.is_set():
+            self.server.start(self.data)
         return self.check()
 
 
@@ -269,7 +253,7 @@ def main():
     options = options.parse_args()
     with tempfile.TemporaryDirectory() as home:
         soak, begin, number = Soak(options, home), time.monotonic(), 0
-        soak.start()
+        soak.server.start(soak.data)
         try:
             soak.set_up()
             while time.monotonic() - begin < options.seconds and not soak.errors:
@@ -278,7 +262,7 @@ def main():
                 print(f"round {number}, {kind}: {rows} rows, {soak.statements} statements so far", flush=True)
                 number += 1
         finally:
-            soak.server.kill()
+            soak.server.end(signal.SIGKILL)
     for error in soak.errors[:20]:
         print(error)
     raise SystemExit(1 if soak.errors else 0)
