@@ -2,7 +2,7 @@
 //!
 //! Before the first client comes every vector index is told to line up its changes; then a thread loads one after the other, from its checkpoint or
 //! from its rows. Queries wait for a checkpoint that is being read and compare all rows while an index is built. The same thread writes checkpoints of what
-//! has changed much, and another round when the server stops, and chooses the codes of what has grown anew. Another thread links what writers have entered.
+//! has changed much, and another round when the server stops, chooses the codes of what has grown anew and links its nodes by them. Another thread links what writers have entered.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -84,17 +84,19 @@ impl VectorKeeper {
         let catalog = Arc::clone(&engine.catalog);
         let run = move || {
             load_all(&tables, &txns, awaited, (threads, memory_bytes), &flag);
-            let mut outgrown = Outgrown::default();
+            let (mut outgrown, mut relinks) = (Outgrown::default(), false);
             for look in 1_u64.. {
                 let last = {
                     let mut stopped = signal.0.lock();
-                    if !*stopped {
+                    if !*stopped && !relinks {
                         signal.1.wait_for(&mut stopped, LOOK_EVERY);
                     }
                     *stopped
                 };
                 if !last {
                     outgrown.look(&tables, &txns, &catalog, memory_bytes, &flag);
+                    // It fails when the server stops; the next one goes on with it.
+                    relinks = tables.relink_vectors(&flag).unwrap_or(false);
                 }
                 if (last || look.is_multiple_of(CHECKPOINT_EVERY))
                     && let Err(error) = tables.checkpoint_vectors(last)

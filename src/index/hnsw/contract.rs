@@ -333,6 +333,15 @@ pub trait VectorIndex: Send + Sync {
         Ok(false)
     }
 
+    /// Links up to `most` nodes anew, if codes tell more apart than when they were linked; how many there were.
+    ///
+    /// # Errors
+    /// A cancellation; these nodes' turn comes again.
+    fn relink(&self, most: usize, cancel: &CancelFlag) -> Result<usize> {
+        let _ = (most, cancel);
+        Ok(0)
+    }
+
     /// Begins a search.
     ///
     /// # Panics

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   block    length u32 | crc32c u32 | bytes          about a megabyte
-//!   first    magic | options | codes: bits, factor, centre, spread | places, entries ever and when codes were chosen, entry point | packed links | places of a block
+//!   first    magic | options | codes: bits, factor, centre, spread | places, entries ever and when codes were chosen, place from which on links are old, entry point | packed links | places of a block
 //!   others   places of a range, see [`block`]
 //!   last     nothing
 //! ```
@@ -25,10 +25,11 @@ use super::contract::{Kind, Memory, Metric, Options, Quantization};
 use super::graph::{Graph, State};
 use super::index::Hnsw;
 use super::names::Names;
+use super::relink::Relinking;
 use crate::common::parallel::side_by_side;
 use crate::error::{Error, Result};
 
-const MAGIC: u64 = 0x6f6d_656e_7665_6304;
+const MAGIC: u64 = 0x6f6d_656e_7665_6305;
 /// Bytes of a block, about; tests are small and want several.
 const BLOCK: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
 /// No block is longer.
@@ -114,8 +115,8 @@ fn places_of_block(options: &Options) -> Slot {
     (BLOCK / (vector + 8 * options.m as usize)).clamp(16, 4096) as Slot
 }
 
-/// Writes the first places of an index, which nobody changes meanwhile.
-pub(super) fn save(index: &Hnsw, slots: Slot, out: &mut dyn Write) -> Result<()> {
+/// Writes the first places of an index, which nobody changes meanwhile; those before `relinked` are linked by the codes that it has.
+pub(super) fn save(index: &Hnsw, slots: Slot, relinked: Slot, out: &mut dyn Write) -> Result<()> {
     let body = index.body.read().clone();
     let options = &index.options;
     let mut block = Vec::with_capacity(2 * BLOCK);
@@ -141,6 +142,7 @@ pub(super) fn save(index: &Hnsw, slots: Slot, out: &mut dyn Write) -> Result<()>
     block.extend(slots.to_ne_bytes());
     block.extend(index.born().to_ne_bytes());
     block.extend(index.chosen().to_ne_bytes());
+    block.extend(relinked.to_ne_bytes());
     // That of a graph which was empty when it was written is not among them.
     let entry = body.graph.entry().filter(|(slot, _)| *slot < slots);
     block.extend(entry.map_or(0, |(slot, _)| slot + 1).to_ne_bytes());
@@ -164,6 +166,7 @@ struct Head {
     places: Slot,
     /// Entries ever, and when codes were chosen.
     born: (u64, u64),
+    relinking: Relinking,
     entry: Option<Slot>,
 }
 
@@ -191,6 +194,7 @@ fn head(block: &[u8]) -> Result<Head> {
     }
     let spread = if coded { f32::from_bits(from.number()?) } else { 0.0 };
     let (slots, born) = (from.number()?, (from.long()?, from.long()?));
+    let relinking = Relinking::from(from.number()?, slots);
     let entry = from.number()?.checked_sub(1);
     let (packed, places) = (from.number()? != 0, from.number()?);
     if !from.0.is_empty() || places == 0 || (packed && !Graph::can_pack(slots)) {
@@ -206,7 +210,7 @@ fn head(block: &[u8]) -> Result<Head> {
     if !fine {
         body.fine = None;
     }
-    Ok(Head { options, body, slots, places, born, entry })
+    Ok(Head { options, body, slots, places, born, relinking, entry })
 }
 
 /// Reads an index that [`super::VectorIndex::checkpoint`] wrote, on so many threads.
@@ -217,7 +221,7 @@ pub fn restore(input: &mut (dyn Read + Send), threads: usize) -> Result<Hnsw> {
     let mut block = Vec::new();
     let checksum = open(input, &mut block)?;
     check(&block, checksum)?;
-    let Head { options, body, slots, places, born, entry } = head(&block)?;
+    let Head { options, body, slots, places, born, relinking, entry } = head(&block)?;
     let threads = threads.clamp(1, slots.div_ceil(places).max(1) as usize);
     let input = Mutex::new(Unread { input, next: 0 });
     side_by_side(threads, threads, &|_| restore_blocks(&body, slots, places, &input))?;
@@ -237,7 +241,7 @@ pub fn restore(input: &mut (dyn Read + Send), threads: usize) -> Result<Hnsw> {
     body.graph.set_entry(begins.map(|entry| (entry, body.graph.level(entry))));
     let index = Hnsw::new(options);
     *index.names.lock() = names;
-    index.adopt(body, live, born);
+    index.adopt(body, live, born, relinking);
     Ok(index)
 }
 

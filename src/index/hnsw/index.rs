@@ -14,6 +14,7 @@ use super::filter::Entries;
 use super::graph::level_of;
 use super::image::save;
 use super::names::Names;
+use super::relink::Relinking;
 use super::scan::GraphSearch;
 use super::tail::{Tail, Waiting};
 use super::tidy::Dead;
@@ -39,8 +40,8 @@ pub struct Hnsw {
     born: AtomicU64,
     /// How many they were when codes were chosen.
     chosen: AtomicU64,
-    /// Held by who looks at all codes for long or is about to replace them.
-    pub(super) upkeep: Mutex<()>,
+    /// Held by who looks at all codes for long or is about to replace them, and by who links nodes anew.
+    pub(super) upkeep: Mutex<Relinking>,
     /// Held shared by who changes links, and alone by who writes them all down. Taken before the body.
     pub(super) still: RwLock<()>,
 }
@@ -112,11 +113,12 @@ impl Hnsw {
     }
 
     /// Takes over what a checkpoint held.
-    pub(super) fn adopt(&self, body: Body, live: usize, (born, chosen): (u64, u64)) {
+    pub(super) fn adopt(&self, body: Body, live: usize, (born, chosen): (u64, u64), relinking: Relinking) {
         *self.body.write() = body;
         self.live.store(live, Ordering::Relaxed);
         self.born.store(born, Ordering::Relaxed);
         self.note_chosen(chosen);
+        *self.upkeep.lock() = relinking;
     }
 
     /// Makes room for more slots than packed links can tell apart. Searches and writers wait meanwhile.
@@ -277,6 +279,10 @@ impl VectorIndex for Hnsw {
         self.recode_from(feed, job)
     }
 
+    fn relink(&self, most: usize, cancel: &CancelFlag) -> Result<usize> {
+        self.relink_some(most, cancel)
+    }
+
     fn search(self: Arc<Self>, probe: Probe) -> Box<dyn Search> {
         probe.vector.view().check(&self.options);
         Box::new(GraphSearch::new(self, probe))
@@ -323,11 +329,11 @@ impl VectorIndex for Hnsw {
     }
 
     fn checkpoint(&self, out: &mut dyn Write) -> Result<()> {
-        let _alone = self.upkeep.lock();
+        let relinking = self.upkeep.lock();
         let _still = self.still.write();
         let held = Held::begin(self);
         self.link_tail(usize::MAX, held.slots);
         self.tidy(&self.body.read());
-        save(self, held.slots, out)
+        save(self, held.slots, relinking.reached(held.slots), out)
     }
 }

@@ -24,7 +24,7 @@
 //! * `shelf`, `arena`, `list`, `second`, `graph`, `names`: where things lie: growing rows of atomic words, of one length and of many, links in them,
 //!   slots of rows.
 //! * `codes`: what a store of vectors offers; `floats`, `sparse`: in full; `rotation`, `packed`: as codes; `body`: the choice.
-//! * `walk`, `filter`, `select`: the algorithms; `link`, `remove`, `load`, `calibrate`, `recode`: an index coming to be and changing.
+//! * `walk`, `filter`, `select`: the algorithms; `link`, `remove`, `load`, `calibrate`, `recode`, `relink`: an index coming to be and changing.
 //! * `twins`: entries that a node stands for. `tidy`: lists that lead to removed nodes. `stray`: nodes that no link leads to. `tail`: entries that
 //!   are not linked yet.
 //! * `scan`: a search under way; `image`, `block`: checkpoints; `roll`: comparing one with what belongs in it.
@@ -54,6 +54,7 @@ mod packed;
 mod recode;
 #[cfg(test)]
 mod recode_tests;
+mod relink;
 mod remove;
 mod roll;
 mod rotation;

@@ -15,31 +15,25 @@
 //!   rest      those of no row that can be read now, changes under way and old versions, get them from the codes they have
 //!   choice    as after a load ([`super::calibrate`]); codes of other bits come from the finer ones
 //!   end       at once: the new codes, the new number of candidates
-//!   links     where codes have more bits now, nodes are linked anew, one by one
 //! ```
 //!
-//! Linking anew takes 80 us a node, in the background, and is done at most three times in the life of an index. It adds links and takes none
-//! away but from full lists: selecting a list anew from what is near tore clusters apart (1 of 100 queries found nothing at any number of
-//! candidates). A server that is stopped meanwhile does not go on with it.
+//! Where codes have more bits now, nodes are to be linked anew ([`super::relink`]).
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::body::{Body, Store, code_bits, with_linker};
+use super::body::{Body, Store, code_bits};
 use super::calibrate::FACTOR_MAX_GROWING;
 use super::codes::{Codes, Slot};
 use super::contract::{Job, Sink, Tag, VectorIndex};
-use super::graph::{Graph, State};
+use super::graph::Graph;
 use super::index::{Held, Hnsw};
 use super::packed::Packed;
-use crate::common::parallel::side_by_side;
+use super::relink::Relinking;
 use crate::error::Result;
 use crate::index::Rid;
 
 /// Entries from which on an index that was made before them may have codes of fewer than 8 bits.
 const CHOICE_ENTRIES_MIN: usize = if cfg!(test) { 120 } else { 1 << 14 };
-/// Nodes that a thread links anew before it looks for more.
-const RELINKED_AT_ONCE: usize = 256;
 /// Of the entries, one in so many may be of no row that can be read; with more the choice waits.
 const UNREAD_PART: usize = 10;
 
@@ -80,7 +74,7 @@ impl Hnsw {
 
     /// See [`super::VectorIndex::recode`].
     pub(super) fn recode_from(&self, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>, job: &Job<'_>) -> Result<bool> {
-        let _alone = self.upkeep.lock();
+        let mut relinking = self.upkeep.lock();
         let (born, coming) = (self.born(), Coming::begin(self));
         let announce = |store: &Arc<Store>| coming.announce(store);
         let body = self.body.read().clone();
@@ -108,43 +102,9 @@ impl Hnsw {
         drop((body, coming));
         self.note_chosen(born);
         if finer {
-            self.relink_all(job)?;
+            *relinking = Relinking::from(0, self.slots());
         }
         Ok(true)
-    }
-
-    /// Links all nodes anew.
-    ///
-    /// # Errors
-    /// A cancellation; some are not linked anew then.
-    pub(super) fn relink_all(&self, job: &Job<'_>) -> Result<()> {
-        let linked = self.slots();
-        self.relink_some(0..linked, job)?;
-        // Those that came meanwhile were linked by walks through links that were not good yet.
-        self.relink_some(linked..self.slots(), job)?;
-        let body = self.body.read().clone();
-        self.lead_to_strays_in(&body, job.cancel).map(drop)
-    }
-
-    fn relink_some(&self, slots: Range<Slot>, job: &Job<'_>) -> Result<()> {
-        // Who links what waits now does so by the new codes already.
-        let mut waiting = Vec::new();
-        self.tail.copy(&mut waiting);
-        waiting.sort_unstable();
-        let parts = slots.len().div_ceil(RELINKED_AT_ONCE);
-        side_by_side(job.threads, parts, &|part| {
-            let mut scratch = self.scratch();
-            let part = slots.clone().skip(part * RELINKED_AT_ONCE).take(RELINKED_AT_ONCE);
-            for slot in part.filter(|slot| waiting.binary_search(slot).is_err()) {
-                let body = self.body.read();
-                if body.graph.placed(slot) && body.graph.state(slot) == State::Live {
-                    let ef = self.options.linking_ef();
-                    with_linker!(&body, linker => linker.relink(slot, ef, &mut scratch, job.cancel))?;
-                }
-            }
-            self.recycle(scratch);
-            Ok(())
-        })
     }
 
     /// Finer codes, from rows; nothing when too many places are of no row that is shown.

@@ -14,11 +14,23 @@ use crate::common::{CancelFlag, CancelReason};
 use crate::error::Result;
 use crate::index::Rid;
 
-/// Runs a recoding that is fed by `feed`.
-fn recode_by(index: &dyn VectorIndex, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>) -> bool {
+/// Runs a recoding that is fed by `feed`, without linking anew.
+fn choose_by(index: &dyn VectorIndex, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>) -> bool {
     let cancel = CancelFlag::new();
     let job = Job { threads: 2, expected: index.len(), progress: &|_, _| {}, cancel: &cancel, file: None };
     index.recode(feed, &job).expect("nothing fails")
+}
+
+/// Links up to so many nodes anew; how many there were.
+fn relink(index: &dyn VectorIndex, most: usize) -> usize {
+    index.relink(most, &CancelFlag::new()).expect("nothing fails")
+}
+
+/// Runs a recoding that is fed by `feed` and all that follows from it.
+fn recode_by(index: &dyn VectorIndex, feed: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>) -> bool {
+    let done = choose_by(index, feed);
+    while relink(index, 300) > 0 {}
+    done
 }
 
 /// Shows these entries to a recoding; whether something came of it.
@@ -110,6 +122,36 @@ fn codes_are_chosen_again_as_an_index_grows() {
         let back = restore(&mut &checkpoint(&*index)[..], 2).expect("it is whole");
         assert!(back.stats().code_bits == 8 && !back.is_outgrown(), "8 bits it stays");
     }
+}
+
+#[test]
+fn linking_anew_goes_on_after_a_restart() {
+    let (rows, queries) = ever_closer(1000);
+    let model = model_of(&rows);
+    let index: Arc<dyn VectorIndex> = grown(&rows, Memory::Auto);
+    let before = recall(&index, &rows, &queries, 1);
+    let show = |sink: &mut Sink<'_>| model.iter().try_for_each(|((rid, tag), row)| sink(*rid, *tag, row.view()));
+    assert!(choose_by(&*index, &mut |sink| show(sink)));
+    assert_eq!((index.stats().code_bits, relink(&*index, 300)), (8, 300));
+    let cancelled = CancelFlag::new();
+    cancelled.raise(CancelReason::Terminate);
+    assert!(index.relink(300, &cancelled).is_err());
+    // An interrupted step leaves links as good as any; a checkpoint says that it is to be done again.
+    let mut back: Arc<dyn VectorIndex> = index;
+    for done in [300, 600] {
+        back = Arc::new(restore(&mut &checkpoint(&*back)[..], 2).expect("it is whole"));
+        assert_eq!(relink(&*back, 300), 300, "after {done}");
+    }
+    // What comes meanwhile has its turn, too.
+    let later: Vec<Vec<f32>> = rows[..40].iter().map(|row| row.iter().map(|value| value + 1e-3).collect()).collect();
+    (2000..).zip(&later).for_each(|(rid, row)| assert!(back.insert(rid, 0, VectorRef::Dense(row))));
+    back.link(usize::MAX);
+    assert_eq!([relink(&*back, 300), relink(&*back, 300), relink(&*back, 300)], [100, 40, 0]);
+    (2000..2040).for_each(|rid| assert!(back.remove(rid, 0)));
+    let after = recall(&back, &rows, &queries, 1);
+    assert!(after > before + 0.1, "{before}, then {after}");
+    let again = restore(&mut &checkpoint(&*back)[..], 2).expect("it is whole");
+    assert_eq!(relink(&again, 300), 0, "it is done");
 }
 
 #[test]

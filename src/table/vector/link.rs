@@ -6,12 +6,16 @@
 
 use std::sync::Arc;
 
+use crate::common::CancelFlag;
+use crate::error::Result;
 use crate::index::hnsw::VectorIndex;
 use crate::table::registry::Tables;
 use crate::table::vector::state::WAITING_MAX;
 
 /// Entries that are linked before others get their turn.
 const BATCH: usize = 64;
+/// Nodes of an index that are linked anew before what else there is to do for indexes gets its turn: about half a second's.
+const RELINKED_AT_ONCE: usize = 8192;
 
 /// Links some entries; whoever else is ready goes first while few wait.
 fn link_batch(graph: &dyn VectorIndex) {
@@ -54,6 +58,28 @@ impl Tables {
                 return;
             }
         }
+    }
+
+    /// Links nodes of all vector indexes anew that coarser codes linked, some thousand of each; whether there are more.
+    ///
+    /// # Errors
+    /// A cancellation.
+    pub fn relink_vectors(&self, cancel: &CancelFlag) -> Result<bool> {
+        let states: Vec<_> = self.vectors.read().values().map(Arc::clone).collect();
+        let mut more = false;
+        for state in states {
+            let mut relinked = 0;
+            while relinked < RELINKED_AT_ONCE {
+                let some = state.relink(BATCH, cancel)?;
+                if some == 0 {
+                    break;
+                }
+                relinked += some;
+                std::thread::yield_now();
+            }
+            more |= relinked >= RELINKED_AT_ONCE;
+        }
+        Ok(more)
     }
 
     /// Waits until there is something to link, or [`Tables::wake_linker`] is called.

@@ -354,6 +354,17 @@ impl VectorState {
         }
     }
 
+    /// Links some nodes anew that coarser codes linked; how many there were.
+    ///
+    /// # Errors
+    /// A cancellation.
+    pub(in crate::table) fn relink(&self, most: usize, cancel: &CancelFlag) -> Result<usize> {
+        let Some(index) = self.ready() else { return Ok(0) };
+        let relinked = index.relink(most, cancel)?;
+        self.changes.fetch_add(relinked as u64, Ordering::Relaxed);
+        Ok(relinked)
+    }
+
     /// Runs `save` on the graph, if it is there; changes are counted anew.
     pub(in crate::table) fn checkpoint(&self, save: &mut dyn FnMut(&dyn VectorIndex) -> Result<()>) -> Result<bool> {
         let Some(index) = self.ready() else { return Ok(false) };
